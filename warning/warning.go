@@ -1,0 +1,119 @@
+package warning
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// RecordVersion stands in every stored warning; a reader takes this and the one before.
+const RecordVersion = 1
+
+// Warning is one official message as it is stored: what was asked, by whom, and where it stands.
+type Warning struct {
+	Record  int    `json:"record"`  // RecordVersion
+	ID      string `json:"id"`      // ULID, frozen at submission
+	Version int    `json:"version"` // 1 at submission; an update makes the next one of the same event
+
+	Spec   Spec   `json:"spec"`
+	Digest string `json:"digest"` // of Spec: what an approver approves
+	State  State  `json:"state"`
+	// Before is the state that a Held warning goes back to.
+	Before State `json:"before,omitempty"`
+
+	NationalID   string    `json:"national_id,omitempty"`   // GB/T 35965 form
+	SourceSystem string    `json:"source_system,omitempty"` // the system that sent it
+	Node         string    `json:"node"`                    // the engine process that recorded it
+	SubmittedBy  string    `json:"submitted_by"`
+	SubmittedAt  time.Time `json:"submitted_at"`
+	ApprovedBy   []string  `json:"approved_by,omitempty"`
+	ReleasedAt   time.Time `json:"released_at,omitzero"`
+	EndedAt      time.Time `json:"ended_at,omitzero"` // completed, cancelled, expired or rejected
+	Why          string    `json:"why,omitempty"`     // of the rejection, hold or cancel
+
+	// ApprovedPeople is the head count that the approver saw (promise 6).
+	ApprovedPeople int64 `json:"approved_people,omitempty"`
+	// Snapshot is the directory that the plan names; empty before the release is planned.
+	Snapshot string `json:"snapshot,omitempty"`
+}
+
+// Spec is what a forecaster says. It is frozen at submission.
+type Spec struct {
+	Event      string    `json:"event"`                // event code, e.g. 11B03 (GB/T 35561 family); open-ended, data
+	EventName  string    `json:"event_name,omitempty"` // for people, e.g. 暴雨
+	Tier       Tier      `json:"tier"`
+	Status     Status    `json:"status"`
+	Type       Type      `json:"type"`
+	Onset      time.Time `json:"onset,omitzero"`
+	Expires    time.Time `json:"expires"`
+	Areas      []Area    `json:"areas"`
+	Words      []Words   `json:"words"`
+	Issuers    []string  `json:"issuers"`
+	EventID    string    `json:"event_id,omitempty"` // the process that several warnings belong to
+	Stage      string    `json:"stage,omitempty"`    // rung of a ladder: 3d, 1d, 6h, 2h, 0h
+	References []string  `json:"references,omitempty"`
+	Channels   []Channel `json:"channels"`
+	// Again says that an identical warning that is still valid is known and that this one is meant all the same.
+	Again bool `json:"again,omitempty"`
+}
+
+// Words is one text in one language for one channel (0 = all channels).
+type Words struct {
+	Language string  `json:"language"` // BCP 47, e.g. zh-CN
+	Channel  Channel `json:"channel,omitempty"`
+	Kind     Type    `json:"kind"` // Alert, or the prepared Cancel (correction) and AllClear words
+	Text     string  `json:"text"`
+}
+
+// Area is one part of where: exactly one of Unit and Polygons is set.
+type Area struct {
+	Name string `json:"name,omitempty"`
+	// Unit is the code of an administrative unit (GB/T 2260: six digits) in the edition of AsOf.
+	Unit string    `json:"unit,omitempty"`
+	AsOf time.Time `json:"as_of,omitzero"` // zero: the newest edition
+	// Polygons has the parts; each has its outer ring first and then its holes. Closed boundary: on the line is inside.
+	Polygons [][]Ring `json:"polygons,omitempty"`
+	CRS      string   `json:"crs,omitempty"` // "wgs84"; the only one of this edition, and never assumed
+}
+
+// Ring is a closed line of points in longitude, latitude order (RFC 7946), degrees; the last equals the first.
+type Ring []Point
+
+// Point is longitude, latitude in degrees.
+type Point [2]float64
+
+// DigestOf is the SHA-256 of the canonical form of s: what is approved (promise 6).
+func DigestOf(s Spec) string {
+	b, err := json.Marshal(s) // struct fields in order, no maps: canonical
+	if err != nil {
+		panic("warning: a spec always marshals: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// TextFor is the words of kind for the channel and language: the channel's own first, then those for all channels; the
+// language asked first, then zh-CN, then any. Empty when there is none.
+func (s Spec) TextFor(kind Type, ch Channel, language string) string {
+	best, score := "", -1
+	for _, w := range s.Words {
+		if w.Kind != kind || w.Channel != 0 && w.Channel != ch {
+			continue
+		}
+		n := 0
+		if w.Channel == ch {
+			n += 1
+		}
+		switch w.Language {
+		case language:
+			n += 4
+		case "zh-CN":
+			n += 2
+		}
+		if n > score {
+			best, score = w.Text, n
+		}
+	}
+	return best
+}
