@@ -46,7 +46,8 @@ Acquire::Languages "none";
 Acquire::Retries "3";
 Debug::NoLocking "true";
 CONF
-quietly() { "$@" >"$work/log" 2>&1 || fail "$1 failed: $(grep -m1 '^[EW]:' "$work/log" || tail -n1 "$work/log")"; }
+# apt-get update warns of a server out of reach and succeeds; the first complaint of all is the cause.
+quietly() { "$@" >>"$work/log" 2>&1 || fail "$1 failed: $(grep -m1 '^[EW]:' "$work/log" || tail -n1 "$work/log")"; }
 echo "fetching redis-server from Debian's packages into .tools"
 quietly apt-get -c "$work/apt.conf" update
 quietly apt-get -c "$work/apt.conf" install --yes --download-only --reinstall redis-server redis-tools
