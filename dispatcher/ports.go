@@ -1,0 +1,265 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tocsin/warning"
+)
+
+// Snapshot is the directory at one moment. It never changes, so that a plan that names it can be made again.
+type Snapshot interface {
+	// ID names the content.
+	ID() string
+	// Blocks is how many blocks there are; every block but the last of a run is full.
+	Blocks() int
+	// Block is one block; its columns are views and must not be written to.
+	Block(i int) warning.Block
+	// Resolve finds who is inside the areas: by home, closed boundary. It fails closed with every violation named
+	// (promise 6).
+	Resolve(areas []warning.Area) (warning.Selection, error)
+	// Find is the place of the recipient that has number.
+	Find(number uint64) (block, slot int, ok bool)
+	// District names the unit with this code in the newest edition, or "".
+	District(code uint32) string
+}
+
+// Directory gives snapshots.
+type Directory interface {
+	// Current is the newest snapshot; false when nothing was imported yet.
+	Current() (Snapshot, bool)
+	// Snapshot is the one with this id, also when it is not the newest any more.
+	Snapshot(ctx context.Context, id string) (Snapshot, error)
+}
+
+// The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
+// or key.
+var (
+	ErrFenced   = errors.New("another process owns the account")                  // stop sending at once
+	ErrChanged  = errors.New("the record has changed since it was read")          // read again and decide again
+	ErrOtherUse = errors.New("the key was used with other content")               // never
+	ErrSame     = errors.New("the same warning is recorded already and is valid") // never, but with Again
+	ErrNotFound = errors.New("no such record")                                    // never
+)
+
+// Records keeps warnings, the controls of accounts, and the record of acts.
+type Records interface {
+	// Do carries out one act: one script, one fsync (promise 1). The same user and key with the same digest gives the
+	// stored answer and changes nothing.
+	Do(ctx context.Context, a Act) (Done, error)
+	// Warning is one warning and the revision of its record; ErrNotFound.
+	Warning(ctx context.Context, id string) (warning.Warning, uint64, error)
+	// Warnings lists those in any of the states (none named: all), newest first.
+	Warnings(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)
+	// ToPlan is the released warnings whose plan is not made yet.
+	ToPlan(ctx context.Context) ([]string, error)
+	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
+	// ids. A plan that is there already is left as it is, and its ids are answered: a plan is a pure function.
+	// ErrChanged when the warning is no longer Released at revision rev.
+	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
+	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
+	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
+	// Obeyed is the generation that the owner of each named account has obeyed; an account without living owner
+	// (heartbeat unchanged for its lease) is left out.
+	Obeyed(ctx context.Context, accounts []string) (map[string]uint64, error)
+	// Controls is what was set by hand for each account.
+	Controls(ctx context.Context) (map[string]Control, error)
+	// Durability says what the store keeps, for the report ("fsync on every write", or as the operator stated).
+	Durability() string
+}
+
+// Act is one change that a person (or the engine itself) makes, all of it or nothing.
+type Act struct {
+	User, Key string // idempotency is per user; an empty key (the engine's own acts) has none
+	Digest    string // SHA-256 of the request's content
+	Answer    []byte // what the caller gets, now and at each repeat
+	Entry     Entry  // for the record of acts (promise 9)
+
+	Warning *warning.Warning // the record to write, or nil
+	Rev     uint64           // the revision that was read; 0: the warning must not exist yet
+	Unique  string           // not empty: refuse (ErrSame) while a live warning with this digest exists
+	ToPlan  bool             // the warning is to be planned
+
+	Account string   // the account whose control is set, or ""
+	Control *Control // what is set
+}
+
+// Done is the answer to an Act.
+type Done struct {
+	Answer     []byte
+	Repeated   bool   // the act was done before; Answer is the stored one
+	Generation uint64 // owners that have obeyed it know of the act
+	Number     uint64 // of the entry in the record of acts
+}
+
+// Entry is one act in the record: who did what, when. No number, token or position of a recipient ever enters it.
+type Entry struct {
+	At      time.Time `json:"at"`
+	User    string    `json:"user"`
+	Role    string    `json:"role"`
+	Act     string    `json:"act"`               // e.g. "warning.approve"
+	Subject string    `json:"subject"`           // e.g. the warning's id
+	Detail  string    `json:"detail,omitempty"`  // e.g. digest, head count, reason
+	Outcome string    `json:"outcome,omitempty"` // state after
+}
+
+// Control is what an engineer set by hand; it wins over the configuration.
+type Control struct {
+	Paused bool   `json:"paused,omitempty"`
+	Why    string `json:"why,omitempty"`
+	Rate   int    `json:"rate,omitempty"` // messages/s; 0: as configured
+	User   string `json:"user,omitempty"`
+}
+
+// StrandID is the durable number of a strand, unique in a realm, never reused; 0 is none.
+type StrandID uint32
+
+// Plan is who gets one version by which accounts, in which order: a pure function of (snapshot, version).
+type Plan struct {
+	Warning  string
+	Version  int
+	Snapshot string
+	// InArea = planned somewhere + NoAddress + OptedOut (promise 2).
+	InArea, NoAddress, OptedOut int64
+	// NoRoute is people with an address that no account may carry.
+	NoRoute int64
+	Strands []Strand
+}
+
+// Strand is the part of a lane that one account carries: its head is frozen by the plan.
+type Strand struct {
+	ID       StrandID        `json:"id"`
+	Warning  string          `json:"warning"`
+	Version  int             `json:"version"`
+	Channel  warning.Channel `json:"channel"`
+	Account  string          `json:"account"`
+	Snapshot string          `json:"snapshot"`
+	People   uint32          `json:"people"`
+	// Batches in the order of sending; the position of a person in the strand counts through their masks.
+	Batches []Batch `json:"-"`
+}
+
+// Batch is up to BlockSize people of one strand, of one class and one language: a reference, never a copy.
+type Batch struct {
+	Block    uint32
+	Duty     warning.Duty
+	Language uint8 // index into warning.Languages
+	Mask     warning.Mask
+}
+
+// StrandTail is the part of a strand that its account's owner writes.
+type StrandTail struct {
+	Strand  StrandID            `json:"strand"`
+	Granted uint32              `json:"granted"` // positions below were granted once
+	Closed  warning.PersonState `json:"closed"`  // what the positions from Granted on became; Waiting while open
+	Counts  warning.Counts      `json:"counts"`
+	Reasons map[string]int64    `json:"reasons,omitempty"` // people not reached, by reason
+	Stats   StrandStats         `json:"stats"`
+}
+
+// StrandStats is what a strand has done so far.
+type StrandStats struct {
+	Segments        int       `json:"segments"`         // messages that one person costs (the longest language)
+	Messages        int64     `json:"messages"`         // given to sockets, repeats again
+	PossibleRepeats int64     `json:"possible_repeats"` // hand-offs of people who were unknown
+	First           time.Time `json:"first,omitzero"`   // first message given to a socket
+	Last            time.Time `json:"last,omitzero"`
+	MaxInAnySecond  int       `json:"max_in_any_second"` // of the account, since the strand's first message
+}
+
+// Queue is what the owner of an account needs: everything durable about its strands.
+type Queue interface {
+	// Acquire makes owner the owner of the account with a new epoch, higher than every one before and than floor. It
+	// answers ErrFenced while another owner's heartbeat moves: the caller watches it for a lease by its own clock
+	// (Heartbeat) and passes the unchanged beat it saw as idle; own is true when the caller knows by its lock on the
+	// data directory that the owner of that name is dead.
+	Acquire(ctx context.Context, account, owner string, floor, idle uint64, own bool) (Fence, error)
+	// Heartbeat is the beat of the present owner, its name, and whether there is one.
+	Heartbeat(ctx context.Context, account string) (beat uint64, owner string, ok bool, err error)
+	// Beat moves the heartbeat. ErrFenced when the account has another owner.
+	Beat(ctx context.Context, f Fence) (Signal, error)
+	// Release ends the ownership.
+	Release(ctx context.Context, f Fence) error
+
+	// Commit appends to the journal, asks for grants and closes strands: one script, one fsync. The fence's sequence
+	// counts commits from 1; a repeated sequence gets the stored answer and changes nothing.
+	Commit(ctx context.Context, f Fence, seq uint64, c Commit) (Committed, error)
+	// Fold stores ledger chunks whose journal entries, up to and including entry, are dropped.
+	Fold(ctx context.Context, f Fence, chunks []Chunk, entry uint64) error
+	// Load reads the account's strands after the id, with batches and tails; ledger chunks and the journal come with it
+	// where asked, for an owner that takes over.
+	Load(ctx context.Context, account string, after StrandID, ledger bool) (Image, error)
+	// States is, for each strand asked, the state of its warning and its end of validity.
+	States(ctx context.Context, strands []StrandID) ([]StrandState, error)
+}
+
+// Fence names one ownership; every write carries it.
+type Fence struct {
+	Account, Owner string
+	Epoch          uint64
+}
+
+// Signal is what an owner learns with each answer: something changed when Generation has.
+type Signal struct {
+	Generation uint64
+	Control    Control
+}
+
+// Commit is one write of an owner.
+type Commit struct {
+	Now     time.Time    // the owner's UTC clock, for validity
+	Journal []byte       // records, see journal.go; may be empty
+	Grants  []Grant      // each is allowed or refused by itself
+	Close   []Close      // strands whose positions that were never granted are settled
+	Tails   []StrandTail // the counts after this commit, for strands that changed
+	Obeyed  uint64       // the generation that the owner has obeyed
+}
+
+// Grant asks for the mark "these may leave now" (promise 3).
+type Grant struct {
+	Strand   StrandID
+	From, To uint32 // positions for the first time; From is the strand's Granted
+	Again    []byte // journal records of positions that are sent again; appended only when the grant is allowed
+}
+
+// Close settles the positions of a strand that were never granted.
+type Close struct {
+	Strand StrandID
+	As     warning.PersonState // CancelledIn, ExpiredOut or Superseded
+}
+
+// Committed is the answer to a Commit.
+type Committed struct {
+	Signal
+	Entry   uint64          // number of the journal entry that was appended last; entries count from 1
+	Refused []warning.State // by grant: 0 allowed, else the state that refuses it (Held, Cancelled, Expired, …)
+}
+
+// ChunkSize is how many positions of a strand one ledger chunk holds.
+const ChunkSize = 4096
+
+// Chunk is a packed piece of the ledger of one strand: positions Index·ChunkSize and on.
+type Chunk struct {
+	Strand StrandID
+	Index  uint32
+	Data   []byte
+}
+
+// Image is what an owner reads when it takes over or when strands were added.
+type Image struct {
+	Signal
+	Strands []Strand
+	Tails   []StrandTail // parallel to Strands
+	Chunks  []Chunk
+	Journal [][]byte // not folded yet, oldest first
+	Entry   uint64   // number of the last journal entry
+}
+
+// StrandState is the state of a strand's warning.
+type StrandState struct {
+	Strand  StrandID
+	State   warning.State
+	Expires time.Time
+	Warning warning.Warning
+}

@@ -1,0 +1,90 @@
+package warning
+
+import "math/bits"
+
+// BlockSize is how many recipients a block of the directory holds at most. Recipients of a block live near each other.
+const BlockSize = 1024
+
+// Mask chooses recipients of a block: bit i of word i/64 is slot i.
+type Mask [BlockSize / 64]uint64
+
+// Has tells whether slot is chosen.
+func (m *Mask) Has(slot int) bool { return m[slot>>6]>>(slot&63)&1 != 0 }
+
+// Set chooses slot.
+func (m *Mask) Set(slot int) { m[slot>>6] |= 1 << (slot & 63) }
+
+// Count is how many slots are chosen.
+func (m *Mask) Count() (n int) {
+	for _, w := range m {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// Rank is how many slots before slot are chosen.
+func (m *Mask) Rank(slot int) (n int) {
+	for _, w := range m[:slot>>6] {
+		n += bits.OnesCount64(w)
+	}
+	return n + bits.OnesCount64(m[slot>>6]&(1<<(slot&63)-1))
+}
+
+// Slots calls yield with each chosen slot in order, until it answers false.
+func (m *Mask) Slots(yield func(slot int) bool) {
+	for i, w := range m {
+		for ; w != 0; w &= w - 1 {
+			if !yield(i<<6 | bits.TrailingZeros64(w)) {
+				return
+			}
+		}
+	}
+}
+
+// Block is up to BlockSize recipients of a snapshot as columns of equal length. It is a view: never written to.
+type Block struct {
+	Number   []uint64 // E.164 digits, no plus; 0: no address
+	Lon, Lat []int32  // degrees times 10^7, WGS-84
+	Home     []uint32 // code of the registered home district, six digits
+	Seen     []uint32 // minutes since 1970 of the last position; 0: never
+	Language []uint8  // index into Languages
+	Duty     []uint8  // Duty
+	Flags    []uint8  // Flag bits
+}
+
+// Len is how many recipients the block holds.
+func (b *Block) Len() int { return len(b.Number) }
+
+// Languages a recipient may prefer; the index is stored, so the order never changes.
+var Languages = []string{"zh-CN", "en"}
+
+// Duty is what a recipient is in a warning.
+type Duty uint8
+
+// The duties. A responsible person is told before the public.
+const (
+	Public Duty = iota
+	Responsible
+)
+
+// Flag bits of a recipient.
+const (
+	OptedOut uint8 = 1 << iota // wants no messages; responsible persons cannot opt out
+)
+
+// Selection is people of one snapshot: the blocks that hold any of them, ascending, and a mask for each.
+type Selection struct {
+	Snapshot string
+	Blocks   []uint32
+	Masks    []Mask
+	// Share is the part of the jurisdiction's surface that the areas cover, 0 to 1.
+	Share float64
+}
+
+// People is how many are chosen.
+func (s *Selection) People() (n int64) {
+	for i := range s.Masks {
+		n += int64(s.Masks[i].Count())
+	}
+	return n
+}
