@@ -63,8 +63,11 @@ type Records interface {
 	// Obeyed is the generation that the owner of each named account has obeyed; an account without living owner
 	// (heartbeat unchanged for its lease) is left out.
 	Obeyed(ctx context.Context, accounts []string) (map[string]uint64, error)
-	// Controls is what was set by hand for each account.
-	Controls(ctx context.Context) (map[string]Control, error)
+	// Table is every small record of a table by its field.
+	Table(ctx context.Context, table string) (map[string][]byte, error)
+	// Entries is up to n entries of the record of acts from number from on (entries count from 1), as the bytes that
+	// were stored: what a seal is taken over.
+	Entries(ctx context.Context, from uint64, n int) ([][]byte, error)
 	// Durability says what the store keeps, for the report ("fsync on every write", or as the operator stated).
 	Durability() string
 }
@@ -74,15 +77,27 @@ type Act struct {
 	User, Key string // idempotency is per user; an empty key (the engine's own acts) has none
 	Digest    string // SHA-256 of the request's content
 	Answer    []byte // what the caller gets, now and at each repeat
-	Entry     Entry  // for the record of acts (promise 9)
+	Entry     Entry  // for the record of acts (promise 9); a zero Entry adds none
 
 	Warning *warning.Warning // the record to write, or nil
 	Rev     uint64           // the revision that was read; 0: the warning must not exist yet
 	Unique  string           // not empty: refuse (ErrSame) while a live warning with this digest exists
 	ToPlan  bool             // the warning is to be planned
 
-	Account string   // the account whose control is set, or ""
-	Control *Control // what is set
+	Puts []Put // small records that change with the act: users, controls of accounts, seals
+}
+
+// The tables of small records.
+const (
+	TableUsers    = "users"    // user name → JSON of identity
+	TableControls = "controls" // account → JSON of Control
+	TableSeals    = "seals"    // number of the last entry sealed → JSON of audit
+)
+
+// Put is one small record; a nil Value removes it.
+type Put struct {
+	Table, Field string
+	Value        []byte
 }
 
 // Done is the answer to an Act.
