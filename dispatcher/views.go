@@ -1,0 +1,226 @@
+package dispatcher
+
+import (
+	"time"
+
+	"tocsin/warning"
+)
+
+// Caller is who asks, from the credential and never from the request (promise 9).
+type Caller struct {
+	User string
+	Role warning.Role
+}
+
+// Submission is what a submit brings: the words and area to approve, and where they come from.
+type Submission struct {
+	Spec         warning.Spec
+	NationalID   string // GB/T 35965 form, when the source has given one
+	SourceSystem string // the system that the warning comes from
+}
+
+// Few is the head count below which a preview is veiled for all but commanders (promise 10).
+const Few = 20
+
+// Preview is who would get what. Where Few is set the count beside it is 0 and means "fewer than Few".
+type Preview struct {
+	People      int64 // in the area
+	Few         bool
+	Addressable int64
+	NoAddress   int64
+	OptedOut    int64
+	Units       []PreviewUnit    // by district, most people first
+	Carriers    []PreviewCarrier // by account
+	Texts       []PreviewText
+	Share       float64       // of the jurisdiction's surface, 0 to 1
+	Finish      time.Duration // of the slowest account at its contract
+	Digest      string        // of the spec: what an approver approves
+}
+
+// PreviewUnit is the people of one district.
+type PreviewUnit struct {
+	Code, Name string
+	People     int64
+	Few        bool
+}
+
+// PreviewCarrier is the part of one account.
+type PreviewCarrier struct {
+	Account  string
+	People   int64
+	Messages int64
+	Contract float64       // messages/s
+	Takes    time.Duration // at the contract
+	Few      bool
+}
+
+// PreviewText is words as the phone gets them.
+type PreviewText struct {
+	Language string
+	Channel  warning.Channel
+	Segments []string
+	Coding   string // "gsm7" or "ucs2"
+}
+
+// Veiled is p as everybody but a commander sees it: where fewer than Few people are meant, no count is shown. One small
+// district or account veils only itself, but the totals then hide what a subtraction would show.
+func (p Preview) Veiled() Preview {
+	few := func(n int64) bool { return n < Few }
+	out := p
+	out.Units = make([]PreviewUnit, 0, len(p.Units))
+	for _, u := range p.Units {
+		if few(u.People) {
+			u.People, u.Few = 0, true
+		}
+		out.Units = append(out.Units, u)
+	}
+	out.Carriers = make([]PreviewCarrier, 0, len(p.Carriers))
+	for _, c := range p.Carriers {
+		if few(c.People) {
+			c.People, c.Messages, c.Takes, c.Few = 0, 0, 0, true
+		}
+		out.Carriers = append(out.Carriers, c)
+	}
+	if few(p.People) {
+		out.People, out.Few = 0, true
+		out.Addressable, out.NoAddress, out.OptedOut, out.Finish = 0, 0, 0, 0
+	}
+	return out
+}
+
+// LaneCounts is promise 2 for one lane, with what the lane has done so far.
+type LaneCounts struct {
+	Channel         warning.Channel
+	Planned         int64
+	Counts          warning.Counts
+	Balanced        bool      // Planned equals the sum of Counts, and the journal's counters equal the states
+	Segments        int       // messages (条) that one person costs
+	Messages        int64     // given to sockets so far, repeats counted again
+	First, Last     time.Time // first and last message given to a socket; zero: none yet
+	Finish          time.Time // when the last one is expected to be handed over at the contract; zero when nobody waits
+	PossibleRepeats int64     // hand-offs that repeated an unknown one (promise 3)
+}
+
+// Progress is one warning at this moment, for Watch.
+type Progress struct {
+	Warning  warning.Warning
+	Lanes    []LaneCounts
+	Planned  bool // before the plan is made there are no lanes
+	InArea   int64
+	People   int64   // people/s over the last second
+	Messages int64   // messages/s over the last second
+	Contract float64 // messages/s of the accounts that carry it
+}
+
+// Report is what became of everybody.
+type Report struct {
+	Warning     warning.Warning
+	Lanes       []LaneCounts
+	InArea      int64
+	Addressable int64
+	NoAddress   int64
+	OptedOut    int64
+	Delivered   int64
+	HandedOver  int64 // no receipt yet
+	NotReached  int64
+	WhyNot      []ReportWhy // most people first
+	Waiting     int64
+	Finished    time.Time   // zero while somebody waits
+	ByDistrict  []ReportRow // key: district code
+	ByCarrier   []ReportRow // key: account
+	ByMinute    []ReportRow // key: minute of the hand-off, RFC 3339
+	Accounts    []ReportAccount
+	PeopleRate  float64       // people/s between first and last message
+	MessageRate float64       // messages/s between first and last message
+	ToFirst     time.Duration // from release to the first message
+	ToLast      time.Duration // from release to the last message
+	Durability  string        // what the store keeps
+	Unmatched   int64         // receipts that matched no message within ten minutes
+	Seal        string        // over the record of acts when the report was made
+}
+
+// ReportRow is the people of one district, account or minute.
+type ReportRow struct {
+	Key, Name                                           string
+	Planned, Delivered, HandedOver, NotReached, Waiting int64
+}
+
+// ReportWhy is how many people were not reached for one reason.
+type ReportWhy struct {
+	Reason string
+	People int64
+}
+
+// ReportAccount is what the engine handed to the sockets of one account.
+type ReportAccount struct {
+	Account        string
+	Contract       float64 // messages/s
+	MaxInAnySecond int64
+	Used           float64 // part of the contract, 0 to 1
+	Messages       int64
+}
+
+// Who is one person's messages. Number is masked but for the last four digits (promise 10).
+type Who struct {
+	Number   string
+	Known    bool
+	District string
+	Messages []WhoMessage
+}
+
+// WhoMessage is what became of one warning for one person.
+type WhoMessage struct {
+	Warning    string
+	EventName  string
+	Tier       warning.Tier
+	Channel    warning.Channel
+	Account    string
+	State      warning.PersonState
+	Reason     string
+	HandedOver time.Time
+	Receipt    time.Time
+	// Excluded is why this person is in no lane of the warning: no_address, opted_out; then State says nothing.
+	Excluded string
+}
+
+// AccountHealth is how one account is doing (promise 12).
+type AccountHealth struct {
+	Name           string
+	Protocol       string  // e.g. "smpp"
+	Contract       float64 // messages/s, as it holds now
+	Paused         bool
+	RateSetByHand  bool
+	Owner          string // the engine process that owns it
+	Epoch          uint64 // of its ownership
+	Health         Health
+	WaitingPeople  int64
+	Messages10s    int64   // in the last 10 s
+	Used10s        float64 // part of the contract in the last 10 s
+	MaxInAnySecond int64
+	Links          []AccountLink
+	LastError      string
+	Simulated      bool
+}
+
+// AccountLink is one connection of an account.
+type AccountLink struct {
+	Index     int
+	Up        bool
+	Open      int // messages without an answer
+	LastError string
+	Since     time.Time // up or down since
+}
+
+// Health is one word for an account.
+type Health string
+
+// The words.
+const (
+	HealthOK        Health = "ok"
+	HealthIdle      Health = "idle"      // no work due
+	HealthSlow      Health = "slow"      // with work due, less than half of what contract and windows allow
+	HealthDown      Health = "down"      // no link is up
+	HealthPaused    Health = "paused"    // by an engineer
+	HealthWaiting   Health = "waiting"   // a new owner waits before it sends
+	HealthElsewhere Health = "elsewhere" // another process owns it
+)
