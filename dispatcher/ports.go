@@ -166,7 +166,7 @@ type Batch struct {
 // StrandTail is the part of a strand that its account's owner writes.
 type StrandTail struct {
 	Strand  StrandID            `json:"strand"`
-	Granted uint32              `json:"granted"` // positions below were granted once
+	Granted uint32              `json:"granted"` // positions below were granted; kept by grants, ignored in a Commit
 	Closed  warning.PersonState `json:"closed"`  // what the positions from Granted on became; Waiting while open
 	Counts  warning.Counts      `json:"counts"`
 	Reasons map[string]int64    `json:"reasons,omitempty"` // people not reached, by reason
@@ -229,12 +229,13 @@ type Commit struct {
 	Close   []Close      // strands whose positions that were never granted are settled
 	Tails   []StrandTail // the counts after this commit, for strands that changed
 	Obeyed  uint64       // the generation that the owner has obeyed
+	Stats   []byte       // figures of the whole account, opaque; set when not empty
 }
 
 // Grant asks for the mark "these may leave now" (promise 3).
 type Grant struct {
 	Strand   StrandID
-	From, To uint32 // positions for the first time; From is the strand's Granted
+	From, To uint32 // positions for the first time; From is the strand's Granted. To < From gives back: never refused
 	Again    []byte // journal records of positions that are sent again; appended only when the grant is allowed
 }
 
@@ -269,6 +270,7 @@ type Image struct {
 	Chunks  []Chunk
 	Journal [][]byte // not folded yet, oldest first
 	Entry   uint64   // number of the last journal entry
+	Stats   []byte   // as the last Commit that had any left it
 }
 
 // StrandState is the state of a strand's warning.
