@@ -62,8 +62,8 @@ type PreviewText struct {
 	Coding   string // "gsm7" or "ucs2"
 }
 
-// Veiled is p as everybody but a commander sees it: where fewer than Few people are meant, no count is shown. One small
-// district or account veils only itself, but the totals then hide what a subtraction would show.
+// Veiled is p as everybody but a commander sees it: where fewer than Few people are meant, no count is shown. Districts
+// and accounts are veiled one by one; a total that is shown may still let a reader subtract.
 func (p Preview) Veiled() Preview {
 	few := func(n int64) bool { return n < Few }
 	out := p
