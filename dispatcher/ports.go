@@ -278,5 +278,4 @@ type StrandState struct {
 	Strand  StrandID
 	State   warning.State
 	Expires time.Time
-	Warning warning.Warning
 }
