@@ -60,9 +60,9 @@ type Records interface {
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
 	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
-	// Obeyed is the generation that the owner of each named account has obeyed; an account without living owner
-	// (heartbeat unchanged for its lease) is left out.
-	Obeyed(ctx context.Context, accounts []string) (map[string]uint64, error)
+	// Obeyed is how far the owner of each named account is; accounts without owner are left out. An owner whose beat
+	// stands still for a lease by the caller's clock is dead and need not be waited for.
+	Obeyed(ctx context.Context, accounts []string) (map[string]Owned, error)
 	// Table is every small record of a table by its field.
 	Table(ctx context.Context, table string) (map[string][]byte, error)
 	// Entries is up to n entries of the record of acts from number from on (entries count from 1), as the bytes that
@@ -85,6 +85,13 @@ type Act struct {
 	ToPlan  bool             // the warning is to be planned
 
 	Puts []Put // small records that change with the act: users, controls of accounts, seals
+}
+
+// Owned is what the store knows of the owner of an account.
+type Owned struct {
+	Owner  string
+	Beat   uint64 // it moves while the owner lives
+	Obeyed uint64 // the generation that the owner has obeyed
 }
 
 // The tables of small records.
@@ -249,7 +256,7 @@ type Close struct {
 type Committed struct {
 	Signal
 	Entry   uint64          // number of the journal entry that was appended last; entries count from 1
-	Refused []warning.State // by grant: 0 allowed, else the state that refuses it (Held, Cancelled, Expired, …)
+	Refused []warning.State // by grant: 0 allowed, else the state that refuses it; Released: only the account's pause does
 }
 
 // ChunkSize is how many positions of a strand one ledger chunk holds.
