@@ -1,0 +1,264 @@
+// Package config reads the one YAML file that configures everything.
+//
+// It is strict: an unknown or repeated key, a value of the wrong type or out of its range, and a value that is still to
+// be filled in are errors with their line, and all of them are reported together. A Config that Load returns is
+// complete: defaults are filled in, paths are absolute, secrets are read. No secret stands in the file itself: it names
+// a file or a variable of the environment that holds it.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tocsin/warning"
+)
+
+// Config is the whole configuration of one engine process.
+type Config struct {
+	Realm        string       `yaml:"realm"`  // the installation; all keys in Redis carry it
+	Node         string       `yaml:"node"`   // name of this process, in every id
+	Data         string       `yaml:"data"`   // directory of this process
+	Listen       string       `yaml:"listen"` // host:port of gRPC
+	TLS          TLS          `yaml:"tls"`
+	Keys         Keys         `yaml:"keys"`
+	Redis        *Redis       `yaml:"redis"` // nil: the engine runs its own
+	Jurisdiction Jurisdiction `yaml:"jurisdiction"`
+	Limits       Limits       `yaml:"limits"`
+	Policy       Policy       `yaml:"policy"`
+	Accounts     []Account    `yaml:"accounts"`
+}
+
+// TLS is what the server shows: files in PEM.
+type TLS struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Keys are files that are never in Redis.
+type Keys struct {
+	Data string `yaml:"data"` // encrypts numbers on disk (promise 10)
+	Seal string `yaml:"seal"` // signs the head of the record of acts (promise 9)
+}
+
+// Redis is one that is run by others.
+type Redis struct {
+	Address string    `yaml:"address"` // host:port
+	TLS     *RedisTLS `yaml:"tls"`     // nil: plain
+	// Durability is what the operator states of a Redis that does not let its configuration be read; else empty.
+	Durability Durability `yaml:"durability"`
+	Login      `yaml:",inline"`
+}
+
+// RedisTLS says how the Redis is known.
+type RedisTLS struct {
+	CA         string `yaml:"ca"`          // file in PEM; empty: the roots of the system
+	ServerName string `yaml:"server_name"` // empty: the host of the address
+}
+
+// Login is a user and where the password is; Load reads it.
+type Login struct {
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+	Password     Secret `yaml:"-"`
+}
+
+// Jurisdiction is where this installation may warn.
+type Jurisdiction struct {
+	// Units is the code of the province or city all whose units of the newest edition belong to it.
+	Units string `yaml:"units"`
+}
+
+// Limits is the most that one request may bring.
+type Limits struct {
+	RequestBytes Bytes `yaml:"request_bytes"`
+	Vertices     int   `yaml:"vertices"` // of all polygons together
+	Rings        int   `yaml:"rings"`    // of all polygons together
+	// Share of the jurisdiction's surface, above 0 to 1, beyond which a tier needs an approval more (promise 6).
+	Share map[warning.Tier]float64 `yaml:"share"`
+}
+
+// Policy is who must agree.
+type Policy struct {
+	Approvals map[warning.Tier]int `yaml:"approvals"` // people beside the submitter; 0: Submit releases
+	// Margin is by how much the head count may exceed the approved one before release asks again (promise 6).
+	Margin float64 `yaml:"margin"`
+}
+
+// Account is one contract with one carrier.
+type Account struct {
+	Name         string            `yaml:"name"`
+	Protocol     Protocol          `yaml:"protocol"`
+	Address      string            `yaml:"address"` // host:port
+	Links        int               `yaml:"links"`   // connections
+	Window       int               `yaml:"window"`  // open messages a link
+	SystemID     string            `yaml:"system_id"`
+	PasswordFile string            `yaml:"password_file"`
+	PasswordEnv  string            `yaml:"password_env"`
+	Password     Secret            `yaml:"-"`
+	Source       string            `yaml:"source"` // the number shown
+	Rate         int               `yaml:"rate"`   // messages/s, as the carrier bills them (promise 7)
+	Burst        time.Duration     `yaml:"burst"`  // of the rate that may leave at once
+	Guard        time.Duration     `yaml:"guard"`  // jitter up to which the contract holds at the carrier
+	Channels     []warning.Channel `yaml:"channels"`
+	Prefixes     []string          `yaml:"prefixes"` // of E.164 digits; the longest wins
+	Weight       int               `yaml:"weight"`   // share among accounts with the same prefix
+	Kind         Kind              `yaml:"kind"`
+	PublicDrill  bool              `yaml:"public_drill"` // marked for drills with real people
+	HexIDs       bool              `yaml:"hex_ids"`      // receipts give in decimal what the response gave in hexadecimal
+	Timers       Timers            `yaml:"timers"`
+}
+
+// Timers of a session.
+type Timers struct {
+	Bind      time.Duration `yaml:"bind"`
+	Answer    time.Duration `yaml:"answer"`
+	KeepAlive time.Duration `yaml:"keep_alive"`
+}
+
+// Takes tells whether a warning of this status may leave through the account (promise 8).
+func (a *Account) Takes(s warning.Status) bool {
+	switch s {
+	case warning.Actual:
+		return a.Kind == Live
+	case warning.Exercise:
+		return a.Kind == Simulated || a.Kind == Drill
+	case warning.PublicDrill:
+		return a.Kind == Live && a.PublicDrill
+	case warning.Test:
+		return a.Kind != 0
+	}
+	return false
+}
+
+// defaults is what holds where the file says nothing; what has no default must be said.
+func defaults() *Config {
+	return &Config{
+		Jurisdiction: Jurisdiction{Units: "500000"},
+		Limits: Limits{
+			RequestBytes: 8 << 20, Vertices: 200_000, Rings: 10_000,
+			Share: map[warning.Tier]float64{
+				warning.Red: 1, warning.Orange: 0.5, warning.Yellow: 0.35, warning.Blue: 0.35, warning.Notice: 1,
+			},
+		},
+		Policy: Policy{
+			Approvals: map[warning.Tier]int{
+				warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0,
+			},
+			Margin: 0.10,
+		},
+	}
+}
+
+// preset fills an account with its defaults before the file is read over it.
+func (a *Account) preset() {
+	a.Burst, a.Guard, a.Weight = 10*time.Millisecond, 5*time.Millisecond, 1
+	a.Timers = Timers{Bind: 5 * time.Second, Answer: time.Minute, KeepAlive: 30 * time.Second}
+}
+
+// maxFile bounds what is read before anything of it is understood.
+const maxFile = 1 << 20
+
+// Load reads the file at path. Relative paths in it are relative to its directory. The error is an *Error when the
+// content is at fault.
+func Load(path string) (*Config, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("no configuration: %w (tocsin config init writes a commented one)", err)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s: %d bytes is too large for a configuration (at most %d)", path, info.Size(), maxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	c, problems := parse(text)
+	if len(problems.list) == 0 {
+		c.check(problems)
+		c.resolve(dir, problems)
+	}
+	if len(problems.list) > 0 {
+		return nil, problems.err(path)
+	}
+	return c, nil
+}
+
+// resolve makes paths absolute and reads the secrets.
+func (c *Config) resolve(dir string, p *problems) {
+	abs := func(path *string) {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+	for _, f := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.Keys.Data, &c.Keys.Seal} {
+		abs(f)
+	}
+	if r := c.Redis; r != nil {
+		if r.TLS != nil {
+			abs(&r.TLS.CA)
+		}
+		abs(&r.PasswordFile)
+		r.Password = p.secret("redis", r.PasswordFile, r.PasswordEnv, r.User != "")
+	}
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		abs(&a.PasswordFile)
+		a.Password = p.secret(fmt.Sprintf("accounts[%d]", i), a.PasswordFile, a.PasswordEnv, true)
+	}
+}
+
+// secret reads the one that the keys of the mapping at path name.
+func (p *problems) secret(path, file, env string, needed bool) Secret {
+	switch {
+	case file != "" && env != "":
+		p.add(path+".password_env", "stands beside password_file", "keep one of them")
+	case file != "":
+		s, err := readSecret(file)
+		if err != nil {
+			p.add(path+".password_file", err.Error(), "put the secret alone into a file that only its owner may read (chmod 600)")
+		}
+		return s
+	case env != "":
+		v, ok := os.LookupEnv(env)
+		if !ok || v == "" {
+			p.add(path+".password_env", fmt.Sprintf("the variable %s is not set", env), "set it for this process")
+		}
+		return Secret{v}
+	case needed:
+		p.add(path, "has no password", "name its file with password_file, or its variable with password_env")
+	}
+	return Secret{}
+}
+
+func readSecret(file string) (Secret, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return Secret{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Secret{}, fmt.Errorf("%s is not a file", file)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return Secret{}, fmt.Errorf("everybody may open %s", file)
+	}
+	if info.Size() > 4096 {
+		return Secret{}, fmt.Errorf("%s has %d bytes, too many for a password", file, info.Size())
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return Secret{}, err
+	}
+	s := strings.TrimRight(string(b), "\r\n")
+	if s == "" {
+		return Secret{}, fmt.Errorf("%s is empty", file)
+	}
+	return Secret{s}, nil
+}
