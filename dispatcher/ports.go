@@ -48,6 +48,9 @@ type Records interface {
 	// Do carries out one act: one script, one fsync (promise 1). The same user and key with the same digest gives the
 	// stored answer and changes nothing.
 	Do(ctx context.Context, a Act) (Done, error)
+	// Answered is the stored answer to an act that this user made with this key before, if there is one; ErrOtherUse when
+	// it was made with another digest. A caller asks before it decides: what was allowed once may not be allowed again.
+	Answered(ctx context.Context, user, key, digest string) (answer []byte, ok bool, err error)
 	// Warning is one warning and the revision of its record; ErrNotFound.
 	Warning(ctx context.Context, id string) (warning.Warning, uint64, error)
 	// Warnings lists those in any of the states (none named: all), newest first.
