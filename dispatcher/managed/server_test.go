@@ -1,0 +1,137 @@
+package managed
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// within is a context for one step of a test.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// small is the options of a server that a test can afford.
+func small(dir string) Options {
+	return Options{Dir: dir, Ballast: 64 << 10, Reserve: 1 << 10, Growth: 1 << 10}
+}
+
+// start starts a server that ends with the test.
+func start(t *testing.T, o Options) *Server {
+	t.Helper()
+	s, err := Start(within(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// connect is a client that ends with the test.
+func connect(t *testing.T, address string) *redis.Client {
+	t.Helper()
+	c := Client(address)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// kill ends the server's process as a crash would, and waits until nobody has its lock.
+func kill(t *testing.T, s *Server) {
+	t.Helper()
+	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the killed server to end", func() bool {
+		alive, err := s.alive()
+		return err == nil && !alive
+	})
+}
+
+// until polls for what happens in another process.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx := within(t)
+	for !ok() {
+		if err := pause(ctx, 2*time.Millisecond); err != nil {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+	}
+}
+
+func set(t *testing.T, s *Server, key, value string) {
+	t.Helper()
+	if err := connect(t, s.Socket()).Set(within(t), key, value, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, s *Server, key string) string {
+	t.Helper()
+	v, err := connect(t, s.Socket()).Get(within(t), key).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestServerKeepsWhatItAccepted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := start(t, small(dir))
+	set(t, s, "k", "1")
+	i, err := os.Stat(dir)
+	if err != nil || i.Mode().Perm() != 0o700 {
+		t.Fatalf("mode %v, %v", i.Mode(), err)
+	}
+	first, pid := s.RunID(), s.PID()
+	s.Close()
+
+	s = start(t, small(dir))
+	if s.RunID() != first || s.PID() != pid {
+		t.Fatalf("a living server was not adopted: %d after %d", s.PID(), pid)
+	}
+	kill(t, s)
+	s = start(t, small(dir))
+	if s.RunID() == first || get(t, s, "k") != "1" {
+		t.Fatalf("after a kill: run %s, k = %q", s.RunID(), get(t, s, "k"))
+	}
+	set(t, s, "k", "2")
+	if err := s.Stop(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Attach(within(t), small(dir)); !errors.Is(err, ErrNotRunning) {
+		t.Fatalf("attached to a stopped server: %v", err)
+	}
+	s = start(t, small(dir))
+	if get(t, s, "k") != "2" {
+		t.Fatalf("after a stop: k = %q", get(t, s, "k"))
+	}
+	if _, err := Attach(within(t), small(dir)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSocketMayHaveALongPath(t *testing.T) {
+	s := start(t, small(filepath.Join(t.TempDir(), strings.Repeat("long", 30), "data")))
+	set(t, s, "k", "1")
+	if get(t, s, "k") != "1" {
+		t.Fatal("nothing came back")
+	}
+}
