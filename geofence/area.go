@@ -1,0 +1,257 @@
+package geofence
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"tocsin/warning"
+)
+
+// Limits bounds what a warning's areas may cost. They are configuration.
+type Limits struct {
+	Areas    int   // of one warning
+	Rings    int   // of all its polygons together
+	Vertices int   // of all its polygons together
+	Work     int64 // steps of checking, and again of finding people; a step takes some nanoseconds
+}
+
+// DefaultLimits is what holds where the configuration says nothing: a second of work or so.
+func DefaultLimits() Limits {
+	return Limits{Areas: 100, Rings: 2000, Vertices: 200_000, Work: 150_000_000}
+}
+
+// maxFaults is how many faults one refusal lists; more help nobody.
+const maxFaults = 20
+
+// Check refuses areas that a Resolve would refuse, without needing a directory: a *warning.Error with every fault.
+func Check(areas []warning.Area, l Limits) error {
+	_, err := shapesOf(areas, l, EditionAt(time.Time{}))
+	return err
+}
+
+// Share is the part of the jurisdiction's surface that the areas cover together, 0 to 1.
+func Share(areas []warning.Area, l Limits) (float64, error) {
+	e := EditionAt(time.Time{})
+	shapes, err := shapesOf(areas, l, e)
+	if err != nil {
+		return 0, err
+	}
+	return e.share(shapes), nil
+}
+
+// shapesOf makes one shape of each area, or names every fault (promise 6). Units without a day are those of e.
+func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
+	c := &checker{limits: l, edition: e}
+	if len(areas) == 0 {
+		c.fault("areas", "area.missing", "name units or give polygons", "no area is given")
+	}
+	if len(areas) > l.Areas {
+		c.fault("areas", "area.limit.areas", "join areas, or send two warnings", "%d areas are more than %d", len(areas), l.Areas)
+		areas = nil
+	}
+	shapes := make([]*shape, 0, len(areas))
+	for i := range areas {
+		if s := c.area(fmt.Sprintf("areas[%d]", i), &areas[i]); s != nil {
+			shapes = append(shapes, s)
+		}
+	}
+	if len(c.faults) > 0 {
+		return nil, warning.Invalid(c.faults...)
+	}
+	return shapes, nil
+}
+
+// checker gathers the faults of one warning's areas and counts what they cost.
+type checker struct {
+	limits   Limits
+	edition  *Edition // the jurisdiction; nil while its own outlines are read
+	faults   []warning.Violation
+	rings    int
+	vertices int
+	work     int64
+}
+
+func (c *checker) fault(field, rule, remedy, format string, args ...any) {
+	if len(c.faults) < maxFaults {
+		c.faults = append(c.faults, warning.Violation{Field: field, Rule: rule, Detail: fmt.Sprintf(format, args...), Remedy: remedy})
+	}
+}
+
+// area is the shape of one area, or nil after a fault.
+func (c *checker) area(field string, a *warning.Area) *shape {
+	switch {
+	case a.Unit != "" && a.Polygons != nil:
+		c.fault(field, "area.kind", "give two areas", "both a unit and polygons are given")
+		return nil
+	case a.Unit != "":
+		e := c.edition
+		if !a.AsOf.IsZero() {
+			e = EditionAt(a.AsOf)
+		}
+		u, v := e.UnitAt(field+".unit", a.Unit, a.AsOf)
+		if v != nil {
+			c.fault(v.Field, v.Rule, v.Remedy, "%s", v.Detail)
+			return nil
+		}
+		return u.outline
+	case a.Polygons == nil:
+		c.fault(field, "area.empty", "name a unit or give a polygon", "the area is empty")
+		return nil
+	case a.CRS != "wgs84":
+		c.fault(field+".crs", "area.crs", `convert to WGS-84 and say "wgs84"`, "%.20q is not a coordinate system that is taken", a.CRS)
+		return nil
+	}
+	field += ".polygon"
+	if c.swapped(a.Polygons) {
+		c.fault(field, "area.swapped", "write longitude first, then latitude", "latitude and longitude look swapped: %v lies outside the jurisdiction, the swapped point inside", a.Polygons[0][0][0])
+		return nil
+	}
+	s := c.polygons(field, a.Polygons)
+	if s == nil || c.inJurisdiction(s) {
+		return s
+	}
+	c.fault(field, "area.outside", "check the coordinates and their order", "the area lies outside the jurisdiction (%v to %v)", c.edition.box.min, c.edition.box.max)
+	return nil
+}
+
+// swapped tells whether no point lies in the box of the jurisdiction as it is written, and most do with longitude and
+// latitude exchanged.
+func (c *checker) swapped(polygons [][]warning.Ring) bool {
+	b := c.edition.box
+	within := func(lon, lat float64) bool {
+		return lon*scale >= float64(b.min.x) && lon*scale <= float64(b.max.x) && lat*scale >= float64(b.min.y) && lat*scale <= float64(b.max.y)
+	}
+	all, swapped := 0, 0
+	for _, part := range polygons {
+		for _, r := range part {
+			for _, p := range r {
+				if within(p[0], p[1]) {
+					return false
+				}
+				all++
+				if within(p[1], p[0]) {
+					swapped++
+				}
+			}
+		}
+	}
+	return swapped*2 > all && len(polygons[0]) > 0 && len(polygons[0][0]) > 0
+}
+
+// inJurisdiction tells whether s has a part in the jurisdiction: a vertex, or surface.
+func (c *checker) inJurisdiction(s *shape) bool {
+	if c.edition == nil {
+		return true
+	}
+	for _, e := range s.edges {
+		if _, ok := c.edition.Locate(e.a.x, e.a.y); ok {
+			return true
+		}
+	}
+	return c.edition.share([]*shape{s}) > 0
+}
+
+// polygons checks the parts and makes a shape of them, or answers nil after a fault.
+func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
+	before := len(c.faults)
+	if len(parts) == 0 {
+		c.fault(field, "area.empty", "give at least one polygon", "there is no polygon")
+	}
+	for _, part := range parts {
+		c.rings += len(part)
+		for _, r := range part {
+			c.vertices += len(r)
+		}
+	}
+	if c.rings > c.limits.Rings {
+		c.fault(field, "area.limit.rings", "leave out small parts and holes", "%d rings are more than %d", c.rings, c.limits.Rings)
+	}
+	if c.vertices > c.limits.Vertices {
+		c.fault(field, "area.limit.vertices", "simplify the outline", "%d points are more than %d", c.vertices, c.limits.Vertices)
+	}
+	if len(c.faults) > before {
+		return nil
+	}
+	n := newNest(c, field)
+	for i, part := range parts {
+		if len(part) == 0 {
+			c.fault(fmt.Sprintf("%s.parts[%d]", field, i), "area.empty", "give the outer ring", "the part has no ring")
+		}
+		for j, r := range part {
+			path := fmt.Sprintf("%s.parts[%d].rings[%d]", field, i, j)
+			if converted, ok := c.ring(path, r); ok {
+				n.add(i, path, converted)
+			}
+		}
+	}
+	if len(c.faults) > before {
+		return nil
+	}
+	n.check()
+	if len(c.faults) > before {
+		return nil
+	}
+	rings := make([]ring, len(n.rings))
+	for i := range n.rings {
+		rings[i] = n.rings[i].ring
+	}
+	return shapeOf(rings)
+}
+
+// ring converts one ring and checks what can be seen without the others.
+func (c *checker) ring(field string, r warning.Ring) (ring, bool) {
+	if len(r) < 4 {
+		c.fault(field, "area.ring.short", "give at least three corners and the first again", "%d points are not a surface", len(r))
+		return nil, false
+	}
+	out := make(ring, 0, len(r))
+	for i, p := range r {
+		x, okX := E7(p[0])
+		y, okY := E7(p[1])
+		if !okX || !okY || math.Abs(p[1]) > 90 {
+			c.fault(fmt.Sprintf("%s[%d]", field, i), "area.coordinate", "longitude is -180 to 180, latitude -90 to 90, in this order", "%v is not a position", p)
+			return nil, false
+		}
+		if q := (coord{x, y}); len(out) == 0 || out[len(out)-1] != q {
+			out = append(out, q)
+		}
+	}
+	first, last := out[0], out[len(out)-1]
+	if len(out) > 1 && first != last {
+		c.fault(field, "area.ring.open", "end the ring with its first point", "the ring is open: it begins at %v and ends at %v", first, last)
+		return nil, false
+	}
+	if len(out) > 1 {
+		out = out[:len(out)-1]
+	}
+	if len(out) < 3 || flat(out) {
+		c.fault(field, "area.ring.zero", "give three corners that do not lie on one line", "the ring at %v has no surface", first)
+		return nil, false
+	}
+	for i, b := range out {
+		a, d := out[(i+len(out)-1)%len(out)], out[(i+1)%len(out)]
+		if side(a, b, d) == 0 && turnsBack(a, b, d) {
+			c.fault(field, "area.ring.spike", "remove the spike", "the ring runs to %v and back on the same line", b)
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// flat tells whether all points lie on one line.
+func flat(r ring) bool {
+	for _, p := range r[2:] {
+		if side(r[0], r[1], p) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// turnsBack tells, of three points on one line, whether the way from b to d leads back towards a.
+func turnsBack(a, b, d coord) bool {
+	ux, uy := int64(b.x)-int64(a.x), int64(b.y)-int64(a.y)
+	vx, vy := int64(d.x)-int64(b.x), int64(d.y)-int64(b.y)
+	return compareProducts(ux, vx, -uy, vy) < 0 // u·v < 0
+}

@@ -1,0 +1,221 @@
+package geofence
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"slices"
+	"strconv"
+
+	"tocsin/warning"
+)
+
+// CSVHeader is the first line of a directory as CSV. One row is one recipient: number in E.164 digits or empty; degrees
+// with up to 7 decimals; code of the home district or empty; minutes since 1970 or empty; zh-CN or en; public or
+// responsible; opted_out or empty. No field is quoted.
+const CSVHeader = "number,lon,lat,home,seen,language,duty,flags"
+
+// csvChunk is how many rows ReadCSV gives at once.
+const csvChunk = 8192
+
+// maxLine is longer than any sound line.
+const maxLine = 512
+
+var dutyNames = []string{"public", "responsible"}
+
+// WriteCSV writes the header and every row.
+func WriteCSV(w io.Writer, chunks iter.Seq[Columns]) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	line := append([]byte(CSVHeader), '\n')
+	if _, err := out.Write(line); err != nil {
+		return err
+	}
+	for c := range chunks {
+		for i := range c.Number {
+			line = appendRow(line[:0], &c, i)
+			if _, err := out.Write(line); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Flush()
+}
+
+func appendRow(b []byte, c *Columns, i int) []byte {
+	if c.Number[i] != 0 {
+		b = strconv.AppendUint(b, c.Number[i], 10)
+	}
+	b = appendDegrees(append(b, ','), c.Lon[i])
+	b = appendDegrees(append(b, ','), c.Lat[i])
+	b = append(b, ',')
+	if c.Home[i] != 0 {
+		b = strconv.AppendUint(b, uint64(c.Home[i]), 10)
+	}
+	b = append(b, ',')
+	if c.Seen[i] != 0 {
+		b = strconv.AppendUint(b, uint64(c.Seen[i]), 10)
+	}
+	b = append(append(b, ','), warning.Languages[c.Language[i]]...)
+	b = append(append(b, ','), dutyNames[c.Duty[i]]...)
+	b = append(b, ',')
+	if c.Flags[i]&warning.OptedOut != 0 {
+		b = append(b, "opted_out"...)
+	}
+	return append(b, '\n')
+}
+
+// appendDegrees appends v units as degrees with 7 decimals.
+func appendDegrees(b []byte, v int32) []byte {
+	n := int64(v)
+	if n < 0 {
+		b, n = append(b, '-'), -n
+	}
+	b = strconv.AppendInt(b, n/scale, 10)
+	b = append(b, '.')
+	for d, n := int64(scale/10), n%scale; d > 0; d /= 10 {
+		b = append(b, byte('0'+n/d%10))
+	}
+	return b
+}
+
+// ReadCSV reads a directory and gives its rows to yield in chunks; the columns are only valid during the call. Rows that
+// cannot be read are reported with their number (0 is the first below the header) and left out. A wrong header, an error
+// of r or of yield ends it.
+func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	head, _, err := readLine(in)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if string(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) != CSVHeader {
+		return nil, warning.Invalid(warning.Violation{Field: "line 1", Rule: "directory.header", Detail: "the header is not the one of a directory", Remedy: "begin with " + CSVHeader})
+	}
+	var bad []BadRow
+	chunk := makeColumns(csvChunk)
+	n := 0
+	for row := 0; err == nil; row++ {
+		var line []byte
+		var whole bool
+		line, whole, err = readLine(in)
+		if err != nil && err != io.EOF {
+			return bad, err
+		}
+		if len(line) == 0 {
+			if err == nil {
+				bad = append(bad, BadRow{Row: row, Field: "row", Rule: "directory.row", Detail: "the line is empty"})
+			}
+			continue
+		}
+		b, is := BadRow{Field: "row", Rule: "directory.row", Detail: "the line is too long"}, true
+		if whole {
+			b, is = parseRow(line, &chunk, n)
+		}
+		if is {
+			b.Row = row
+			bad = append(bad, b)
+			continue
+		}
+		if n++; n == csvChunk {
+			if err := yield(chunk); err != nil {
+				return bad, err
+			}
+			n = 0
+		}
+	}
+	if n > 0 {
+		return bad, yield(chunk.Slice(0, n))
+	}
+	return bad, nil
+}
+
+// readLine reads one line without its end. whole is false when it is longer than any row can be.
+func readLine(in *bufio.Reader) (line []byte, whole bool, err error) {
+	line, err = in.ReadSlice('\n')
+	whole = len(line) <= maxLine && !errors.Is(err, bufio.ErrBufferFull)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = in.ReadSlice('\n')
+	}
+	return bytes.TrimRight(line, "\r\n"), whole, err
+}
+
+// parseRow reads a line into row i of c.
+func parseRow(line []byte, c *Columns, i int) (BadRow, bool) {
+	bad := func(field, format string, args ...any) (BadRow, bool) {
+		return BadRow{Field: field, Rule: "directory." + field, Detail: fmt.Sprintf(format, args...)}, true
+	}
+	var fields [8][]byte
+	rest, more := line, true
+	for k := range fields {
+		if !more {
+			return bad("row", "%d fields instead of 8", k)
+		}
+		fields[k], rest, more = bytes.Cut(rest, []byte{','})
+	}
+	if more {
+		return bad("row", "more than 8 fields")
+	}
+	var ok bool
+	if c.Number[i], ok = parseDigits(fields[0], math.MaxUint64/10); !ok {
+		return bad("number", "the number has other characters than digits")
+	}
+	var err error
+	if c.Lon[i], err = parseE7(string(fields[1])); err != nil {
+		return bad("position", "the longitude is not a number of degrees")
+	}
+	if c.Lat[i], err = parseE7(string(fields[2])); err != nil {
+		return bad("position", "the latitude is not a number of degrees")
+	}
+	home, ok := parseDigits(fields[3], math.MaxUint32)
+	if c.Home[i] = uint32(home); !ok {
+		return bad("home", "the home code is not a number")
+	}
+	seen, ok := parseDigits(fields[4], math.MaxUint32)
+	if c.Seen[i] = uint32(seen); !ok {
+		return bad("seen", "the time is not a number of minutes")
+	}
+	language := slices.Index(warning.Languages, string(fields[5]))
+	duty := slices.Index(dutyNames, string(fields[6]))
+	if language < 0 {
+		return bad("language", "the language is not one of %v", warning.Languages)
+	}
+	if duty < 0 {
+		return bad("duty", "the duty is not one of %v", dutyNames)
+	}
+	c.Language[i], c.Duty[i], c.Flags[i] = uint8(language), uint8(duty), 0
+	switch string(fields[7]) {
+	case "":
+	case "opted_out":
+		c.Flags[i] = warning.OptedOut
+	default:
+		return bad("flags", "the flags are neither empty nor opted_out")
+	}
+	return c.badRow(i)
+}
+
+// parseDigits reads digits up to a limit; nothing is 0.
+func parseDigits(b []byte, limit uint64) (v uint64, ok bool) {
+	for _, d := range b {
+		if d < '0' || d > '9' || v > limit/10 {
+			return 0, false
+		}
+		v = v*10 + uint64(d-'0')
+	}
+	return v, v <= limit
+}
+
+// parseE7 reads degrees.
+func parseE7(s string) (int32, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, err
+	}
+	v, ok := E7(f)
+	if !ok {
+		return 0, fmt.Errorf("%q is not an angle in degrees", s)
+	}
+	return v, nil
+}

@@ -1,0 +1,69 @@
+package geofence
+
+// ring is a closed line without its repeated last point and without repeated consecutive points.
+type ring []coord
+
+// edges calls yield with each side of the ring.
+func (r ring) edges(yield func(edge) bool) {
+	for i, c := range r {
+		next := 0
+		if i+1 < len(r) {
+			next = i + 1
+		}
+		if !yield(edge{c, r[next]}) {
+			return
+		}
+	}
+}
+
+// shape is a surface: the sides of all its rings. What lies inside is decided by even and odd, so that shells and holes
+// need no order and no direction; that is right because a shape is checked before it is made.
+type shape struct {
+	edges []edge
+	box   box
+}
+
+// shapeOf gathers the sides of rings. The sides of one pair of ends are the same edges whichever way the ring runs.
+func shapeOf(rings []ring) *shape {
+	n := 0
+	for _, r := range rings {
+		n += len(r)
+	}
+	s := &shape{edges: make([]edge, 0, n), box: nothing()}
+	for _, r := range rings {
+		for e := range r.edges {
+			s.edges = append(s.edges, e)
+			s.box.add(e.a)
+		}
+	}
+	return s
+}
+
+// where a point lies.
+type where int8
+
+const (
+	outside where = iota
+	onLine
+	inside
+)
+
+// locate tells where p lies, by a look at every edge.
+func (s *shape) locate(p coord) where {
+	if !s.box.has(p) {
+		return outside
+	}
+	odd := false
+	for _, e := range s.edges {
+		if e.touches(p) {
+			return onLine
+		}
+		if e.crossesRay(p) {
+			odd = !odd
+		}
+	}
+	if odd {
+		return inside
+	}
+	return outside
+}

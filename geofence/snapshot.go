@@ -1,0 +1,154 @@
+package geofence
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"iter"
+	"maps"
+	"slices"
+
+	"tocsin/warning"
+)
+
+// Snapshot is the directory at one moment: recipients sorted so that neighbours in the order are neighbours on the
+// ground, in blocks of warning.BlockSize. It is safe for concurrent use and costs 32.4 bytes a person.
+type Snapshot struct {
+	columns Columns
+	numbers numberIndex
+	edition *Edition
+	limits  Limits
+	box     box // of all positions
+	id      string
+	hashes  [][sha256.Size]byte // by block
+}
+
+// WithLimits is the same snapshot with other limits for areas. The columns are shared.
+func (s *Snapshot) WithLimits(l Limits) *Snapshot {
+	t := *s
+	t.limits = l
+	return &t
+}
+
+// ID is the SHA-256 of the content, in hexadecimal.
+func (s *Snapshot) ID() string { return s.id }
+
+// People is how many recipients there are.
+func (s *Snapshot) People() int { return len(s.columns.Number) }
+
+// Edition is the edition of units that the snapshot resolves against.
+func (s *Snapshot) Edition() *Edition { return s.edition }
+
+// Blocks is how many blocks there are. All but the last are full.
+func (s *Snapshot) Blocks() int {
+	return (s.People() + warning.BlockSize - 1) / warning.BlockSize
+}
+
+// Block is one block, from 0; its columns are views and must not be written to.
+func (s *Snapshot) Block(i int) warning.Block {
+	from := i * warning.BlockSize
+	return warning.Block(s.columns.Slice(from, min(from+warning.BlockSize, s.People())))
+}
+
+// Columns is every recipient in the order of the snapshot, block by block, for WriteCSV or a stream.
+func (s *Snapshot) Columns() iter.Seq[Columns] {
+	return func(yield func(Columns) bool) {
+		for i := range s.Blocks() {
+			if !yield(Columns(s.Block(i))) {
+				return
+			}
+		}
+	}
+}
+
+// Find is the place of the recipient that has number.
+func (s *Snapshot) Find(number uint64) (block, slot int, ok bool) {
+	row, ok := s.numbers.find(s.columns.Number, number)
+	return row / warning.BlockSize, row % warning.BlockSize, ok
+}
+
+// District names the unit with this code, whether it still exists or not; "" where the code is unknown.
+func (s *Snapshot) District(code uint32) string {
+	if u, ok := s.edition.Unit(code); ok {
+		return u.Name
+	}
+	return ""
+}
+
+// Count is people by what they are.
+type Count struct {
+	People      int64
+	Addressable int64 // have an address and have not opted out
+	OptedOut    int64 // have an address but want no messages
+	NoAddress   int64
+	Responsible int64 // also counted above
+}
+
+// UnitCount is the people whose home is in a unit; code 0 is those outside every unit.
+type UnitCount struct {
+	Code uint32
+	Name string
+	Count
+}
+
+// Stats is what the snapshot holds.
+type Stats struct {
+	Count
+	Edition string
+	Units   []UnitCount // ascending by code, only those that have people
+}
+
+// Stats counts the recipients. It looks at each of them.
+func (s *Snapshot) Stats() Stats {
+	units := map[uint32]*Count{}
+	st := Stats{Edition: s.edition.ID}
+	for i, number := range s.columns.Number {
+		u := units[s.columns.Home[i]]
+		if u == nil {
+			u = &Count{}
+			units[s.columns.Home[i]] = u
+		}
+		u.People++
+		switch {
+		case number == 0:
+			u.NoAddress++
+		case s.columns.Flags[i]&warning.OptedOut != 0:
+			u.OptedOut++
+		default:
+			u.Addressable++
+		}
+		if s.columns.Duty[i] == uint8(warning.Responsible) {
+			u.Responsible++
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(units)) {
+		u := units[code]
+		st.Units = append(st.Units, UnitCount{Code: code, Name: s.District(code), Count: *u})
+		st.People += u.People
+		st.Addressable += u.Addressable
+		st.OptedOut += u.OptedOut
+		st.NoAddress += u.NoAddress
+		st.Responsible += u.Responsible
+	}
+	return st
+}
+
+// boxOf is the box of all positions.
+func boxOf(c *Columns) box {
+	b := nothing()
+	for i := range c.Lon {
+		b.add(coord{c.Lon[i], c.Lat[i]})
+	}
+	return b
+}
+
+// seal computes the hashes of the blocks and the ID.
+func (s *Snapshot) seal() {
+	s.hashes = make([][sha256.Size]byte, s.Blocks())
+	var buf []byte
+	for i := range s.hashes {
+		buf = appendBlock(buf[:0], s.Block(i))
+		s.hashes[i] = sha256.Sum256(buf)
+	}
+	sum := sha256.Sum256(s.manifest())
+	s.id = hex.EncodeToString(sum[:])
+}

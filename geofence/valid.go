@@ -1,0 +1,408 @@
+package geofence
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// nest is the rings of one area while it is decided whether they are a sound surface: no ring meets itself, rings of
+// one area meet in single points only and do not cross there, holes lie in their shell and beside each other, the
+// inside of a part hangs together, and parts do not overlap (OGC Simple Features 06-103r4, sections 6.1.11 and 6.1.14).
+type nest struct {
+	c     *checker
+	field string
+	rings []nestedRing
+	sides []nestedSide
+
+	touches map[touch]struct{}
+	seen    map[touch]struct{} // faults told already
+}
+
+type nestedRing struct {
+	ring  ring
+	part  int
+	path  string
+	first int // index of its first side
+	box   box
+}
+
+type nestedSide struct {
+	edge
+	ring int32
+}
+
+// touch is a point that two rings have in common; a ≤ b.
+type touch struct {
+	a, b int32
+	at   coord
+}
+
+func newNest(c *checker, field string) *nest {
+	return &nest{c: c, field: field, touches: map[touch]struct{}{}, seen: map[touch]struct{}{}}
+}
+
+// add takes the next ring; the first of a part is its shell.
+func (n *nest) add(part int, path string, r ring) {
+	nr := nestedRing{ring: r, part: part, path: path, first: len(n.sides), box: nothing()}
+	for e := range r.edges {
+		n.sides = append(n.sides, nestedSide{e, int32(len(n.rings))})
+		nr.box.add(e.a)
+	}
+	n.rings = append(n.rings, nr)
+}
+
+// check names the faults of the first kind that it finds; later kinds mean nothing while earlier ones are there.
+func (n *nest) check() {
+	before := len(n.c.faults)
+	b := nothing()
+	all := make([]int32, len(n.sides))
+	for i := range n.sides {
+		all[i] = int32(i)
+		b.add(n.sides[i].a)
+	}
+	n.search(all, b)
+	for _, step := range []func(){n.connected, n.holes, n.parts} {
+		if len(n.c.faults) > before {
+			return
+		}
+		step()
+	}
+}
+
+// spend counts work and tells whether there is any left; it names the fault when it has just run out.
+func (c *checker) spend(field string, steps int) bool {
+	if c.work > c.limits.Work {
+		return false
+	}
+	c.work += int64(steps)
+	if c.work > c.limits.Work {
+		c.fault(field, "area.limit.work", "simplify the outline", "the area is too intricate to be checked")
+	}
+	return c.work <= c.limits.Work
+}
+
+// fewSides is how many sides are compared each with each.
+const fewSides = 12
+
+// search halves the box until few sides are left in it and compares those with each other. It halves the way that
+// gives the smaller halves, so that a comb of long lines costs no more than a winding river.
+func (n *nest) search(sides []int32, b box) {
+	if !n.c.spend(n.field, len(sides)) || len(n.c.faults) >= maxFaults {
+		return
+	}
+	width, height := int64(b.max.x)-int64(b.min.x), int64(b.max.y)-int64(b.min.y)
+	if len(sides) <= fewSides || width <= 1 && height <= 1 {
+		if n.c.spend(n.field, len(sides)*len(sides)/2) {
+			for i, s := range sides {
+				for _, t := range sides[:i] {
+					n.compare(t, s)
+				}
+			}
+		}
+		return
+	}
+	midX, midY := b.min.x+int32(width/2), b.min.y+int32(height/2)
+	byX, byY := 0, 0 // sides that would be in both halves
+	for _, i := range sides {
+		e := &n.sides[i]
+		if min(e.a.x, e.b.x) <= midX && max(e.a.x, e.b.x) >= midX {
+			byX++
+		}
+		if min(e.a.y, e.b.y) <= midY && max(e.a.y, e.b.y) >= midY {
+			byY++
+		}
+	}
+	low, high := b, b
+	if height <= 1 || width > 1 && (byX < byY || byX == byY && width >= height) {
+		low.max.x, high.min.x = midX, midX
+	} else {
+		low.max.y, high.min.y = midY, midY
+	}
+	for _, half := range []box{low, high} {
+		inHalf := make([]int32, 0, len(sides)/2+byX/2)
+		for _, i := range sides {
+			if n.sides[i].meets(half) {
+				inHalf = append(inHalf, i)
+			}
+		}
+		n.search(inHalf, half)
+	}
+}
+
+// compare finds out whether two sides meet where they must not. It may see the same two more than once.
+func (n *nest) compare(i, j int32) {
+	if i > j {
+		i, j = j, i
+	}
+	s, t := n.sides[i], n.sides[j]
+	if !s.box().meets(t.box()) {
+		return
+	}
+	r := &n.rings[s.ring]
+	if s.ring == t.ring && (j == i+1 || int(i) == r.first && int(j) == r.first+len(r.ring)-1) {
+		return // neighbours share a corner; that they do not turn back on each other is known
+	}
+	a, b := side(t.a, t.b, s.a), side(t.a, t.b, s.b)
+	c, d := side(s.a, s.b, t.a), side(s.a, s.b, t.b)
+	switch {
+	case a == 0 && b == 0: // on one line
+		from, to := later(earlier(s.a, s.b), earlier(t.a, t.b)), earlier(later(s.a, s.b), later(t.a, t.b))
+		if from.less(to) {
+			n.meet(s.ring, t.ring, from, "have a line in common at")
+		} else if from == to {
+			n.touch(i, j, from)
+		}
+	case a*b < 0 && c*d < 0:
+		n.meet(s.ring, t.ring, crossing(s.edge, t.edge), "cross at")
+	case a == 0 && t.box().has(s.a):
+		n.touch(i, j, s.a)
+	case b == 0 && t.box().has(s.b):
+		n.touch(i, j, s.b)
+	case c == 0 && s.box().has(t.a):
+		n.touch(i, j, t.a)
+	case d == 0 && s.box().has(t.b):
+		n.touch(i, j, t.b)
+	}
+}
+
+func earlier(a, b coord) coord {
+	if b.less(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b coord) coord {
+	if a.less(b) {
+		return b
+	}
+	return a
+}
+
+// crossing is where two sides cross, rounded: it is only shown.
+func crossing(s, t edge) coord {
+	ux, uy := float64(s.b.x)-float64(s.a.x), float64(s.b.y)-float64(s.a.y)
+	vx, vy := float64(t.b.x)-float64(t.a.x), float64(t.b.y)-float64(t.a.y)
+	k := ((float64(t.a.x)-float64(s.a.x))*vy - (float64(t.a.y)-float64(s.a.y))*vx) / (ux*vy - uy*vx)
+	return coord{int32(float64(s.a.x) + k*ux), int32(float64(s.a.y) + k*uy)}
+}
+
+// meet names the fault of two rings (or one with itself) that meet at p.
+func (n *nest) meet(a, b int32, p coord, how string) {
+	key := touch{min(a, b), max(a, b), p}
+	if _, told := n.seen[key]; told {
+		return
+	}
+	n.seen[key] = struct{}{}
+	r, s := &n.rings[key.a], &n.rings[key.b]
+	switch {
+	case a == b:
+		n.c.fault(r.path, "area.ring.crossing", "draw the ring so that it does not meet itself", "sides of the ring %s %v", how, p)
+	case r.part != s.part:
+		n.c.fault(s.path, "area.part.overlap", "merge the parts, or give them as areas of their own", "it and %s %s %v", r.path, how, p)
+	default:
+		n.c.fault(s.path, "area.hole.crossing", "keep the hole inside its shell and clear of other holes", "it and %s %s %v", r.path, how, p)
+	}
+}
+
+// touch takes note of a point that two sides have in common and finds out whether the rings cross there.
+func (n *nest) touch(i, j int32, p coord) {
+	a, b := n.sides[i].ring, n.sides[j].ring
+	if a == b {
+		n.meet(a, b, p, "touch at")
+		return
+	}
+	a0, a1 := n.around(i, p)
+	b0, b1 := n.around(j, p)
+	if leftOf(a0, p, a1, b0) != leftOf(a0, p, a1, b1) && side(a0, p, b0) != 0 && side(a0, p, b1) != 0 && side(p, a1, b0) != 0 && side(p, a1, b1) != 0 {
+		n.meet(a, b, p, "cross at")
+		return
+	}
+	n.touches[touch{min(a, b), max(a, b), p}] = struct{}{}
+}
+
+// around is where the ring of side i comes from and goes to at its point p.
+func (n *nest) around(i int32, p coord) (from, to coord) {
+	s := &n.sides[i]
+	r := &n.rings[s.ring]
+	k, size := int(i)-r.first, len(r.ring)
+	switch p {
+	case s.a:
+		return r.ring[(k+size-1)%size], s.b
+	case s.b:
+		return s.a, r.ring[(k+2)%size]
+	}
+	return s.a, s.b
+}
+
+// leftOf tells whether q, seen from p, lies to the left of the way from a over p to b.
+func leftOf(a, p, b, q coord) bool {
+	switch turn := side(a, p, b); {
+	case turn > 0:
+		return side(a, p, q) > 0 && side(p, b, q) > 0
+	case turn < 0:
+		return side(a, p, q) > 0 || side(p, b, q) > 0
+	}
+	return side(a, p, q) > 0
+}
+
+// connected finds parts whose inside is cut in two: rings and the points where they touch form a net, and where the
+// net has a mesh, the mesh encloses a piece.
+func (n *nest) connected() {
+	type point struct {
+		part int
+		at   coord
+	}
+	ids := map[point]int{}
+	root := make([]int, len(n.rings))
+	for i := range root {
+		root[i] = i
+	}
+	find := func(i int) int {
+		for root[i] != i {
+			root[i] = root[root[i]]
+			i = root[i]
+		}
+		return i
+	}
+	type hang struct {
+		ring, point int
+		at          coord
+	}
+	hangs := map[hang]struct{}{}
+	for t := range n.touches {
+		part := n.rings[t.a].part
+		if part != n.rings[t.b].part {
+			continue
+		}
+		id, ok := ids[point{part, t.at}]
+		if !ok {
+			id = len(root)
+			ids[point{part, t.at}] = id
+			root = append(root, id)
+		}
+		hangs[hang{int(t.a), id, t.at}] = struct{}{}
+		hangs[hang{int(t.b), id, t.at}] = struct{}{}
+	}
+	for h := range hangs {
+		r, p := find(h.ring), find(h.point)
+		if r == p {
+			part := n.rings[h.ring].part
+			n.c.fault(fmt.Sprintf("%s.parts[%d]", n.field, part), "area.part.split", "give the pieces as parts of their own",
+				"holes that touch each other or the shell (at %v, for one) cut the part in pieces", h.at)
+			return
+		}
+		root[r] = p
+	}
+}
+
+// holes finds holes outside their shell and holes in holes. A hole touches another ring at most once by now, so one of
+// any two of its corners is clear of it.
+func (n *nest) holes() {
+	shell := -1
+	for i := range n.rings {
+		h := &n.rings[i]
+		if shell < 0 || n.rings[shell].part != h.part {
+			shell = i
+			continue
+		}
+		if n.corner(h, &n.rings[shell]) != inside {
+			n.c.fault(h.path, "area.hole.outside", "put the hole inside its shell, or make it a part of its own", "the hole at %v lies outside its shell", h.ring[0])
+		}
+		for j := shell + 1; j < i; j++ {
+			o := &n.rings[j]
+			if !n.c.spend(n.field, 1) {
+				return
+			}
+			if h.box.meets(o.box) && (n.corner(h, o) == inside || n.corner(o, h) == inside) {
+				n.c.fault(h.path, "area.hole.nested", "leave out the inner hole, or make it a part", "the hole at %v and %s lie in each other", h.ring[0], o.path)
+			}
+		}
+	}
+}
+
+// parts finds parts that lie in each other.
+func (n *nest) parts() {
+	type part struct {
+		shell  *nestedRing
+		number int
+		shape  *shape
+	}
+	var parts []part
+	for i := 0; i < len(n.rings); {
+		p := part{shell: &n.rings[i], number: n.rings[i].part}
+		var rings []ring
+		for ; i < len(n.rings) && n.rings[i].part == p.number; i++ {
+			rings = append(rings, n.rings[i].ring)
+		}
+		p.shape = shapeOf(rings)
+		parts = append(parts, p)
+	}
+	// From west to east, so that only parts whose boxes can meet are looked at.
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.shape.box.min.x, b.shape.box.min.x) })
+	for i, p := range parts {
+		for _, q := range parts[:i] {
+			if !n.c.spend(n.field, 1) {
+				return
+			}
+			if p.shape.box.meets(q.shape.box) && (n.within(p.shell.ring, q.shape) || n.within(q.shell.ring, p.shape)) {
+				n.c.fault(p.shell.path, "area.part.overlap", "merge the parts, or give them as areas of their own", "the part at %v and parts[%d] overlap", p.shell.ring[0], q.number)
+			}
+		}
+	}
+}
+
+// corner tells where the first corner of r that is not on the line of o lies.
+func (n *nest) corner(r, o *nestedRing) where {
+	s := &shape{edges: slices.AppendSeq(make([]edge, 0, len(o.ring)), o.ring.edges), box: o.box}
+	for _, c := range r.ring[:2] {
+		if n.c.spend(n.field, len(s.edges)) {
+			if w := s.locate(c); w != onLine {
+				return w
+			}
+		}
+	}
+	return outside
+}
+
+// within tells whether the ring, which does not cross s, runs in its inside. Where all its corners lie on the line the
+// middles of its sides decide; where those do too, it counts as within: refused rather than guessed.
+func (n *nest) within(r ring, s *shape) bool {
+	for _, p := range r {
+		if !n.c.spend(n.field, len(s.edges)) {
+			return false
+		}
+		if w := s.locate(p); w != onLine {
+			return w == inside
+		}
+	}
+	for e := range r.edges {
+		if !n.c.spend(n.field, len(s.edges)) {
+			return false
+		}
+		if w := s.locateDoubled(int64(e.a.x)+int64(e.b.x), int64(e.a.y)+int64(e.b.y)); w != onLine {
+			return w == inside
+		}
+	}
+	return true
+}
+
+// locateDoubled is locate for a point whose coordinates are doubled, so that the middle of a side is a whole number.
+func (s *shape) locateDoubled(x, y int64) where {
+	odd := false
+	for _, e := range s.edges {
+		ax, ay, bx, by := 2*int64(e.a.x), 2*int64(e.a.y), 2*int64(e.b.x), 2*int64(e.b.y)
+		turn := compareProducts(bx-ax, y-ay, by-ay, x-ax)
+		if turn == 0 && min(ax, bx) <= x && x <= max(ax, bx) && min(ay, by) <= y && y <= max(ay, by) {
+			return onLine
+		}
+		if (ay <= y) != (by <= y) && (turn > 0) == (ay < by) {
+			odd = !odd
+		}
+	}
+	if odd {
+		return inside
+	}
+	return outside
+}
