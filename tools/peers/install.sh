@@ -1,0 +1,16 @@
+#!/bin/sh
+# install.sh DIR: puts the peers of package-lock.json into DIR/node_modules, unless they are there already.
+set -eu
+[ $# -eq 1 ] || { echo "usage: install.sh DIR" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+
+for c in node npm; do
+	command -v $c >/dev/null || { echo "the peers need node 18 or newer with npm (on Debian 12: apt install nodejs npm)" >&2; exit 1; }
+done
+mkdir -p "$1"
+# The lock is copied last: where it is, the packages are whole.
+if cmp -s "$here/package-lock.json" "$1/installed.json"; then exit 0; fi
+rm -f "$1/installed.json"
+cp "$here/package.json" "$here/package-lock.json" "$1/"
+npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error
+cp "$here/package-lock.json" "$1/installed.json"
