@@ -61,6 +61,8 @@ type Account struct {
 	Source   string // the number shown
 	// Simulated links accept people whose numbers cannot be assigned, and only those (promise 8).
 	Simulated bool
+	// Statuses is what the links are marked for; words of another status are refused (promise 8).
+	Statuses []warning.Status
 	// BindTimeout, AnswerTimeout and KeepAlive are the timers of the session; zero takes the transport's usual ones.
 	BindTimeout, AnswerTimeout, KeepAlive time.Duration
 	// HexIDs says that receipts give in decimal what the response gave in hexadecimal.

@@ -101,6 +101,7 @@ type Owned struct {
 const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
+	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // number of the last entry sealed → JSON of audit
 )
 

@@ -82,10 +82,10 @@ func (s PersonState) String() string {
 }
 
 // PersonTransitions is every step that a person in a lane may take. Receipts are monotonic: nothing leads away from
-// Delivered. The steps back to Waiting are a retry (from Sending), a grant given back unused (from Sending), a second
+// Delivered. Waiting becomes Refused when the last try was used up. The steps back to Waiting are a retry (from Sending), a grant given back unused (from Sending), a second
 // hand-off of an unknown (promise 3), and a replay of dead letters by an engineer (from Refused and Undelivered).
 var PersonTransitions = [PersonStates][]PersonState{
-	Waiting:     {Sending, ExpiredOut, CancelledIn, Superseded, Moved, Withdrawn},
+	Waiting:     {Sending, Refused, ExpiredOut, CancelledIn, Superseded, Moved, Withdrawn},
 	Sending:     {Waiting, HandedOver, Delivered, Undelivered, Refused, Unknown, Moved},
 	HandedOver:  {Delivered, Undelivered, ExpiredOut},
 	Delivered:   {},

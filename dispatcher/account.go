@@ -1,0 +1,487 @@
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// The times of ownership (DESIGN section 4): a lease is judged by the observer's monotonic clock on an unchanged
+// heartbeat, and a successor waits for it, a second and the guard.
+const (
+	lease     = 2 * time.Second
+	beatEvery = 500 * time.Millisecond
+)
+
+// AccountOptions is one contract with a carrier.
+type AccountOptions struct {
+	channels.Account
+	Protocol string
+	Rate     int           // messages a second in any sliding second
+	Burst    time.Duration // how much of the rate may leave at once
+	Guard    time.Duration // jitter up to the carrier for which the rate holds there
+	Channels []warning.Channel
+	Prefixes []string // of numbers; the longest wins
+	Weight   int      // among accounts with the same prefix
+}
+
+// EpochStore keeps the highest epoch that this process has had, by account, fsynced beside the engine's other data, so
+// that a restart takes its own work over at once, and a Redis that lost a second cannot hand an epoch out twice.
+type EpochStore interface {
+	Epoch(account string) uint64
+	SetEpoch(account string, epoch uint64) error
+}
+
+// account sends for one contract while this process owns it.
+type account struct {
+	opt     AccountOptions
+	e       *Engine
+	adapter channels.Adapter
+	log     *zap.Logger
+
+	// sendMu is held while messages are on their way into sockets: who holds it knows that nothing leaves. It is taken
+	// before mu.
+	sendMu sync.Mutex
+
+	mu        sync.Mutex // guards what follows
+	owned     bool
+	fence     Fence
+	epochs    uint64
+	carrier   channels.Carrier
+	seq       uint64    // of commits; the committer's own
+	strands   []*strand // by index
+	live      []*strand // those that are not finished
+	touched   []*strand // those whose tail is to be written
+	waiting   bool      // somebody waits for a grant
+	turns     int       // of sharing, so that another one begins each time
+	stale     bool      // the store has something new
+	byID      map[StrandID]*strand
+	newest    StrandID
+	sched     Scheduler
+	ring      *Ring
+	burst     *rate.Limiter
+	rate      int
+	control   Control
+	journal   *journal
+	acks      []channels.Receipts
+	early     early
+	people    index
+	inflight  int
+	rtt       time.Duration
+	slow      slowdown
+	quiet     time.Time // nothing leaves before
+	deadline  time.Time // nothing leaves after: the lease as this process knows it
+	seen      uint64    // generation that was seen in answers
+	obeyed    uint64    // generation that was obeyed
+	folded    time.Time
+	unfolded  int // bytes of journal since the last fold
+	stats     accountStats
+	sentTotal progress
+	lastError string
+	busySince time.Time // somebody has waited since then
+
+	wake   chan struct{} // something may be sent
+	commit chan struct{} // something is to be written
+}
+
+// accountStats is what an account keeps over its owners.
+type accountStats struct {
+	UnknownReceipts int64 `json:"unknown_receipts"`
+}
+
+func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *account {
+	a := &account{
+		opt: opt, e: e, adapter: adapter, log: e.log.With(zap.String("account", opt.Name)), rate: opt.Rate,
+		wake: make(chan struct{}, 1), commit: make(chan struct{}, 1),
+	}
+	a.reset()
+	return a
+}
+
+// reset forgets everything that belongs to one ownership.
+func (a *account) reset() {
+	a.seq, a.waiting, a.stale = 0, false, false
+	a.strands, a.live, a.touched = nil, nil, nil
+	a.byID, a.newest = map[StrandID]*strand{}, 0
+	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
+	a.acks, a.early, a.people = nil, early{}, index{}
+	a.inflight, a.rtt, a.slow = 0, 0, slowdown{}
+	a.seen, a.obeyed, a.unfolded = 0, 0, 0
+	a.setRate()
+}
+
+// setRate takes the rate by hand, or else the contract's.
+func (a *account) setRate() {
+	a.rate = a.opt.Rate
+	if a.control.Rate > 0 {
+		a.rate = a.control.Rate
+	}
+	// The ring decides; the limiter only spreads what the ring would let out at once, so it is a little faster.
+	burst := max(int(float64(a.rate)*a.opt.Burst.Seconds()), 8)
+	if a.burst == nil {
+		a.burst = rate.NewLimiter(rate.Limit(1.05*float64(a.rate)), burst)
+		return
+	}
+	a.burst.SetLimit(rate.Limit(1.05 * float64(a.rate)))
+	a.burst.SetBurst(burst)
+}
+
+func kick(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// run owns the account again and again until ctx ends.
+func (a *account) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		f, err := a.acquire(ctx)
+		if err != nil {
+			continue
+		}
+		if err := a.own(ctx, f); err != nil && ctx.Err() == nil {
+			a.log.Error("account lost", zap.Error(err))
+			a.note(err)
+			pause(ctx, beatEvery)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (a *account) note(err error) {
+	a.mu.Lock()
+	a.lastError = err.Error()
+	a.mu.Unlock()
+}
+
+// acquire becomes the owner: at once when nobody is or the owner was this process before it restarted, else when the
+// other one's heartbeat has stood still for its lease, a second and the guard, by this process's clock.
+func (a *account) acquire(ctx context.Context) (Fence, error) {
+	floor := a.e.epochs.Epoch(a.opt.Name)
+	var beat, idle uint64
+	still := time.Now()
+	for {
+		f, err := a.e.queue.Acquire(ctx, a.opt.Name, a.e.node, floor, idle, true)
+		if err == nil {
+			if err := a.e.epochs.SetEpoch(a.opt.Name, f.Epoch); err != nil {
+				return Fence{}, fmt.Errorf("keep the epoch: %w", err)
+			}
+			return f, nil
+		}
+		if !errors.Is(err, ErrFenced) {
+			a.note(err)
+		}
+		pause(ctx, beatEvery)
+		if ctx.Err() != nil {
+			return Fence{}, ctx.Err()
+		}
+		now, owner, ok, err := a.e.queue.Heartbeat(ctx, a.opt.Name)
+		if err != nil || !ok {
+			continue
+		}
+		a.mu.Lock()
+		a.lastError = "owned by " + owner
+		a.mu.Unlock()
+		if now != beat {
+			beat, still, idle = now, time.Now(), 0
+		} else if time.Since(still) >= lease+time.Second+a.opt.Guard {
+			idle = beat
+		}
+	}
+}
+
+// own does an owner's work until the ownership ends: takes over what is there, opens the links, and runs the pump and
+// the committer side by side.
+func (a *account) own(ctx context.Context, f Fence) (err error) {
+	began := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	a.mu.Lock()
+	a.reset()
+	a.fence = f
+	a.deadline = began.Add(lease)
+	a.quiet = began.Add(time.Second + a.opt.Guard)
+	a.mu.Unlock()
+
+	carrier, err := a.adapter.Open(a.opt.Account, a)
+	if err != nil {
+		return fmt.Errorf("open the links: %w", err)
+	}
+	defer func() {
+		a.mu.Lock()
+		a.owned, a.carrier = false, nil
+		a.mu.Unlock()
+		done, stop := context.WithTimeout(context.Background(), 2*time.Second)
+		err = errors.Join(err, carrier.Close(done))
+		stop()
+	}()
+	a.mu.Lock()
+	a.carrier = carrier
+	a.mu.Unlock()
+	// The heartbeat runs while the ledger is read, which takes seconds for a large city.
+	failed := make(chan error, 3)
+	var group sync.WaitGroup
+	group.Go(func() { failed <- a.beat(ctx) })
+	defer group.Wait()
+	defer cancel()
+	if err := a.takeOver(ctx); err != nil {
+		return fmt.Errorf("take over: %w", err)
+	}
+	a.log.Info("account owned", zap.Uint64("epoch", f.Epoch), zap.Int("strands", len(a.strands)))
+	group.Go(func() { a.pump(ctx); failed <- ctx.Err() })
+	group.Go(func() { failed <- a.commits(ctx) })
+	return <-failed
+}
+
+// beat moves the heartbeat twice in a second and learns what changed. It fails when the account has another owner.
+func (a *account) beat(ctx context.Context) error {
+	for ctx.Err() == nil {
+		began := time.Now()
+		sig, err := a.e.queue.Beat(ctx, a.fence)
+		switch {
+		case errors.Is(err, ErrFenced):
+			a.stopSending()
+			return err
+		case err == nil:
+			a.learn(began, sig)
+		}
+		a.mu.Lock()
+		a.slow.recover(time.Now())
+		a.mu.Unlock()
+		pause(ctx, beatEvery)
+	}
+	return ctx.Err()
+}
+
+// stopSending makes the lease end now.
+func (a *account) stopSending() {
+	a.sendMu.Lock()
+	a.mu.Lock()
+	a.deadline = time.Time{}
+	a.mu.Unlock()
+	a.sendMu.Unlock()
+}
+
+// learn takes in what an answer of the store said: the lease holds from when it was asked.
+func (a *account) learn(asked time.Time, s Signal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d := asked.Add(lease); d.After(a.deadline) {
+		a.deadline = d
+	}
+	if s.Control != a.control {
+		a.control = s.Control
+		a.setRate()
+		kick(a.wake)
+	}
+	if s.Generation > a.seen {
+		a.seen = s.Generation
+		kick(a.commit)
+	}
+}
+
+// takeOver reads what the owner before left: what was granted and has no outcome is unknown now, never waiting.
+func (a *account) takeOver(ctx context.Context) error {
+	img, err := a.e.queue.Load(ctx, a.opt.Name, 0, true)
+	if err != nil {
+		return err
+	}
+	if len(img.Stats) > 0 {
+		if err := json.Unmarshal(img.Stats, &a.stats); err != nil {
+			return fmt.Errorf("figures of the account: %w", err)
+		}
+	}
+	opened := make([]*strand, len(img.Strands))
+	for i := range img.Strands {
+		if opened[i], err = a.openOne(ctx, img.Strands[i]); err != nil {
+			return err
+		}
+	}
+	if err := a.rebuild(img, opened); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.crashed(opened)
+	a.seen = img.Generation
+	a.control = img.Control
+	a.setRate()
+	a.owned = true
+	kick(a.commit)
+	return nil
+}
+
+// rebuild puts chunks and journal into opened strands, which are the image's, in its order.
+func (a *account) rebuild(img Image, opened []*strand) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, s := range opened {
+		a.add(s)
+		s.led.granted, s.led.closed = img.Tails[i].Granted, img.Tails[i].Closed
+	}
+	for _, c := range img.Chunks {
+		if s := a.byID[c.Strand]; s != nil {
+			if err := s.led.decode(int(c.Index), c.Data); err != nil {
+				return fmt.Errorf("strand %d chunk %d: %w", c.Strand, c.Index, err)
+			}
+		}
+	}
+	for i, s := range opened {
+		t := img.Tails[i]
+		s.led.restore(t.Granted, t.Closed)
+		s.next, s.limit = t.Granted, t.Granted
+		s.first, s.last, s.sent, s.highest = t.Stats.First, t.Stats.Last, t.Stats.Messages, t.Stats.MaxInAnySecond
+	}
+	for n, blob := range img.Journal {
+		err := replay(blob, func(id StrandID, at time.Time, r record) {
+			if id == 0 {
+				a.early.replayed(a, at, r)
+			} else if s := a.byID[id]; s != nil {
+				s.led.apply(at, r)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("entry %d of the journal: %w", n, err)
+		}
+		a.unfolded += len(blob)
+	}
+	for i, s := range opened {
+		s.led.repeats = img.Tails[i].Stats.PossibleRepeats // has those of the journal counted in
+	}
+	return nil
+}
+
+// crashed makes unknown what was granted and has no outcome, and puts everybody who waits back into line.
+func (a *account) crashed(opened []*strand) {
+	now := time.Now()
+	for _, s := range opened {
+		s.led.crash(func(r record) {
+			s.led.apply(now, r)
+			a.journal.add(s.ID, now, r)
+			a.touch(s)
+		})
+		for pos := range s.led.granted {
+			switch warning.PersonState(s.led.state[pos]) {
+			case warning.Waiting, warning.Unknown:
+				a.schedule(s, pos, now)
+			}
+		}
+	}
+}
+
+// openOne makes one strand ready with its warning and its snapshot.
+func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
+	w, err := a.e.warning(ctx, s.Warning)
+	if err != nil {
+		return nil, fmt.Errorf("warning of strand %d: %w", s.ID, err)
+	}
+	snap, err := a.e.dir.Snapshot(ctx, s.Snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of strand %d: %w", s.ID, err)
+	}
+	a.mu.Lock()
+	c := a.carrier
+	a.mu.Unlock()
+	if c == nil {
+		return nil, ErrFenced
+	}
+	return openStrand(s, w, snap, 0, c.Prepare)
+}
+
+// add puts an opened strand to the others. mu is held.
+func (a *account) add(s *strand) {
+	s.index = uint32(len(a.strands))
+	a.strands = append(a.strands, s)
+	a.live = append(a.live, s)
+	a.byID[s.ID] = s
+	a.newest = max(a.newest, s.ID)
+	a.people.add(s)
+}
+
+// slowdown is how far the carrier's flow control has slowed the account: halved at each such answer, at most once in a
+// round trip, and back within ten seconds.
+type slowdown struct {
+	part float64 // 0: not slowed
+	at   time.Time
+}
+
+func (s *slowdown) factor() float64 {
+	if s.part == 0 {
+		return 1
+	}
+	return s.part
+}
+
+func (s *slowdown) throttled(now time.Time, rtt time.Duration) {
+	if now.Sub(s.at) < max(rtt, 100*time.Millisecond) {
+		return
+	}
+	s.part, s.at = max(s.factor()/2, 1.0/64), now
+}
+
+func (s *slowdown) recover(now time.Time) {
+	if s.part == 0 || now.Sub(s.at) < time.Second {
+		return
+	}
+	if s.part += beatEvery.Seconds() / 10; s.part >= 1 {
+		s.part = 0
+	}
+}
+
+// progress is how many messages were sent up to a moment, for rates over the last ten seconds.
+type progress struct {
+	total int64
+	marks [11]int64
+	at    time.Time
+}
+
+func (p *progress) add(now time.Time, n int) {
+	p.roll(now)
+	p.total += int64(n)
+}
+
+func (p *progress) roll(now time.Time) {
+	if p.at.IsZero() {
+		p.at = now
+	}
+	for steps := 0; now.Sub(p.at) >= time.Second; steps++ {
+		if steps > len(p.marks) {
+			p.at = now
+		} else {
+			p.at = p.at.Add(time.Second)
+		}
+		copy(p.marks[:], p.marks[1:])
+		p.marks[len(p.marks)-1] = p.total
+	}
+}
+
+// lastSecond is how many messages were sent in the last whole second.
+func (p *progress) lastSecond(now time.Time) int64 {
+	p.roll(now)
+	return p.marks[len(p.marks)-1] - p.marks[len(p.marks)-2]
+}
+
+// last10s is how many messages were sent in the last ten seconds.
+func (p *progress) last10s(now time.Time) int64 {
+	p.roll(now)
+	return p.total - p.marks[0]
+}

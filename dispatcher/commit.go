@@ -1,0 +1,326 @@
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// The times of the journal: outcomes wait at most commitEvery for their fsync; what was journaled is folded into the
+// ledger each foldEvery, or earlier when there is much of it.
+const (
+	commitEvery = 5 * time.Millisecond
+	foldEvery   = time.Second
+	foldBytes   = 4 << 20
+	grantTime   = 50 * time.Millisecond // of the rate: granted and not sent at most
+)
+
+// commits writes what happened and asks for what may happen next: one script a turn, and never two at a time.
+func (a *account) commits(ctx context.Context) error {
+	tick := time.NewTicker(commitEvery)
+	defer tick.Stop()
+	for {
+		if err := a.commitOnce(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.commit:
+		case <-tick.C:
+		}
+	}
+}
+
+// request is a Commit with what must be done when it is answered.
+type request struct {
+	Commit
+	granted []*strand  // by grant
+	again   [][]uint32 // by grant: positions that are sent another time
+	acks    []channels.Receipts
+	chunks  []Chunk
+}
+
+func (r *request) empty() bool {
+	return len(r.Journal) == 0 && len(r.Grants) == 0 && len(r.Close) == 0 && len(r.Tails) == 0 && len(r.Commit.Stats) == 0
+}
+
+// commitOnce brings the strands up to date, writes once, and draws the conclusions.
+func (a *account) commitOnce(ctx context.Context) error {
+	changed, err := a.refresh(ctx)
+	if err != nil {
+		if errors.Is(err, ErrFenced) || ctx.Err() != nil {
+			return err
+		}
+		a.log.Warn("strands cannot be read; sending goes on with what is granted", zap.Error(err))
+		a.note(err)
+		pause(ctx, 50*time.Millisecond)
+	}
+	r := a.request()
+	if r.empty() && !changed {
+		return nil
+	}
+	done, err := a.write(ctx, r)
+	if err != nil {
+		return err
+	}
+	a.conclude(r, done)
+	for _, ack := range r.acks { // durable now: the carrier may forget them
+		ack.Ack()
+	}
+	if len(r.chunks) > 0 {
+		return a.fold(ctx, r.chunks, done.Entry)
+	}
+	return nil
+}
+
+// write carries the commit to the store until an answer comes: with the same sequence it cannot happen twice.
+func (a *account) write(ctx context.Context, r *request) (Committed, error) {
+	a.seq++
+	for {
+		asked := time.Now()
+		done, err := a.e.queue.Commit(ctx, a.fence, a.seq, r.Commit)
+		if err == nil {
+			a.learn(asked, done.Signal)
+			return done, nil
+		}
+		if errors.Is(err, ErrFenced) {
+			a.stopSending()
+			return done, err
+		}
+		if ctx.Err() != nil {
+			return done, ctx.Err()
+		}
+		a.note(err)
+		pause(ctx, 20*time.Millisecond)
+	}
+}
+
+func (a *account) fold(ctx context.Context, chunks []Chunk, entry uint64) error {
+	err := a.e.queue.Fold(ctx, a.fence, chunks, entry)
+	if err == nil || errors.Is(err, ErrFenced) {
+		return err
+	}
+	a.note(err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range chunks { // what was journaled is kept; the chunks are folded another time
+		a.byID[c.Strand].led.dirty[c.Index] = true
+	}
+	return nil
+}
+
+// request collects under the lock what is to be written now.
+func (a *account) request() *request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	r := &request{}
+	r.Now = now
+	if a.early.expire(now, &a.stats) {
+		r.Commit.Stats, _ = json.Marshal(a.stats)
+	}
+	live := a.live[:0]
+	for _, s := range a.live {
+		a.wind(s, r, now)
+		if !s.finished() {
+			live = append(live, s)
+		}
+	}
+	clear(a.live[len(live):])
+	a.live = live
+	a.supply(r, now)
+	for _, s := range a.touched {
+		s.touched = false
+		r.Tails = append(r.Tails, s.tail())
+	}
+	a.touched = a.touched[:0]
+	r.Obeyed = a.obeyed
+	r.acks, a.acks = a.acks, nil
+	r.Journal = a.journal.take(nil)
+	a.unfolded += len(r.Journal)
+	if a.unfolded > foldBytes || a.unfolded > 0 && now.Sub(a.folded) >= foldEvery {
+		r.chunks = a.chunks()
+		a.folded, a.unfolded = now, 0
+		a.early.journal(a.journal) // their entries are dropped with the rest
+	}
+	return r
+}
+
+// chunks packs what changed of the ledger, as it is after the journal that is taken with it.
+func (a *account) chunks() (out []Chunk) {
+	for _, s := range a.strands {
+		for i, d := range s.led.dirty {
+			if d {
+				s.led.dirty[i] = false
+				out = append(out, Chunk{Strand: s.ID, Index: uint32(i), Data: s.led.encode(i)})
+			}
+		}
+		if s.checked != s.led.counts {
+			s.checked = s.led.counts
+			if !s.led.balanced() {
+				a.log.Error("the counters do not equal the states", zap.Uint32("strand", uint32(s.ID)))
+			}
+		}
+	}
+	return out
+}
+
+// touch says that the tail of a strand is to be written.
+func (a *account) touch(s *strand) {
+	if !s.touched {
+		s.touched = true
+		a.touched = append(a.touched, s)
+	}
+}
+
+// wind takes back and settles what must not leave any more.
+func (a *account) wind(s *strand, r *request, now time.Time) {
+	if s.state == warning.Released && now.Before(s.w.Spec.Expires) {
+		return
+	}
+	if s.state == warning.Released {
+		s.state = warning.Expired
+	}
+	switch s.state {
+	case warning.Cancelled:
+		s.closing = warning.CancelledIn
+	case warning.Expired:
+		s.closing = warning.ExpiredOut
+	}
+	if s.limit > s.next {
+		r.Grants = append(r.Grants, Grant{Strand: s.ID, From: s.led.granted, To: s.next})
+		r.granted, r.again = append(r.granted, s), append(r.again, nil)
+		s.led.giveBack(s.next)
+		s.limit = s.next
+		a.touch(s)
+	}
+	for _, pos := range s.again {
+		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
+		a.journal.add(s.ID, now, rec)
+		s.led.apply(now, rec)
+		s.wait(pos, now)
+		a.touch(s)
+	}
+	s.again = nil
+	s.ready(&a.sched)
+	if s.closing == warning.Waiting {
+		return
+	}
+	why := closedReason(s.closing)
+	for _, d := range s.due {
+		a.settle(s, uint32(d), s.closing, why, now)
+	}
+	s.due = nil
+	if s.led.closed == warning.Waiting && s.led.granted == s.next {
+		r.Close = append(r.Close, Close{Strand: s.ID, As: s.closing})
+		s.led.close(s.closing, why)
+		a.touch(s)
+	}
+}
+
+// conclude makes true in memory what the store has allowed.
+func (a *account) conclude(r *request, done Committed) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for i, g := range r.Grants {
+		if g.To < g.From {
+			continue
+		}
+		s := r.granted[i]
+		if i < len(done.Refused) && done.Refused[i] != 0 {
+			for _, pos := range r.again[i] {
+				s.wait(pos, now)
+			}
+			if s.state == warning.Released && done.Refused[i] != warning.Released {
+				s.state = done.Refused[i] // the next turn winds it up
+				kick(a.commit)
+			}
+			continue
+		}
+		if g.To > g.From {
+			s.led.grant(g.To)
+			s.limit = g.To
+		}
+		for _, pos := range r.again[i] {
+			if !s.led.apply(now, record{pos: pos, kind: recAgain}) && warning.PersonState(s.led.state[pos]) == warning.Sending {
+				s.again = append(s.again, pos)
+			}
+		}
+		a.touch(s)
+		s.ready(&a.sched)
+	}
+	kick(a.wake)
+}
+
+// refresh opens strands that were planned and obeys what people decided since. It answers whether there was anything.
+func (a *account) refresh(ctx context.Context) (bool, error) {
+	a.mu.Lock()
+	stale := a.stale || a.seen > a.obeyed
+	a.stale = false
+	newest := a.newest
+	a.mu.Unlock()
+	if !stale {
+		return false, nil
+	}
+	img, err := a.e.queue.Load(ctx, a.opt.Name, newest, false)
+	if err != nil {
+		a.nudge()
+		return false, err
+	}
+	for i := range img.Strands {
+		s, err := a.openOne(ctx, img.Strands[i])
+		if err != nil {
+			a.log.Error("strand cannot be sent", zap.Error(err))
+			a.nudge()
+			return false, err
+		}
+		a.mu.Lock()
+		a.add(s)
+		a.mu.Unlock()
+	}
+	a.mu.Lock()
+	ids := make([]StrandID, len(a.live))
+	for i, s := range a.live {
+		ids[i] = s.ID
+	}
+	a.mu.Unlock()
+	states, err := a.e.queue.States(ctx, ids)
+	if err != nil {
+		a.nudge()
+		return false, err
+	}
+	a.obey(states, img.Generation)
+	return true, nil
+}
+
+// obey makes the decisions of people count: when it returns, no byte of a stopped strand is on its way to a socket.
+func (a *account) obey(states []StrandState, generation uint64) {
+	a.sendMu.Lock()
+	defer a.sendMu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, st := range states {
+		if s := a.byID[st.Strand]; s != nil && s.closing == warning.Waiting {
+			s.state = st.State
+			s.ready(&a.sched)
+		}
+	}
+	a.obeyed = max(a.obeyed, generation)
+	a.seen = max(a.seen, generation)
+}
+
+// nudge says that there is something new in the store.
+func (a *account) nudge() {
+	a.mu.Lock()
+	a.stale = true
+	a.mu.Unlock()
+	kick(a.commit)
+}

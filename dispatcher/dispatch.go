@@ -1,0 +1,426 @@
+package dispatcher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"go.uber.org/zap"
+
+	"tocsin/warning"
+)
+
+// This file is the way of a warning. Submit takes it in and Approve lets it go (both end in change or record: one act,
+// one script, one fsync). release plans it: the plan's strands lie in the store. From there every account that this
+// process owns works for itself, in five steps that each have a file:
+//
+//	refresh  commit.go   open the strands of the plan; obey hold, cancel, expiry
+//	supply   supply.go   ask for grants, red first: a durable mark before every byte (with the journal, in one commit)
+//	turn     pump.go     take what ring, windows and scheduler allow; the carrier's adapter writes the bytes
+//	outcome  receipts.go answers and, later, receipts: into ledger and journal; retry.go says who is sent to again
+//	fold     commit.go   the journal goes into the ledger's chunks
+//
+// What became of everybody is read from the ledger by report.go.
+
+// Submit takes a warning in: everything that can be wrong with it is found now, and nothing of a refused one is kept.
+// OK means that it is durable (promise 1). Where the policy asks for no approval it is released at once.
+func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission) (warning.Warning, Preview, error) {
+	now := time.Now().UTC()
+	digest := requestDigest("warning.submit", s)
+	if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
+		if err == nil {
+			p, perr := e.PreviewOf(ctx, c, w.ID)
+			return w, p, perr
+		}
+		return w, Preview{}, err
+	}
+	if c.Role == warning.LoadTester && s.Spec.Status != warning.Exercise && s.Spec.Status != warning.Test {
+		return warning.Warning{}, Preview{}, warning.Refuse(warning.ReasonDenied, "a load tester submits exercises and tests only; say --status exercise")
+	}
+	look, err := e.look(s.Spec, now)
+	if err != nil {
+		return warning.Warning{}, Preview{}, err
+	}
+	w := warning.Warning{
+		Record: warning.RecordVersion, ID: ulid.Make().String(), Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec),
+		State: warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, Node: e.node,
+		SubmittedBy: c.User, SubmittedAt: now,
+	}
+	if e.policy.Approvals[s.Spec.Tier] == 0 && look.preview.Share <= e.share(s.Spec.Tier) {
+		w.State, w.ReleasedAt, w.ApprovedPeople = warning.Released, now, look.preview.People
+	}
+	a := Act{
+		Entry: Entry{
+			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(),
+			Detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.preview.People),
+		},
+		Warning: &w, ToPlan: w.State == warning.Released,
+	}
+	if !s.Spec.Again {
+		a.Unique = w.Digest
+	}
+	w, err = e.record(ctx, c, key, digest, a)
+	return w, look.preview.For(c), err
+}
+
+// Approve agrees to what the caller saw. When everybody has agreed whom the policy asks for, the warning is released:
+// it leaves from this call on.
+func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version int, digest string, people int64) (warning.Warning, error) {
+	request := requestDigest("warning.approve", []any{id, version, digest, people})
+	return e.change(ctx, c, key, request, "warning.approve", id, func(w *warning.Warning, now time.Time) (decision, error) {
+		switch {
+		case w.State != warning.Submitted:
+			return decision{}, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a submitted one can be approved", w.State)
+		case w.SubmittedBy == c.User:
+			return decision{}, warning.Refuse(warning.ReasonDenied, "you submitted this warning; another person must approve it")
+		case slices.Contains(w.ApprovedBy, c.User):
+			return decision{}, warning.Refuse(warning.ReasonConflict, "you have approved this warning already; another person must agree")
+		case w.Version != version || w.Digest != digest:
+			return decision{}, warning.Invalid(warning.Violation{
+				Field: "digest", Rule: "approve.digest", Detail: "the warning is not the one that you saw: its digest is " + w.Digest,
+				Remedy: "look at it again with tocsin get " + w.ID,
+			})
+		}
+		look, err := e.look(w.Spec, now)
+		if err != nil {
+			return decision{}, err
+		}
+		if err := e.headCount(w, look.preview, people); err != nil {
+			return decision{}, err
+		}
+		w.ApprovedBy = append(w.ApprovedBy, c.User)
+		w.ApprovedPeople = look.preview.People
+		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.preview.People)}
+		if len(w.ApprovedBy) >= max(1, e.policy.Approvals[w.Spec.Tier]) {
+			w.State, w.ReleasedAt, d.release = warning.Released, now, true
+		}
+		return d, nil
+	})
+}
+
+// headCount asks for the count typed in where the area is large, or where more people are there than were approved
+// before (promise 6); a red goes to its approved area all the same.
+func (e *Engine) headCount(w *warning.Warning, p Preview, typed int64) error {
+	if limit := e.share(w.Spec.Tier); p.Share > limit && typed != p.People {
+		return warning.Invalid(warning.Violation{
+			Field: "people", Rule: "approve.people.large",
+			Detail: fmt.Sprintf("the area is %.0f %% of the jurisdiction (limit for %s: %.0f %%) and holds %d people", 100*p.Share, w.Spec.Tier, 100*limit, p.People),
+			Remedy: fmt.Sprintf("approve with the head count: --people %d", p.People),
+		})
+	}
+	if w.ApprovedPeople == 0 || float64(p.People) <= float64(w.ApprovedPeople)*(1+e.policy.Margin) || typed == p.People {
+		return nil
+	}
+	if w.Spec.Tier == warning.Red {
+		e.log.Error("a red goes to more people than were approved", zap.String("warning", w.ID),
+			zap.Int64("approved", w.ApprovedPeople), zap.Int64("now", p.People))
+		return nil
+	}
+	return warning.Invalid(warning.Violation{
+		Field: "people", Rule: "approve.people.grown",
+		Detail: fmt.Sprintf("%d people are in the area now, %d were approved", p.People, w.ApprovedPeople),
+		Remedy: fmt.Sprintf("agree to the new count: --people %d", p.People),
+	})
+}
+
+func (e *Engine) share(t warning.Tier) float64 {
+	if s, ok := e.policy.Share[t]; ok {
+		return s
+	}
+	return 1
+}
+
+// Reject refuses a warning that waits for approval.
+func (e *Engine) Reject(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
+	return e.change(ctx, c, key, requestDigest("warning.reject", []string{id, why}), "warning.reject", id,
+		func(w *warning.Warning, now time.Time) (decision, error) {
+			if err := may(w, warning.Rejected); err != nil {
+				return decision{}, err
+			}
+			w.State, w.EndedAt, w.Why = warning.Rejected, now, why
+			return decision{detail: why}, nil
+		})
+}
+
+// Hold stops a warning. It answers when nothing more of it can leave but what is in open windows (promise 5).
+func (e *Engine) Hold(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
+	return e.change(ctx, c, key, requestDigest("warning.hold", []string{id, why}), "warning.hold", id,
+		func(w *warning.Warning, _ time.Time) (decision, error) {
+			if err := mayStop(c, w, warning.Held); err != nil {
+				return decision{}, err
+			}
+			w.Before, w.State, w.Why = w.State, warning.Held, why
+			return decision{detail: why, stop: w.Before == warning.Released}, nil
+		})
+}
+
+// Release lets a held warning go on from where it was held.
+func (e *Engine) Release(ctx context.Context, c Caller, key, id string) (warning.Warning, error) {
+	return e.change(ctx, c, key, requestDigest("warning.release", id), "warning.release", id,
+		func(w *warning.Warning, now time.Time) (decision, error) {
+			if w.State != warning.Held {
+				return decision{}, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a held one can be released", w.State)
+			}
+			if !now.Before(w.Spec.Expires) {
+				return decision{}, warning.Refuse(warning.ReasonConflict, "the warning ended at %s", w.Spec.Expires.Format(time.RFC3339))
+			}
+			w.State, w.Before, w.Why = w.Before, 0, ""
+			return decision{release: w.State == warning.Released}, nil
+		})
+}
+
+// Cancel ends a warning that was issued by mistake. It answers like Hold.
+func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
+	return e.change(ctx, c, key, requestDigest("warning.cancel", []string{id, why}), "warning.cancel", id,
+		func(w *warning.Warning, now time.Time) (decision, error) {
+			if err := mayStop(c, w, warning.Cancelled); err != nil {
+				return decision{}, err
+			}
+			d := decision{detail: why, stop: w.State == warning.Released || w.State == warning.Held}
+			w.State, w.EndedAt, w.Why = warning.Cancelled, now, why
+			return d, nil
+		})
+}
+
+func may(w *warning.Warning, next warning.State) error {
+	if !w.State.MayBecome(next) {
+		return warning.Refuse(warning.ReasonConflict, "the warning is %s and cannot become %s", w.State, next)
+	}
+	return nil
+}
+
+// mayStop: one person is enough to stop, but it must be the submitter, an approver or a commander.
+func mayStop(c Caller, w *warning.Warning, next warning.State) error {
+	if c.Role == warning.Forecaster && w.SubmittedBy != c.User {
+		return warning.Refuse(warning.ReasonDenied, "a forecaster may stop warnings of their own; ask the submitter, an approver or a commander")
+	}
+	return may(w, next)
+}
+
+// decision is what a change comes to beside the record itself.
+type decision struct {
+	detail  string
+	release bool // to be planned, or to go on
+	stop    bool // the answer waits until every owner has obeyed
+}
+
+// change carries out one act on a warning: reads it, decides, and writes it if nobody else did meanwhile.
+func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id string, decide func(*warning.Warning, time.Time) (decision, error)) (warning.Warning, error) {
+	for {
+		if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
+			return w, err
+		}
+		w, rev, err := e.records.Warning(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			return w, warning.Refuse(warning.ReasonNotFound, "there is no warning %s; tocsin list shows those there are", id)
+		}
+		if err != nil {
+			return w, unavailable(err)
+		}
+		now := time.Now().UTC()
+		d, err := decide(&w, now)
+		if err != nil {
+			return w, err
+		}
+		a := Act{
+			Entry:   Entry{At: now, User: c.User, Role: c.Role.String(), Act: act, Subject: id, Detail: d.detail, Outcome: w.State.String()},
+			Warning: &w, Rev: rev, ToPlan: d.release,
+		}
+		w, generation, err := e.do(ctx, c, key, digest, a)
+		if errors.Is(err, ErrChanged) {
+			continue
+		}
+		if err != nil {
+			return w, refusal(err)
+		}
+		e.nudge()
+		if d.stop {
+			return w, e.stopped(ctx, id, generation)
+		}
+		return w, nil
+	}
+}
+
+// record carries out the act of a new warning.
+func (e *Engine) record(ctx context.Context, c Caller, key, digest string, a Act) (warning.Warning, error) {
+	w, _, err := e.do(ctx, c, key, digest, a)
+	return w, refusal(err)
+}
+
+// do is the one place where an act on a warning becomes durable.
+func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (warning.Warning, uint64, error) {
+	answer, err := json.Marshal(a.Warning)
+	if err != nil {
+		return *a.Warning, 0, err
+	}
+	a.User, a.Key, a.Digest, a.Answer = c.User, key, digest, answer
+	done, err := e.records.Do(ctx, a)
+	if err != nil {
+		return *a.Warning, 0, err
+	}
+	e.lastWell.Store(time.Now().UnixNano())
+	w := *a.Warning
+	if done.Repeated {
+		err = json.Unmarshal(done.Answer, &w)
+	} else if a.ToPlan {
+		kick(e.plan)
+		if e.seal != nil {
+			go e.seal(context.WithoutCancel(ctx))
+		}
+	}
+	return w, done.Generation, err
+}
+
+// answered is what an act with this key was answered before.
+func (e *Engine) answered(ctx context.Context, c Caller, key, digest string) (w warning.Warning, ok bool, err error) {
+	if key == "" {
+		return w, false, nil
+	}
+	answer, ok, err := e.records.Answered(ctx, c.User, key, digest)
+	if err != nil {
+		return w, false, refusal(err)
+	}
+	if ok {
+		err = json.Unmarshal(answer, &w)
+	}
+	return w, ok, err
+}
+
+// stopped waits until every owner of an account that carries the warning has obeyed: a dead owner sends nothing, and is
+// known by a heartbeat that stands still for its lease.
+func (e *Engine) stopped(ctx context.Context, id string, generation uint64) error {
+	plan, _, err := e.records.PlanOf(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil // never planned: nothing can leave
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	type watch struct {
+		beat  uint64
+		since time.Time
+	}
+	pending := map[string]watch{}
+	names := make([]string, 0, len(plan.Strands))
+	for _, s := range plan.Strands {
+		pending[s.Account] = watch{since: time.Now()}
+	}
+	for {
+		names = names[:0]
+		for n := range pending {
+			names = append(names, n)
+		}
+		owners, err := e.records.Obeyed(ctx, names)
+		if err != nil && ctx.Err() != nil {
+			return unavailable(fmt.Errorf("the stop is recorded; whether %s obeyed it is not known yet", strings.Join(names, ", ")))
+		}
+		for n, was := range pending {
+			o, owned := owners[n]
+			switch {
+			case err != nil:
+			case !owned || o.Obeyed >= generation:
+				delete(pending, n)
+			case o.Beat != was.beat:
+				pending[n] = watch{o.Beat, time.Now()}
+			case time.Since(was.since) > lease:
+				delete(pending, n)
+			}
+		}
+		if len(pending) == 0 {
+			return nil
+		}
+		pause(ctx, 2*time.Millisecond)
+	}
+}
+
+// plans makes the plans of released warnings, each in its own time so that a small one does not wait for a large one.
+func (e *Engine) plans(ctx context.Context) {
+	busy := make(chan struct{}, 2)
+	under := newPending()
+	for ctx.Err() == nil {
+		ids, err := e.records.ToPlan(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.log.Warn("warnings to plan cannot be read", zap.Error(err))
+		}
+		for _, id := range ids {
+			if !under.begin(id) {
+				continue
+			}
+			busy <- struct{}{}
+			go func() {
+				defer func() { under.end(id); <-busy }()
+				if err := e.planOne(ctx, id); err != nil && ctx.Err() == nil {
+					e.log.Error("plan failed; it is made again", zap.String("warning", id), zap.Error(err))
+					pause(ctx, time.Second)
+				}
+			}()
+		}
+		wait(ctx, e.plan, time.Second)
+	}
+	for range cap(busy) { // nothing is under way when this returns
+		busy <- struct{}{}
+	}
+}
+
+// planOne resolves who is in danger over the newest snapshot, sorts them into strands, and stores these.
+func (e *Engine) planOne(ctx context.Context, id string) error {
+	w, rev, err := e.records.Warning(ctx, id)
+	if err != nil {
+		return err
+	}
+	if w.State != warning.Released {
+		return nil
+	}
+	snap, ok := e.dir.Current()
+	if !ok {
+		return errors.New("there is no directory")
+	}
+	sel, err := snap.Resolve(w.Spec.Areas)
+	if err != nil {
+		return err
+	}
+	_, err = e.records.PutPlan(ctx, rev, makePlan(&w, snap, &sel, e.options))
+	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
+		return nil
+	}
+	if err == nil {
+		e.nudge()
+	}
+	return err
+}
+
+func requestDigest(act string, request any) string {
+	b, err := json.Marshal([]any{act, request})
+	if err != nil {
+		panic("dispatcher: a request always marshals: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// unavailable says that the store could not be asked: the caller repeats with the same key.
+func unavailable(err error) error {
+	return warning.Refuse(warning.ReasonUnavailable, "the store does not answer now (%v); repeat with the same key", err)
+}
+
+// refusal turns an error of the store into what a caller can act on.
+func refusal(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrOtherUse):
+		return warning.Refuse(warning.ReasonExists, "this key was used with other content; take a new key for a new act")
+	case errors.Is(err, ErrSame):
+		return warning.Refuse(warning.ReasonExists, "the same warning is recorded already and still valid; say --again if this one is meant all the same")
+	case warning.ReasonOf(err) != 0:
+		return err
+	}
+	return unavailable(err)
+}

@@ -1,0 +1,194 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// Policy is who must agree, and from where on more is asked (promise 6).
+type Policy struct {
+	Approvals map[warning.Tier]int     // people beside the submitter; 0: Submit releases
+	Share     map[warning.Tier]float64 // of the jurisdiction; above it the head count is typed in
+	Margin    float64                  // by how much the head count may exceed the approved one at release
+}
+
+// Segmenter cuts words as a channel would: what a person gets, and in which coding.
+type Segmenter func(text string, ch warning.Channel) (segments []string, coding string, err error)
+
+// Options is all that an Engine needs.
+type Options struct {
+	Node      string
+	Records   Records
+	Queue     Queue
+	Directory Directory
+	Epochs    EpochStore
+	Adapters  map[string]channels.Adapter // by protocol
+	Accounts  []AccountOptions
+	Policy    Policy
+	Segments  Segmenter
+	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
+	Log       *zap.Logger
+}
+
+// Engine takes warnings in and sees them through.
+type Engine struct {
+	node     string
+	records  Records
+	queue    Queue
+	dir      Directory
+	epochs   EpochStore
+	options  []AccountOptions
+	policy   Policy
+	segments Segmenter
+	seal     func(context.Context) string
+	log      *zap.Logger
+
+	accounts []*account
+	plan     chan struct{} // something may be to plan
+
+	mu       sync.Mutex // guards known
+	known    map[string]warning.Warning
+	lastWell atomic.Int64 // when a durable write came back last, in ns since 1970
+}
+
+// New is an engine that does nothing before Run.
+func New(o Options) (*Engine, error) {
+	e := &Engine{
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
+		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
+		known: map[string]warning.Warning{},
+	}
+	for _, a := range o.Accounts {
+		adapter, ok := o.Adapters[a.Protocol]
+		if !ok {
+			return nil, fmt.Errorf("account %s: no adapter for protocol %q", a.Name, a.Protocol)
+		}
+		e.accounts = append(e.accounts, newAccount(e, a, adapter))
+	}
+	return e, nil
+}
+
+// Run works until ctx ends: owns accounts, plans, completes, expires. It returns when nothing is under way any more.
+func (e *Engine) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, a := range e.accounts {
+		group.Go(func() { a.run(ctx) })
+	}
+	group.Go(func() { e.plans(ctx) })
+	group.Go(func() { e.watchEnds(ctx) })
+	group.Wait()
+}
+
+// warning is the record of a warning for those who only need what never changes in it.
+func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error) {
+	e.mu.Lock()
+	w, ok := e.known[id]
+	e.mu.Unlock()
+	if ok {
+		return w, nil
+	}
+	w, _, err := e.records.Warning(ctx, id)
+	if err != nil {
+		return w, err
+	}
+	e.mu.Lock()
+	e.known[id] = w
+	e.mu.Unlock()
+	return w, nil
+}
+
+// nudge tells every account of this process that the store has something new; other processes learn it from the
+// answers to their heartbeats and commits.
+func (e *Engine) nudge() {
+	for _, a := range e.accounts {
+		a.nudge()
+	}
+}
+
+// endsEvery is how often released warnings are looked at: are they complete, have they expired?
+const endsEvery = 500 * time.Millisecond
+
+// watchEnds moves released warnings on when nobody waits any more, or their validity has ended; and those that never
+// left and are too late.
+func (e *Engine) watchEnds(ctx context.Context) {
+	for ctx.Err() == nil {
+		e.ends(ctx)
+		pause(ctx, endsEvery)
+	}
+}
+
+func (e *Engine) ends(ctx context.Context) {
+	live := []warning.State{warning.Submitted, warning.Approved, warning.Released, warning.Held}
+	list, err := e.records.Warnings(ctx, live, 0)
+	if err != nil {
+		e.log.Warn("live warnings cannot be read", zap.Error(err))
+		return
+	}
+	for i := range list {
+		w := &list[i]
+		next, err := e.ended(ctx, w)
+		if err != nil {
+			e.log.Warn("end of a warning cannot be judged", zap.String("warning", w.ID), zap.Error(err))
+		}
+		if next == 0 {
+			continue
+		}
+		if _, err := e.move(ctx, w.ID, next); err != nil && ctx.Err() == nil {
+			e.log.Warn("end of a warning cannot be recorded", zap.String("warning", w.ID), zap.Error(err))
+		}
+	}
+}
+
+// ended is the state that a live warning should have by now, or 0.
+func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, error) {
+	expired := !time.Now().Before(w.Spec.Expires)
+	if w.State != warning.Released {
+		if expired {
+			return warning.Expired, nil
+		}
+		return 0, nil
+	}
+	_, tails, err := e.records.PlanOf(ctx, w.ID)
+	if err == ErrNotFound && expired {
+		return warning.Expired, nil
+	}
+	if err != nil {
+		if err == ErrNotFound {
+			err = nil // not planned yet
+		}
+		return 0, err
+	}
+	var c warning.Counts
+	for _, t := range tails {
+		c.Add(t.Counts)
+	}
+	switch {
+	case c[warning.Waiting]+c[warning.Sending] > 0 && expired:
+		return warning.Expired, nil
+	case c[warning.Waiting]+c[warning.Sending] > 0:
+		return 0, nil
+	case c[warning.Unknown] > 0 && !expired && w.Spec.Tier > warning.Orange && time.Since(w.ReleasedAt) < 2*earlyTime:
+		return 0, nil // they are handed over once more
+	}
+	return warning.Completed, nil
+}
+
+// move is the engine's own act of moving a warning along.
+func (e *Engine) move(ctx context.Context, id string, next warning.State) (warning.Warning, error) {
+	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning."+next.String(), id,
+		func(w *warning.Warning, now time.Time) (decision, error) {
+			if !w.State.MayBecome(next) {
+				return decision{}, warning.Refuse(warning.ReasonConflict, "a warning that is %s cannot become %s", w.State, next)
+			}
+			w.State, w.EndedAt = next, now
+			return decision{}, nil
+		})
+}

@@ -1,0 +1,210 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"sync"
+	"time"
+
+	"tocsin/warning"
+)
+
+// look is everything that can be known of a spec before it is recorded.
+type look struct {
+	preview Preview
+}
+
+// look validates a spec and resolves it over the newest directory. It fails closed, with every fault named.
+func (e *Engine) look(s warning.Spec, now time.Time) (look, error) {
+	var l look
+	if err := s.Validate(now); err != nil {
+		return l, err
+	}
+	if err := e.served(s); err != nil {
+		return l, err
+	}
+	texts, costs, err := e.texts(s)
+	if err != nil {
+		return l, err
+	}
+	snap, ok := e.dir.Current()
+	if !ok {
+		return l, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
+	}
+	sel, err := snap.Resolve(s.Areas)
+	if err != nil {
+		return l, err
+	}
+	w := warning.Warning{Spec: s}
+	plan := makePlan(&w, snap, &sel, e.options)
+	l.preview = Preview{
+		People: plan.InArea, NoAddress: plan.NoAddress, OptedOut: plan.OptedOut, Share: sel.Share,
+		Addressable: plan.InArea - plan.NoAddress - plan.OptedOut, Texts: texts, Digest: warning.DigestOf(s),
+		Units: units(snap, &sel),
+	}
+	for _, st := range plan.Strands {
+		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}
+		for i := range st.Batches {
+			c.Messages += int64(st.Batches[i].Mask.Count() * costs[st.Batches[i].Language])
+		}
+		if a := e.account(st.Account); a != nil {
+			c.Contract = float64(a.contract())
+			c.Takes = time.Duration(float64(c.Messages) / c.Contract * float64(time.Second))
+		}
+		l.preview.Finish = max(l.preview.Finish, c.Takes)
+		l.preview.Carriers = append(l.preview.Carriers, c)
+	}
+	return l, nil
+}
+
+// served refuses a spec that no account may carry (promise 8).
+func (e *Engine) served(s warning.Spec) error {
+	for i, ch := range s.Channels {
+		if len(newRouter(e.options, ch, s.Status).prefixes) == 0 {
+			return warning.Invalid(warning.Violation{
+				Field: fmt.Sprintf("warning.channels[%d]", i), Rule: "channel.status",
+				Detail: fmt.Sprintf("no account carries %s for the status %s", ch, s.Status),
+				Remedy: "choose another status or channel, or have an engineer configure a link of that kind",
+			})
+		}
+	}
+	return nil
+}
+
+// texts cuts the words of every channel and language: what a person gets, and how many messages each costs.
+func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err error) {
+	costs = make([]int, len(warning.Languages))
+	for _, ch := range s.Channels {
+		for l, name := range warning.Languages {
+			text := s.TextFor(warning.Alert, ch, name)
+			segments, coding, err := e.segments(text, ch)
+			if err != nil {
+				return nil, nil, warning.Invalid(warning.Violation{
+					Field: "warning.words", Rule: "words.segments", Detail: fmt.Sprintf("the words in %s do not fit %s: %v", name, ch, err),
+					Remedy: "shorten them",
+				})
+			}
+			costs[l] = len(segments)
+			texts = append(texts, PreviewText{Language: name, Channel: ch, Segments: segments, Coding: coding})
+		}
+	}
+	return texts, costs, nil
+}
+
+// units counts the people of a selection by the district of their home, most people first.
+func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
+	people := map[uint32]int64{}
+	for i, b := range sel.Blocks {
+		home := snap.Block(int(b)).Home
+		for slot := range sel.Masks[i].Slots {
+			people[home[slot]]++
+		}
+	}
+	out := make([]PreviewUnit, 0, len(people))
+	for code, n := range people {
+		out = append(out, PreviewUnit{Code: strconv.Itoa(int(code)), Name: snap.District(code), People: n})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].People != out[j].People {
+			return out[i].People > out[j].People
+		}
+		return out[i].Code < out[j].Code
+	})
+	return out
+}
+
+// Preview says who would get what, and records nothing.
+func (e *Engine) Preview(_ context.Context, c Caller, s warning.Spec) (Preview, error) {
+	l, err := e.look(s, time.Now().UTC())
+	return l.preview.For(c), err
+}
+
+// PreviewOf is the preview of a warning that is recorded, over the directory as it is now.
+func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, error) {
+	w, err := e.Get(ctx, id)
+	if err != nil {
+		return Preview{}, err
+	}
+	l, err := e.look(w.Spec, w.SubmittedAt)
+	return l.preview.For(c), err
+}
+
+// For is the preview as this caller may see it.
+func (p Preview) For(c Caller) Preview {
+	if c.Role == warning.Commander {
+		return p
+	}
+	return p.Veiled()
+}
+
+// Get is one warning as it is recorded.
+func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
+	w, _, err := e.records.Warning(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return w, warning.Refuse(warning.ReasonNotFound, "there is no warning %s; tocsin list shows those there are", id)
+	}
+	if err != nil {
+		return w, unavailable(err)
+	}
+	return w, nil
+}
+
+// List is the warnings in any of the states (none named: all), active ones first, then the newest first.
+func (e *Engine) List(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
+	list, err := e.records.Warnings(ctx, states, limit)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	sort.SliceStable(list, func(i, j int) bool { return !final(list[i].State) && final(list[j].State) })
+	return list, nil
+}
+
+func final(s warning.State) bool {
+	return s == warning.Completed || len(warning.Transitions[s]) == 0
+}
+
+// MissingApprovals is how many approvals the policy still asks for.
+func (e *Engine) MissingApprovals(w warning.Warning) int {
+	if w.State != warning.Submitted {
+		return 0
+	}
+	return max(0, max(1, e.policy.Approvals[w.Spec.Tier])-len(w.ApprovedBy))
+}
+
+// pending is what is under way, by name.
+type pending struct {
+	mu sync.Mutex
+	m  map[string]bool
+}
+
+func newPending() *pending { return &pending{m: map[string]bool{}} }
+
+func (p *pending) begin(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.m[id] {
+		return false
+	}
+	p.m[id] = true
+	return true
+}
+
+func (p *pending) end(id string) {
+	p.mu.Lock()
+	delete(p.m, id)
+	p.mu.Unlock()
+}
+
+// wait returns at a signal, after d, or when ctx ends.
+func wait(ctx context.Context, c <-chan struct{}, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-c:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

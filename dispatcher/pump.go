@@ -1,0 +1,149 @@
+package dispatcher
+
+import (
+	"context"
+	"time"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// pumpEvery is how long the pump sleeps at most while there is work, and how much of the rate one turn may take.
+const pumpEvery = 2 * time.Millisecond
+
+// pump hands messages over: it wakes at a freed slot, at a new grant, or after 2 ms, and takes what the ring allows in
+// the order of the scheduler.
+func (a *account) pump(ctx context.Context) {
+	timer := time.NewTimer(pumpEvery)
+	defer timer.Stop()
+	buf := make([]channels.Message, 0, 1024)
+	for {
+		busy := false
+		for a.turn(&buf, &busy) {
+		}
+		wait := pumpEvery
+		if !busy {
+			wait = 100 * time.Millisecond
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// turn hands one group of one flow to the carrier. It answers whether another turn may follow at once; busy says that
+// there is work for later.
+func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
+	a.sendMu.Lock()
+	defer a.sendMu.Unlock()
+	room := a.carrier.Room()
+	a.mu.Lock()
+	now := time.Now()
+	n, open := a.mayLeave(now, room)
+	f, people := a.sched.Next(n)
+	*busy = open && (f != nil || a.sched.first(0) < Class(Classes))
+	if f == nil {
+		a.mu.Unlock()
+		return false
+	}
+	s := f.strand
+	if !now.Before(s.w.Spec.Expires) { // the last moment: nothing leaves after expiry
+		s.state = warning.Expired
+		s.ready(&a.sched)
+		a.mu.Unlock()
+		kick(a.commit)
+		return true
+	}
+	var language uint8
+	again := f == &s.retry
+	if again {
+		*buf, language = s.takeAgain((*buf)[:0], people)
+	} else {
+		*buf, language = s.takeFirst((*buf)[:0], people)
+	}
+	msgs := *buf
+	messages := 0
+	whole := s.led.whole[language]
+	for i := range msgs {
+		messages += ones(whole &^ msgs[i].Skip)
+	}
+	a.inflight += messages // before the answers can come
+	a.mu.Unlock()
+
+	took := a.carrier.Send(s.prepared[language], msgs)
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now = time.Now()
+	for i := took; i < len(msgs); i++ { // did not fit: back to where they stood
+		messages -= ones(whole &^ msgs[i].Skip)
+		a.inflight -= ones(whole &^ msgs[i].Skip)
+	}
+	if took < len(msgs) {
+		if again {
+			back := make([]uint32, 0, len(msgs)-took+len(s.again))
+			for _, m := range msgs[took:] {
+				back = append(back, uint32(m.Token))
+			}
+			s.again = append(back, s.again...)
+		} else {
+			s.next -= uint32(len(msgs) - took)
+		}
+	}
+	a.sched.Taken(f, took)
+	s.ready(&a.sched)
+	if took > 0 {
+		a.ring.Add(now, messages)
+		a.burst.AllowN(now, min(messages, a.burst.Burst()))
+		a.sentTotal.add(now, messages)
+		s.sent += int64(messages)
+		if s.first.IsZero() {
+			s.first = now
+		}
+		s.last = now
+		a.touch(s)
+		s.highest = max(s.highest, a.ring.Now())
+		if a.hungry() {
+			kick(a.commit)
+		}
+	}
+	return took == len(msgs)
+}
+
+// mayLeave is how many messages may be given to sockets now; open says that the account sends at all.
+func (a *account) mayLeave(now time.Time, room int) (n int, open bool) {
+	if a.control.Paused || !now.Before(a.deadline) || now.Before(a.quiet) {
+		return 0, false
+	}
+	rate := max(1, int(float64(a.rate)*a.slow.factor()))
+	n = min(a.ring.Allow(now, rate), int(a.burst.TokensAt(now)), room, a.flightCap(rate)-a.inflight)
+	return min(n, max(8, int(float64(a.rate)*pumpEvery.Seconds()))), true
+}
+
+// flightCap is how many messages may be without answer: a full window is a queue that no red can pass.
+func (a *account) flightCap(rate int) int {
+	rtt := a.rtt
+	if rtt == 0 {
+		rtt = 100 * time.Millisecond
+	}
+	return max(16, int(1.25*float64(rate)*rtt.Seconds()))
+}
+
+// unsent is how many messages are granted and not given to a socket.
+func (a *account) unsent() (n int) {
+	for _, s := range a.live {
+		n += (int(max(s.limit, s.next)-s.next) + len(s.again)) * s.cost
+	}
+	return n
+}
+
+func ones(m uint8) (n int) {
+	for ; m != 0; m &= m - 1 {
+		n++
+	}
+	return n
+}

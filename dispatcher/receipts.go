@@ -1,0 +1,267 @@
+package dispatcher
+
+import (
+	"time"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// index finds the strands that hold a person, by snapshot and block: a receipt names a number, the snapshot its place.
+type index struct {
+	snaps []snapIndex
+}
+
+type snapIndex struct {
+	snap   Snapshot
+	blocks map[uint32][]blockRef
+}
+
+type blockRef struct {
+	s     *strand
+	batch uint32
+}
+
+func (x *index) add(s *strand) {
+	var si *snapIndex
+	for i := range x.snaps {
+		if x.snaps[i].snap.ID() == s.snap.ID() {
+			si = &x.snaps[i]
+		}
+	}
+	if si == nil {
+		x.snaps = append(x.snaps, snapIndex{snap: s.snap, blocks: map[uint32][]blockRef{}})
+		si = &x.snaps[len(x.snaps)-1]
+	}
+	for i := range s.Batches {
+		b := s.Batches[i].Block
+		si.blocks[b] = append(si.blocks[b], blockRef{s, uint32(i)})
+	}
+}
+
+// find is the message that a receipt speaks of: by fingerprint, newest strand first; else somebody whose hand-off had
+// no answer. known says that the number stands in a directory that a strand names.
+func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segment int, ok, known bool) {
+	for i := len(x.snaps) - 1; i >= 0; i-- {
+		block, slot, in := x.snaps[i].snap.Find(number)
+		if !in {
+			continue
+		}
+		refs := x.snaps[i].blocks[uint32(block)]
+		for k := len(refs) - 1; k >= 0; k-- {
+			at, in := refs[k].s.position(int(refs[k].batch), slot)
+			if !in {
+				continue
+			}
+			known = true
+			seg, exact, found := refs[k].s.led.match(at, print)
+			if exact {
+				return refs[k].s, at, seg, true, true
+			}
+			if found && !ok {
+				s, pos, segment, ok = refs[k].s, at, seg, true
+			}
+		}
+	}
+	return s, pos, segment, ok, known
+}
+
+// Receipts takes a group of receipts in. It is answered to the carrier after the next commit.
+func (a *account) Receipts(rs channels.Receipts) {
+	a.mu.Lock()
+	now := time.Now()
+	for _, r := range rs.All() {
+		if r.State == channels.Passing {
+			continue
+		}
+		a.receipt(r, now)
+	}
+	a.acks = append(a.acks, rs)
+	a.mu.Unlock()
+}
+
+func (a *account) receipt(r channels.Receipt, now time.Time) {
+	s, pos, segment, ok, known := a.people.find(r.Number, r.Print)
+	switch {
+	case ok:
+		a.received(s, pos, segment, r, now)
+	case known: // it may have come before the answer to its submission
+		a.early.keep(r, now)
+		a.early.note(a, r, now)
+	default:
+		a.stats.UnknownReceipts++
+		a.early.counted = true
+	}
+}
+
+func (a *account) received(s *strand, pos uint32, segment int, r channels.Receipt, now time.Time) {
+	rec := record{pos: pos, kind: recArrived, segment: uint8(segment), reason: r.Reason, print: r.Print}
+	if r.State == channels.Failed {
+		rec.kind = recFailed
+	}
+	s.led.apply(now, rec)
+	a.journal.add(s.ID, now, rec)
+	a.touch(s)
+}
+
+// earlyTime is how long a receipt that matches nothing is kept and tried.
+const earlyTime = 10 * time.Minute
+
+// early is receipts that matched nothing yet, by number. They stand in the journal with strand 0 and the place in the
+// newest snapshot instead of a position.
+type early struct {
+	byNumber map[uint64][]earlyReceipt
+	sweep    time.Time
+	counted  bool // a receipt for a number of no directory was counted
+}
+
+type earlyReceipt struct {
+	channels.Receipt
+	at    time.Time
+	place uint32
+}
+
+func (e *early) keep(r channels.Receipt, at time.Time) {
+	if e.byNumber == nil {
+		e.byNumber = map[uint64][]earlyReceipt{}
+	}
+	e.byNumber[r.Number] = append(e.byNumber[r.Number], earlyReceipt{Receipt: r, at: at})
+}
+
+func (e *early) note(a *account, r channels.Receipt, at time.Time) {
+	for i := len(a.people.snaps) - 1; i >= 0; i-- {
+		if block, slot, ok := a.people.snaps[i].snap.Find(r.Number); ok {
+			list := e.byNumber[r.Number]
+			list[len(list)-1].place = uint32(block*warning.BlockSize + slot)
+			earlyRecord(a.journal, list[len(list)-1])
+			return
+		}
+	}
+}
+
+func earlyRecord(j *journal, r earlyReceipt) {
+	kind := recArrived
+	if r.State == channels.Failed {
+		kind = recFailed
+	}
+	j.add(0, r.at, record{pos: r.place, kind: kind, reason: r.Reason, print: r.Print})
+}
+
+// journal writes all that is kept anew.
+func (e *early) journal(j *journal) {
+	for _, list := range e.byNumber {
+		for _, r := range list {
+			earlyRecord(j, r)
+		}
+	}
+}
+
+// replayed takes back what an owner before had kept.
+func (e *early) replayed(a *account, at time.Time, rec record) {
+	if len(a.people.snaps) == 0 {
+		return
+	}
+	snap := a.people.snaps[len(a.people.snaps)-1].snap
+	block, slot := int(rec.pos/warning.BlockSize), int(rec.pos%warning.BlockSize)
+	if block >= snap.Blocks() {
+		return
+	}
+	b := snap.Block(block)
+	if slot >= b.Len() {
+		return
+	}
+	r := channels.Receipt{Number: b.Number[slot], Print: rec.print, State: channels.Arrived, Reason: rec.reason}
+	if rec.kind == recFailed {
+		r.State = channels.Failed
+	}
+	e.keep(r, at)
+}
+
+// retry tries what is kept for a number whose submission was just answered.
+func (e *early) retry(a *account, number uint64, now time.Time) {
+	list := e.byNumber[number]
+	if len(list) == 0 {
+		return
+	}
+	delete(e.byNumber, number)
+	for _, r := range list {
+		if s, pos, segment, ok, _ := a.people.find(number, r.Print); ok {
+			a.received(s, pos, segment, r.Receipt, now)
+		} else {
+			e.byNumber[number] = append(e.byNumber[number], r)
+		}
+	}
+}
+
+// expire gives up, once a second, what is older than earlyTime; it answers whether the figures changed.
+func (e *early) expire(now time.Time, stats *accountStats) bool {
+	if now.Sub(e.sweep) < time.Second {
+		return false
+	}
+	e.sweep = now
+	changed := e.counted
+	e.counted = false
+	for number, list := range e.byNumber {
+		kept := list[:0]
+		for _, r := range list {
+			if now.Sub(r.at) < earlyTime {
+				kept = append(kept, r)
+			} else {
+				stats.UnknownReceipts++
+				changed = true
+			}
+		}
+		if e.byNumber[number] = kept; len(kept) == 0 {
+			delete(e.byNumber, number)
+		}
+	}
+	return changed
+}
+
+// Outcomes takes a group of answers in.
+func (a *account) Outcomes(list []channels.Outcome) {
+	a.mu.Lock()
+	now := time.Now()
+	for i := range list {
+		a.outcome(&list[i], now)
+	}
+	a.mu.Unlock()
+	kick(a.wake)
+}
+
+var recordOf = [...]recordKind{
+	channels.HandedOver: recHandedOver, channels.Retry: recRetry, channels.Refused: recRefused, channels.Unknown: recUnknown,
+}
+
+func (a *account) outcome(o *channels.Outcome, now time.Time) {
+	a.inflight--
+	if i := o.Token >> 32; i >= uint64(len(a.strands)) {
+		return // of an ownership before
+	}
+	s := a.strands[o.Token>>32]
+	rec := record{pos: uint32(o.Token), kind: recordOf[o.Kind], segment: o.Segment, reason: o.Reason, print: o.Print}
+	again := s.led.apply(now, rec)
+	a.journal.add(s.ID, now, rec)
+	a.touch(s)
+	if o.Took > 0 { // a running median: a step towards each value
+		if step := max(a.rtt/64, 20*time.Microsecond); a.rtt == 0 {
+			a.rtt = o.Took
+		} else if o.Took > a.rtt {
+			a.rtt += step
+		} else {
+			a.rtt -= step
+		}
+	}
+	if o.Reason == channels.Throttled {
+		a.slow.throttled(now, a.rtt)
+	}
+	if again {
+		a.schedule(s, rec.pos, now)
+	}
+	if o.Kind == channels.HandedOver && len(a.early.byNumber) > 0 {
+		a.early.retry(a, s.person(rec.pos), now)
+	}
+}
+
+// Changed says that a link came, went, or has room again.
+func (a *account) Changed() { kick(a.wake) }

@@ -1,0 +1,460 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"time"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// lanes sums the tails of a warning's strands by channel.
+func (e *Engine) lanes(plan *Plan, tails []StrandTail) []LaneCounts {
+	var out []LaneCounts
+	at := map[warning.Channel]int{}
+	for i, t := range tails {
+		s := &plan.Strands[i]
+		k, ok := at[s.Channel]
+		if !ok {
+			k = len(out)
+			at[s.Channel] = k
+			out = append(out, LaneCounts{Channel: s.Channel, Balanced: true})
+		}
+		l := &out[k]
+		l.Planned += int64(s.People)
+		l.Counts.Add(t.Counts)
+		l.Segments = max(l.Segments, t.Stats.Segments)
+		l.Messages += t.Stats.Messages
+		l.PossibleRepeats += t.Stats.PossibleRepeats
+		l.First, l.Last = earlier(l.First, t.Stats.First), later(l.Last, t.Stats.Last)
+		if t.Counts.Sum() != int64(s.People) {
+			l.Balanced = false
+		}
+		if waiting := t.Counts[warning.Waiting]; waiting > 0 {
+			if a := e.account(s.Account); a != nil {
+				left := float64(waiting) * float64(max(1, t.Stats.Segments)) / float64(a.contract())
+				l.Finish = later(l.Finish, time.Now().Add(time.Duration(left*float64(time.Second))))
+			}
+		}
+	}
+	return out
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// Progress is where a warning stands at this moment.
+func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
+	w, err := e.Get(ctx, id)
+	if err != nil {
+		return Progress{}, err
+	}
+	p := Progress{Warning: w}
+	plan, tails, err := e.records.PlanOf(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return p, nil
+	}
+	if err != nil {
+		return p, unavailable(err)
+	}
+	p.Planned, p.InArea = true, plan.InArea
+	p.Lanes = e.lanes(&plan, tails)
+	for i := range plan.Strands {
+		a := e.account(plan.Strands[i].Account)
+		if a == nil {
+			continue
+		}
+		a.mu.Lock()
+		p.Contract += float64(a.rate)
+		n := a.sentTotal.lastSecond(time.Now())
+		p.Messages += n
+		if s := a.byID[tails[i].Strand]; s != nil && s.cost > 0 {
+			p.People += n / int64(s.cost)
+		}
+		a.mu.Unlock()
+	}
+	return p, nil
+}
+
+// ledgers is the ledger of every strand of a plan: copied from the owner's memory where this process owns the account,
+// else read from the store and brought up to date by the journal.
+func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, snap Snapshot, visit func(s *strand) error) error {
+	for i := range plan.Strands {
+		a := e.account(plan.Strands[i].Account)
+		if a == nil {
+			return fmt.Errorf("account %s of strand %d is not configured any more", plan.Strands[i].Account, plan.Strands[i].ID)
+		}
+		a.mu.Lock()
+		if s := a.byID[plan.Strands[i].ID]; a.owned && s != nil {
+			err := visit(s)
+			a.mu.Unlock()
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		a.mu.Unlock()
+		s, err := e.stored(ctx, a, w, snap, plan.Strands[i].ID)
+		if err != nil {
+			return err
+		}
+		if err := visit(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored rebuilds one strand from the store.
+func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, snap Snapshot, id StrandID) (*strand, error) {
+	img, err := e.queue.Load(ctx, a.opt.Name, id-1, true)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	copyOf := newAccount(e, a.opt, a.adapter)
+	for i := range img.Strands {
+		if img.Strands[i].ID != id {
+			continue
+		}
+		s, err := openStrand(img.Strands[i], *w, snap, 0, e.cut)
+		if err != nil {
+			return nil, err
+		}
+		img.Strands, img.Tails = img.Strands[i:i+1], img.Tails[i:i+1]
+		return s, copyOf.rebuild(img, []*strand{s})
+	}
+	return nil, fmt.Errorf("strand %d is not in the store", id)
+}
+
+// cut prepares words only as far as a ledger needs: how many segments they have.
+func (e *Engine) cut(c channels.Content) (channels.Prepared, error) {
+	ch := warning.SMS
+	if c.Flash {
+		ch = warning.FlashSMS
+	}
+	segments, _, err := e.segments(c.Text, ch)
+	return segmentCount(len(segments)), err
+}
+
+type segmentCount int
+
+func (n segmentCount) Segments() int { return int(n) }
+
+// Report is what became of everybody.
+func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
+	w, err := e.Get(ctx, id)
+	if err != nil {
+		return Report{}, err
+	}
+	r := Report{Warning: w, Durability: e.records.Durability()}
+	for _, a := range e.accounts {
+		a.mu.Lock()
+		r.Unmatched += a.stats.UnknownReceipts
+		a.mu.Unlock()
+	}
+	if e.seal != nil {
+		r.Seal = e.seal(ctx)
+	}
+	plan, tails, err := e.records.PlanOf(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return r, nil
+	}
+	if err != nil {
+		return r, unavailable(err)
+	}
+	snap, err := e.dir.Snapshot(ctx, plan.Snapshot)
+	if err != nil {
+		return r, unavailable(err)
+	}
+	r.InArea, r.NoAddress, r.OptedOut = plan.InArea, plan.NoAddress, plan.OptedOut
+	r.Addressable = r.InArea - r.NoAddress - r.OptedOut
+	r.Lanes = e.lanes(&plan, tails)
+	b := newReportBuilder(&r, snap)
+	if err := e.ledgers(ctx, &w, &plan, snap, b.strand); err != nil {
+		return r, err
+	}
+	b.finish()
+	e.reportRates(&r, &plan, tails)
+	return r, nil
+}
+
+// reportRates fills in the speeds and the use of contracts.
+func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
+	var first, last time.Time
+	var people, messages int64
+	byAccount := map[string]*ReportAccount{}
+	for i, t := range tails {
+		first, last = earlier(first, t.Stats.First), later(last, t.Stats.Last)
+		c := t.Counts
+		people += c.Sum() - c[warning.Waiting] - c[warning.ExpiredOut] - c[warning.CancelledIn] - c[warning.Superseded]
+		messages += t.Stats.Messages
+		name := plan.Strands[i].Account
+		acc := byAccount[name]
+		if acc == nil {
+			acc = &ReportAccount{Account: name}
+			if a := e.account(name); a != nil {
+				acc.Contract = float64(a.contract())
+			}
+			byAccount[name] = acc
+			r.Accounts = append(r.Accounts, ReportAccount{Account: name})
+		}
+		acc.Messages += t.Stats.Messages
+		acc.MaxInAnySecond = max(acc.MaxInAnySecond, int64(t.Stats.MaxInAnySecond))
+		if span := t.Stats.Last.Sub(t.Stats.First).Seconds(); span > 0 && acc.Contract > 0 {
+			acc.Used = float64(t.Stats.Messages) / (span * acc.Contract)
+		}
+	}
+	for i := range r.Accounts {
+		r.Accounts[i] = *byAccount[r.Accounts[i].Account]
+	}
+	if first.IsZero() {
+		return
+	}
+	r.ToFirst, r.ToLast = first.Sub(r.Warning.ReleasedAt), last.Sub(r.Warning.ReleasedAt)
+	if span := last.Sub(first).Seconds(); span > 0 {
+		r.PeopleRate, r.MessageRate = float64(people)/span, float64(messages)/span
+	}
+	if r.Waiting == 0 {
+		r.Finished = last
+	}
+}
+
+// reportBuilder counts people. This edition has one channel, so a person stands in one lane.
+type reportBuilder struct {
+	r    *Report
+	snap Snapshot
+	rows [3]map[string]*ReportRow
+	why  map[string]int64
+}
+
+const (
+	byDistrict = iota
+	byCarrier
+	byMinute
+)
+
+func newReportBuilder(r *Report, snap Snapshot) *reportBuilder {
+	b := &reportBuilder{r: r, snap: snap, why: map[string]int64{}}
+	for i := range b.rows {
+		b.rows[i] = map[string]*ReportRow{}
+	}
+	return b
+}
+
+// strand counts one strand in; its account's lock is held where it is live.
+func (b *reportBuilder) strand(s *strand) error {
+	if !s.led.balanced() {
+		for i := range b.r.Lanes {
+			if b.r.Lanes[i].Channel == s.Channel {
+				b.r.Lanes[i].Balanced = false
+			}
+		}
+	}
+	for i := range s.Batches {
+		home := b.snap.Block(int(s.Batches[i].Block)).Home
+		pos := s.starts[i]
+		for slot := range s.Batches[i].Mask.Slots {
+			b.person(s, pos, home[slot])
+			pos++
+		}
+	}
+	return nil
+}
+
+func (b *reportBuilder) person(s *strand, pos uint32, home uint32) {
+	state := s.led.stateOf(pos)
+	reason := channels.NoReason
+	var at uint32
+	if pos < s.led.granted {
+		reason, at = channels.Reason(s.led.reason[pos]), s.led.handedAt[pos]
+	} else if state != warning.Waiting {
+		reason = closedReason(state)
+	}
+	rows := []*ReportRow{b.row(byDistrict, home), b.carrier(s.Account)}
+	if at > 0 {
+		rows = append(rows, b.minute(s.led.base.Add(time.Duration(at)*time.Millisecond)))
+	}
+	var d ReportRow
+	d.Planned = 1
+	switch state {
+	case warning.Delivered:
+		d.Delivered = 1
+	case warning.HandedOver:
+		d.HandedOver = 1
+	case warning.Waiting, warning.Sending:
+		d.Waiting = 1
+	default:
+		d.NotReached = 1
+		b.why[reason.String()]++
+	}
+	for _, row := range rows {
+		row.Planned += d.Planned
+		row.Delivered += d.Delivered
+		row.HandedOver += d.HandedOver
+		row.NotReached += d.NotReached
+		row.Waiting += d.Waiting
+	}
+	b.r.Delivered += d.Delivered
+	b.r.HandedOver += d.HandedOver
+	b.r.NotReached += d.NotReached
+	b.r.Waiting += d.Waiting
+}
+
+func (b *reportBuilder) row(kind int, home uint32) *ReportRow {
+	key := strconv.Itoa(int(home))
+	row := b.rows[kind][key]
+	if row == nil {
+		row = &ReportRow{Key: key, Name: b.snap.District(home)}
+		b.rows[kind][key] = row
+	}
+	return row
+}
+
+func (b *reportBuilder) carrier(name string) *ReportRow {
+	row := b.rows[byCarrier][name]
+	if row == nil {
+		row = &ReportRow{Key: name, Name: name}
+		b.rows[byCarrier][name] = row
+	}
+	return row
+}
+
+func (b *reportBuilder) minute(at time.Time) *ReportRow {
+	key := at.UTC().Truncate(time.Minute).Format(time.RFC3339)
+	row := b.rows[byMinute][key]
+	if row == nil {
+		row = &ReportRow{Key: key, Name: at.Local().Format("15:04")}
+		b.rows[byMinute][key] = row
+	}
+	return row
+}
+
+func (b *reportBuilder) finish() {
+	for kind, out := range []*[]ReportRow{&b.r.ByDistrict, &b.r.ByCarrier, &b.r.ByMinute} {
+		for _, row := range b.rows[kind] {
+			*out = append(*out, *row)
+		}
+		sort.Slice(*out, func(i, j int) bool { return (*out)[i].Key < (*out)[j].Key })
+	}
+	for reason, n := range b.why {
+		b.r.WhyNot = append(b.r.WhyNot, ReportWhy{Reason: reason, People: n})
+	}
+	sort.Slice(b.r.WhyNot, func(i, j int) bool {
+		x, y := b.r.WhyNot[i], b.r.WhyNot[j]
+		return x.People > y.People || x.People == y.People && x.Reason < y.Reason
+	})
+}
+
+// Who shows one person's messages. The look-up stands in the record, without the number.
+func (e *Engine) Who(ctx context.Context, c Caller, number uint64, why string) (Who, error) {
+	digits := strconv.FormatUint(number, 10)
+	out := Who{Number: mask(digits)}
+	_, err := e.records.Do(ctx, Act{Entry: Entry{
+		At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: "person.look", Subject: out.Number, Detail: why,
+	}})
+	if err != nil {
+		return out, unavailable(err)
+	}
+	list, err := e.records.Warnings(ctx, nil, 0)
+	if err != nil {
+		return out, unavailable(err)
+	}
+	if snap, ok := e.dir.Current(); ok {
+		if block, slot, in := snap.Find(number); in {
+			out.Known, out.District = true, snap.District(snap.Block(block).Home[slot])
+		}
+	}
+	for i := range list {
+		if err := e.whoIn(ctx, &list[i], number, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func mask(digits string) string {
+	out := []byte(digits)
+	for i := range max(0, len(out)-4) {
+		out[i] = '*'
+	}
+	return string(out)
+}
+
+// whoIn adds what became of one warning for the person.
+func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, out *Who) error {
+	plan, _, err := e.records.PlanOf(ctx, w.ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	snap, err := e.dir.Snapshot(ctx, plan.Snapshot)
+	if err != nil {
+		return unavailable(err)
+	}
+	block, slot, in := snap.Find(number)
+	if !in {
+		return nil
+	}
+	m := WhoMessage{Warning: w.ID, EventName: w.Spec.EventName, Tier: w.Spec.Tier}
+	found := false
+	err = e.ledgers(ctx, w, &plan, snap, func(s *strand) error {
+		for i := range s.Batches {
+			if int(s.Batches[i].Block) != block {
+				continue
+			}
+			if pos, ok := s.position(i, slot); ok {
+				found = true
+				out.Messages = append(out.Messages, whoMessage(m, s, pos))
+			}
+		}
+		return nil
+	})
+	if err != nil || found {
+		return err
+	}
+	if b := snap.Block(block); b.Flags[slot]&warning.OptedOut != 0 {
+		sel, err := snap.Resolve(w.Spec.Areas)
+		if err != nil {
+			return err
+		}
+		for i, at := range sel.Blocks {
+			if int(at) == block && sel.Masks[i].Has(slot) {
+				m.Excluded = "opted_out"
+				out.Messages = append(out.Messages, m)
+			}
+		}
+	}
+	return nil
+}
+
+func whoMessage(m WhoMessage, s *strand, pos uint32) WhoMessage {
+	m.Channel, m.Account, m.State = s.Channel, s.Account, s.led.stateOf(pos)
+	if pos >= s.led.granted {
+		return m
+	}
+	m.Reason = channels.Reason(s.led.reason[pos]).String()
+	if t := s.led.handedAt[pos]; t > 0 {
+		m.HandedOver = s.led.base.Add(time.Duration(t) * time.Millisecond)
+	}
+	if t := s.led.receiptAt[pos]; t > 0 {
+		m.Receipt = s.led.base.Add(time.Duration(t) * time.Millisecond)
+	}
+	return m
+}

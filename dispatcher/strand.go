@@ -1,0 +1,261 @@
+package dispatcher
+
+import (
+	"container/heap"
+	"fmt"
+	"sort"
+	"time"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// strand is a Strand at work: its ledger, how far it has come, and what is ready to leave. Its account's mu guards it.
+type strand struct {
+	Strand
+	w     warning.Warning
+	snap  Snapshot
+	index uint32 // in its account; the upper half of a token
+	led   *ledger
+
+	starts     []uint32 // position of the first person of each batch, and of the end
+	publicFrom uint32   // positions below are responsible persons
+	salt       uint32
+
+	next  uint32   // first position that was not sent yet
+	limit uint32   // positions below may be sent: granted, and not given back
+	again []uint32 // granted another time, not sent yet
+	due   dues     // who waits for another hand-off
+
+	responsible, public, retry Flow
+	prepared                   []channels.Prepared // by language
+	cost                       int
+
+	state   warning.State // of the warning as this owner has obeyed it
+	closing warning.PersonState
+	checked warning.Counts // as they were compared with the states last
+	touched bool           // its tail changed since the last commit
+	first   time.Time
+	last    time.Time
+	sent    int64 // messages given to sockets
+	highest int   // most messages in any second while it was sending
+}
+
+// openStrand makes ready what the plan stored. prepare turns words into what the account's wire needs.
+func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepare func(channels.Content) (channels.Prepared, error)) (*strand, error) {
+	st := &strand{
+		Strand: s, w: w, snap: snap, index: index, state: warning.Released,
+		starts: make([]uint32, 1, len(s.Batches)+1), prepared: make([]channels.Prepared, len(warning.Languages)),
+	}
+	for _, c := range w.ID {
+		st.salt = (st.salt ^ uint32(c)) * 16777619
+	}
+	used := make([]bool, len(warning.Languages))
+	at := uint32(0)
+	for _, b := range s.Batches {
+		at += uint32(b.Mask.Count())
+		st.starts = append(st.starts, at)
+		if b.Duty == warning.Responsible {
+			st.publicFrom = at
+		}
+		used[b.Language] = true
+	}
+	if at != s.People {
+		return nil, fmt.Errorf("strand %d holds %d people and its batches %d", s.ID, s.People, at)
+	}
+	whole := make([]uint8, len(warning.Languages))
+	languages, one := 0, uint8(0)
+	for l, name := range warning.Languages {
+		if !used[l] {
+			continue
+		}
+		languages, one = languages+1, uint8(l)
+		p, err := prepare(channels.Content{
+			Text: w.Spec.TextFor(warning.Alert, s.Channel, name), Flash: s.Channel == warning.FlashSMS,
+			Expires: w.Spec.Expires, Status: w.Spec.Status, WithReceipt: true,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("words of strand %d in %s: %w", s.ID, name, err)
+		}
+		st.prepared[l] = p
+		whole[l] = uint8(1<<p.Segments() - 1)
+		st.cost = max(st.cost, p.Segments())
+	}
+	var lang []uint8
+	if languages > 1 {
+		lang = make([]uint8, s.People)
+		for i, b := range s.Batches {
+			for pos := st.starts[i]; pos < st.starts[i+1]; pos++ {
+				lang[pos] = b.Language
+			}
+		}
+	}
+	st.led = newLedger(s.People, w.ReleasedAt, whole, lang, one)
+	tier := w.Spec.Tier
+	st.responsible = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankResponsible)}
+	st.public = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankPublic)}
+	st.retry = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankRetry)}
+	return st, nil
+}
+
+// batchOf is the batch that holds a position.
+func (s *strand) batchOf(pos uint32) int {
+	return sort.Search(len(s.Batches), func(i int) bool { return s.starts[i+1] > pos })
+}
+
+// person is the number at a position.
+func (s *strand) person(pos uint32) uint64 {
+	b := s.batchOf(pos)
+	k := int(pos - s.starts[b])
+	for slot := range s.Batches[b].Mask.Slots {
+		if k == 0 {
+			blk := s.snap.Block(int(s.Batches[b].Block))
+			return blk.Number[slot]
+		}
+		k--
+	}
+	return 0
+}
+
+// position is where somebody of a block stands, if the batch has them.
+func (s *strand) position(batch, slot int) (uint32, bool) {
+	m := &s.Batches[batch].Mask
+	if !m.Has(slot) {
+		return 0, false
+	}
+	return s.starts[batch] + uint32(m.Rank(slot)), true
+}
+
+func (s *strand) message(pos uint32, number uint64) channels.Message {
+	h := (s.salt ^ uint32(number) ^ uint32(number>>32)*0x9e3779b1) * 0x85ebca6b
+	return channels.Message{Token: uint64(s.index)<<32 | uint64(pos), Number: number, Ref: uint8(h >> 24), Skip: s.led.handed[pos]}
+}
+
+// takeFirst fills buf with up to n people from next on who share a language, and moves next.
+func (s *strand) takeFirst(buf []channels.Message, n int) ([]channels.Message, uint8) {
+	end := min(s.limit, s.next+uint32(n))
+	if s.next < s.publicFrom {
+		end = min(end, s.publicFrom)
+	}
+	b := s.batchOf(s.next)
+	language := s.Batches[b].Language
+	for ; s.next < end && s.Batches[b].Language == language; b++ {
+		blk := s.snap.Block(int(s.Batches[b].Block))
+		pos := s.starts[b]
+		for slot := range s.Batches[b].Mask.Slots {
+			if pos >= end {
+				break
+			}
+			if pos >= s.next {
+				buf = append(buf, s.message(pos, blk.Number[slot]))
+			}
+			pos++
+		}
+		s.next = pos
+	}
+	return buf, language
+}
+
+// takeAgain does the same with those who were granted another time.
+func (s *strand) takeAgain(buf []channels.Message, n int) ([]channels.Message, uint8) {
+	var language uint8
+	took := 0
+	for _, pos := range s.again[:min(n, len(s.again))] {
+		l := s.Batches[s.batchOf(pos)].Language
+		if took > 0 && l != language {
+			break
+		}
+		language = l
+		buf = append(buf, s.message(pos, s.person(pos)))
+		took++
+	}
+	s.again = s.again[took:]
+	return buf, language
+}
+
+// ready brings the work of the three flows up to date.
+func (s *strand) ready(sched *Scheduler) {
+	s.responsible.Work, s.public.Work, s.retry.Work = 0, 0, 0
+	if s.state != warning.Released || s.closing != warning.Waiting {
+		return
+	}
+	if s.next < s.publicFrom {
+		s.responsible.Work = int(max(s.next, min(s.limit, s.publicFrom)) - s.next)
+	} else {
+		s.public.Work = int(max(s.limit, s.next) - s.next)
+	}
+	s.retry.Work = len(s.again)
+	sched.Ready(&s.responsible)
+	sched.Ready(&s.public)
+	sched.Ready(&s.retry)
+}
+
+// flowNow is the class of the people who were never granted, or who are next to be sent.
+func (s *strand) firstClass() Class {
+	if s.led.granted < s.publicFrom {
+		return s.responsible.Class
+	}
+	return s.public.Class
+}
+
+// finished tells whether nobody of the strand waits for anything we do.
+func (s *strand) finished() bool {
+	c := &s.led.counts
+	return c[warning.Waiting] == 0 && c[warning.Sending] == 0 && len(s.due) == 0
+}
+
+func (s *strand) tail() StrandTail {
+	t := StrandTail{
+		Strand: s.ID, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
+		Stats: StrandStats{
+			Segments: s.cost, Messages: s.sent, PossibleRepeats: s.led.repeats, First: s.first, Last: s.last,
+			MaxInAnySecond: s.highest,
+		},
+	}
+	for r, n := range s.led.reasons {
+		if n != 0 {
+			if t.Reasons == nil {
+				t.Reasons = map[string]int64{}
+			}
+			t.Reasons[channels.Reason(r).String()] = n
+		}
+	}
+	return t
+}
+
+// dues is who waits for another hand-off, soonest first: due time in milliseconds after the strand's base in the upper
+// half, position in the lower.
+type dues []uint64
+
+func (d dues) Len() int           { return len(d) }
+func (d dues) Less(i, j int) bool { return d[i] < d[j] }
+func (d dues) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+func (d *dues) Push(x any)        { *d = append(*d, x.(uint64)) }
+func (d *dues) Pop() any {
+	old := *d
+	x := old[len(old)-1]
+	*d = old[:len(old)-1]
+	return x
+}
+
+// wait puts pos back to be sent again at due.
+func (s *strand) wait(pos uint32, due time.Time) {
+	ms := max(0, due.Sub(s.led.base).Milliseconds())
+	heap.Push(&s.due, uint64(ms)<<32|uint64(pos))
+}
+
+// nextDue is when somebody may be sent to again.
+func (s *strand) nextDue() (time.Time, bool) {
+	if len(s.due) == 0 {
+		return time.Time{}, false
+	}
+	return s.led.base.Add(time.Duration(s.due[0]>>32) * time.Millisecond), true
+}
+
+// popDue takes one person whose time has come.
+func (s *strand) popDue(now time.Time) (uint32, bool) {
+	if at, ok := s.nextDue(); !ok || at.After(now) {
+		return 0, false
+	}
+	return uint32(heap.Pop(&s.due).(uint64)), true
+}
