@@ -31,7 +31,7 @@ func (s *Server) lastRun() string {
 
 // torn tells whether a run ended because it could not read its append-only file.
 func torn(run string) bool {
-	return strings.Contains(run, "reading the append only file")
+	return strings.Contains(run, "reading the append only file") || strings.Contains(run, "Internal error in RDB")
 }
 
 // full tells whether a run ended because nothing more could be written.

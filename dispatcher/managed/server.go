@@ -356,8 +356,13 @@ func (s *Server) await(ctx context.Context) (facts, error) {
 	}
 }
 
-// ask is the server's INFO.
+// ask is the server's INFO. Whether somebody listens is tried first, since a client logs each vain attempt.
 func (s *Server) ask(ctx context.Context) (facts, error) {
+	conn, err := dialSocket(ctx, "unix", s.Socket())
+	if err != nil {
+		return nil, err
+	}
+	conn.Close()
 	client := Client(s.Socket())
 	defer client.Close()
 	return readFacts(ctx, client)
