@@ -1,0 +1,339 @@
+// Package memstore keeps in memory what the engine asks of a store. It exists for tests and simulation only and is
+// never offered for use: an engine that forgets is not an engine.
+//
+// It passes the suite of storetest, so that a test that runs on it says something about the real one. What it hands out
+// is never shared with what it keeps.
+package memstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/dispatcher"
+	"tocsin/warning"
+)
+
+// Store keeps one realm. The zero value is not usable.
+type Store struct {
+	mu         sync.Mutex
+	generation uint64
+	warnings   map[string]*record
+	answers    map[[2]string]answer // by user and key
+	toPlan     map[string]bool
+	entries    [][]byte
+	tables     map[string]map[string][]byte
+	plans      map[string]plan
+	strands    []*strand // by id - 1
+	accounts   map[string]*account
+	blobs      map[[32]byte][]byte
+	manifests  map[string][]byte
+	newest     string
+}
+
+var (
+	_ dispatcher.Records = (*Store)(nil)
+	_ dispatcher.Queue   = (*Store)(nil)
+)
+
+type record struct {
+	rev     uint64
+	warning []byte // JSON
+	state   warning.State
+	expires time.Time // whole milliseconds
+	digest  string
+}
+
+type answer struct {
+	digest string
+	done   dispatcher.Done
+}
+
+type plan struct {
+	plan dispatcher.Plan // without strands
+	ids  []dispatcher.StrandID
+}
+
+type strand struct {
+	head   dispatcher.Strand
+	tail   dispatcher.StrandTail
+	chunks map[uint32][]byte
+}
+
+type account struct {
+	owner              string
+	epoch, beat        uint64
+	seq, entry, obeyed uint64
+	answer             dispatcher.Committed
+	journal            [][]byte // the last one has the number entry
+	stats              []byte
+}
+
+// New is an empty store.
+func New() *Store {
+	return &Store{
+		warnings: map[string]*record{}, answers: map[[2]string]answer{}, toPlan: map[string]bool{},
+		tables: map[string]map[string][]byte{}, plans: map[string]plan{}, accounts: map[string]*account{},
+		blobs: map[[32]byte][]byte{}, manifests: map[string][]byte{},
+	}
+}
+
+// Durability says that nothing is durable.
+func (s *Store) Durability() string { return "none: in memory, for tests" }
+
+// Do carries out one act.
+func (s *Store) Do(_ context.Context, a dispatcher.Act) (dispatcher.Done, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.do(a)
+}
+
+func (s *Store) do(a dispatcher.Act) (dispatcher.Done, error) {
+	if old, ok := s.answers[[2]string{a.User, a.Key}]; ok && a.Key != "" {
+		if old.digest != a.Digest {
+			return dispatcher.Done{}, fmt.Errorf("%w: the key was used with other content", dispatcher.ErrOtherUse)
+		}
+		done := old.done
+		done.Answer, done.Repeated = slices.Clone(done.Answer), true
+		return done, nil
+	}
+	if err := s.fits(a); err != nil {
+		return dispatcher.Done{}, err
+	}
+	if w := a.Warning; w != nil {
+		b, err := json.Marshal(w)
+		if err != nil {
+			return dispatcher.Done{}, fmt.Errorf("memstore: act: warning: %w", err)
+		}
+		s.warnings[w.ID] = &record{a.Rev + 1, b, w.State, milliseconds(w.Spec.Expires), w.Digest}
+		switch {
+		case a.ToPlan:
+			s.toPlan[w.ID] = true
+		case w.State != warning.Released && w.State != warning.Held:
+			delete(s.toPlan, w.ID)
+		}
+	}
+	raises := a.Warning != nil
+	for _, p := range a.Puts {
+		raises = raises || p.Table == dispatcher.TableControls
+		if s.tables[p.Table] == nil {
+			s.tables[p.Table] = map[string][]byte{}
+		}
+		if p.Value == nil {
+			delete(s.tables[p.Table], p.Field)
+		} else {
+			s.tables[p.Table][p.Field] = append([]byte{}, p.Value...)
+		}
+	}
+	if raises {
+		s.generation++
+	}
+	done := dispatcher.Done{Answer: append([]byte{}, a.Answer...), Generation: s.generation}
+	if a.Entry != (dispatcher.Entry{}) {
+		b, err := json.Marshal(a.Entry)
+		if err != nil {
+			return dispatcher.Done{}, fmt.Errorf("memstore: act: entry: %w", err)
+		}
+		done.Number = uint64(len(s.entries) + 1)
+		s.entries = append(s.entries, fmt.Appendf(nil, `{"v":1,"number":%d,%s`, done.Number, b[1:]))
+	}
+	if a.Key != "" {
+		s.answers[[2]string{a.User, a.Key}] = answer{a.Digest, done}
+		done.Answer = slices.Clone(done.Answer)
+	}
+	return done, nil
+}
+
+// Answered is the stored answer to an act that this user made with this key before.
+func (s *Store) Answered(_ context.Context, user, key, digest string) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.answers[[2]string{user, key}]
+	if !ok {
+		return nil, false, nil
+	}
+	if old.digest != digest {
+		return nil, false, fmt.Errorf("%w: the key was used with other content", dispatcher.ErrOtherUse)
+	}
+	return slices.Clone(old.done.Answer), true, nil
+}
+
+// fits tells why an act cannot be carried out, before anything of it is.
+func (s *Store) fits(a dispatcher.Act) error {
+	id := ""
+	if w := a.Warning; w != nil {
+		id = w.ID
+		if id == "" {
+			return errors.New("memstore: act: the warning has no id")
+		}
+		old, ok := s.warnings[id]
+		switch {
+		case !ok && a.Rev != 0:
+			return fmt.Errorf("%w: warning %s", dispatcher.ErrNotFound, id)
+		case ok && old.rev != a.Rev:
+			return fmt.Errorf("%w: warning %s is at revision %d, read was %d", dispatcher.ErrChanged, id, old.rev, a.Rev)
+		case ok && old.digest != w.Digest:
+			return fmt.Errorf("memstore: warning %s has another digest: what was submitted never changes", id)
+		}
+	}
+	if a.Unique == "" {
+		return nil
+	}
+	for other, r := range s.warnings {
+		if other != id && r.digest == a.Unique && live(r.state) && r.expires.After(milliseconds(a.Entry.At)) {
+			return fmt.Errorf("%w: warning %s", dispatcher.ErrSame, other)
+		}
+	}
+	return nil
+}
+
+func live(s warning.State) bool {
+	switch s {
+	case warning.Submitted, warning.Approved, warning.Released, warning.Held:
+		return true
+	}
+	return false
+}
+
+// milliseconds is t as the store keeps it.
+func milliseconds(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
+
+// Warning is one warning and the revision of its record.
+func (s *Store) Warning(_ context.Context, id string) (w warning.Warning, rev uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.warnings[id]
+	if !ok {
+		return w, 0, fmt.Errorf("%w: warning %s", dispatcher.ErrNotFound, id)
+	}
+	return w, r.rev, json.Unmarshal(r.warning, &w)
+}
+
+// Warnings lists those in any of the states, newest first; a limit of 0 or less is none.
+func (s *Store) Warnings(_ context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []warning.Warning
+	for _, r := range s.warnings {
+		if len(states) > 0 && !slices.Contains(states, r.state) {
+			continue
+		}
+		var w warning.Warning
+		if err := json.Unmarshal(r.warning, &w); err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	slices.SortFunc(out, func(a, b warning.Warning) int { return strings.Compare(b.ID, a.ID) })
+	if limit > 0 && len(out) > limit {
+		out = out[:limit]
+	}
+	return out, nil
+}
+
+// ToPlan is the released warnings whose plan is not made yet, oldest first.
+func (s *Store) ToPlan(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for id := range s.toPlan {
+		if s.warnings[id].state == warning.Released {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// PutPlan stores the strands of a released warning.
+func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.plans[p.Warning]; ok {
+		if old.plan.Version != p.Version {
+			return nil, fmt.Errorf("%w: version %d of warning %s is planned", dispatcher.ErrChanged, old.plan.Version, p.Warning)
+		}
+		return slices.Clone(old.ids), nil
+	}
+	r, ok := s.warnings[p.Warning]
+	if !ok {
+		return nil, fmt.Errorf("%w: warning %s", dispatcher.ErrNotFound, p.Warning)
+	}
+	if r.rev != rev || r.state != warning.Released {
+		return nil, fmt.Errorf("%w: warning %s is at revision %d in state %v", dispatcher.ErrChanged, p.Warning, r.rev, r.state)
+	}
+	ids := make([]dispatcher.StrandID, 0, len(p.Strands))
+	for _, h := range p.Strands {
+		h.ID = dispatcher.StrandID(len(s.strands) + 1)
+		h.Batches = slices.Clone(h.Batches)
+		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}})
+		ids = append(ids, h.ID)
+	}
+	p.Strands = nil
+	s.plans[p.Warning] = plan{p, ids}
+	delete(s.toPlan, p.Warning)
+	s.generation++
+	return slices.Clone(ids), nil
+}
+
+// PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.
+func (s *Store) PlanOf(_ context.Context, id string) (dispatcher.Plan, []dispatcher.StrandTail, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.plans[id]
+	if !ok {
+		return dispatcher.Plan{}, nil, fmt.Errorf("%w: plan of warning %s", dispatcher.ErrNotFound, id)
+	}
+	p := old.plan
+	var tails []dispatcher.StrandTail
+	for _, id := range old.ids {
+		st := s.strands[id-1]
+		h := st.head
+		h.Batches = nil
+		p.Strands, tails = append(p.Strands, h), append(tails, cloneTail(st.tail))
+	}
+	return p, tails, nil
+}
+
+// Obeyed is how far the owner of each named account is; accounts without owner are left out.
+func (s *Store) Obeyed(_ context.Context, accounts []string) (map[string]dispatcher.Owned, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]dispatcher.Owned{}
+	for _, name := range accounts {
+		if a := s.accounts[name]; a != nil && a.owner != "" {
+			out[name] = dispatcher.Owned{Owner: a.owner, Beat: a.beat, Obeyed: a.obeyed}
+		}
+	}
+	return out, nil
+}
+
+// Table is every small record of a table by its field.
+func (s *Store) Table(_ context.Context, table string) (map[string][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string][]byte{}
+	for field, value := range s.tables[table] {
+		out[field] = append([]byte{}, value...)
+	}
+	return out, nil
+}
+
+// Entries is up to n entries of the record of acts from number from on.
+func (s *Store) Entries(_ context.Context, from uint64, n int) ([][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from == 0 || n <= 0 || from > uint64(len(s.entries)) {
+		return nil, nil
+	}
+	var out [][]byte
+	for _, e := range s.entries[from-1 : min(int(from-1)+n, len(s.entries))] {
+		out = append(out, slices.Clone(e))
+	}
+	return out, nil
+}

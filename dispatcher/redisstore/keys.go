@@ -1,0 +1,91 @@
+package redisstore
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"tocsin/dispatcher"
+	"tocsin/warning"
+)
+
+// keys makes the names of all keys of a realm. They share one hash tag, so that they lie in one slot of a Cluster and
+// any of them may be used by one script.
+//
+//	{tocsin:REALM}:generation        counter: acts that owners must know of
+//	{tocsin:REALM}:warnings          zset, all scores 0: "00:ID" for every warning, "SS:ID" by its state
+//	{tocsin:REALM}:warning:ID        hash v, rev, state, expires (ms), digest, record (JSON)
+//	{tocsin:REALM}:live:DIGEST       hash id → expires (ms) of the live warnings with this digest
+//	{tocsin:REALM}:answer:HASH       hash v, digest, answer, generation, number, warning: the stored answer of one (user, key)
+//	{tocsin:REALM}:toplan            set of ids
+//	{tocsin:REALM}:record            list: the record of acts, JSON
+//	{tocsin:REALM}:recorded          counter: number of the last entry in it
+//	{tocsin:REALM}:table:TABLE       hash field → version byte and value
+//	{tocsin:REALM}:plan:ID           hash v, version, figures (JSON), strands (u32 each)
+//	{tocsin:REALM}:batches:ID:P:S:N  chunk N of the batches of strand S in plan P (fingerprint) of a warning
+//	{tocsin:REALM}:strands           counter: the last strand id
+//	{tocsin:REALM}:strand:N          hash v, head (JSON), warning, account, people, granted, closed, tail, batches, chunks
+//	{tocsin:REALM}:ledger:N          hash index → version byte and ledger chunk of strand N
+//	{tocsin:REALM}:account:NAME      hash v, owner, epoch, beat, seq, answer, entry, obeyed, stats
+//	{tocsin:REALM}:carries:NAME      zset of the account's strands, by id
+//	{tocsin:REALM}:journal:NAME      list of version byte and journal blob; the last one has the number "entry"
+//	{tocsin:REALM}:blob:HMAC         version byte, nonce, ciphertext
+type keys struct{ prefix string }
+
+const (
+	strandPart  = "strand:"
+	warningPart = "warning:"
+)
+
+func newKeys(realm string) keys { return keys{"{tocsin:" + realm + "}:"} }
+
+func (k keys) generation() string                  { return k.prefix + "generation" }
+func (k keys) warnings() string                    { return k.prefix + "warnings" }
+func (k keys) warning(id string) string            { return k.prefix + warningPart + id }
+func (k keys) live(digest string) string           { return k.prefix + "live:" + digest }
+func (k keys) toPlan() string                      { return k.prefix + "toplan" }
+func (k keys) record() string                      { return k.prefix + "record" }
+func (k keys) recorded() string                    { return k.prefix + "recorded" }
+func (k keys) table(name string) string            { return k.prefix + "table:" + name }
+func (k keys) plan(id string) string               { return k.prefix + "plan:" + id }
+func (k keys) strands() string                     { return k.prefix + "strands" }
+func (k keys) strand(s dispatcher.StrandID) string { return k.prefix + strandPart + utoa(uint64(s)) }
+func (k keys) ledger(s dispatcher.StrandID) string { return k.prefix + "ledger:" + utoa(uint64(s)) }
+func (k keys) account(name string) string          { return k.prefix + "account:" + name }
+func (k keys) carries(name string) string          { return k.prefix + "carries:" + name }
+func (k keys) journal(name string) string          { return k.prefix + "journal:" + name }
+func (k keys) blob(name []byte) string             { return k.prefix + "blob:" + hex.EncodeToString(name) }
+
+// answer hashes user and key, so that neither can be mistaken for a part of the other and both may be of any length.
+func (k keys) answer(user, key string) string {
+	h := sha256.New()
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(len(user)))
+	h.Write(n[:])
+	h.Write([]byte(user))
+	h.Write([]byte(key))
+	return k.prefix + "answer:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// batches is the name of one chunk of a strand's batches; ref is what batchesRef made.
+func (k keys) batches(ref string, chunk int) string {
+	return k.prefix + "batches:" + ref + ":" + strconv.Itoa(chunk)
+}
+
+// batchesRef names the batches of one strand by the plan's content: two planners that saw different snapshots do not
+// write over each other, and one that repeats itself writes the same.
+func batchesRef(warning string, plan [8]byte, strand int) string {
+	return fmt.Sprintf("%s:%x:%d", warning, plan, strand)
+}
+
+// prelude is what every script begins with: the names of keys that a script finds only while it runs (which warning a
+// strand belongs to), and the states that it decides on.
+var prelude = fmt.Sprintf(`
+local RELEASED, EXPIRED = %d, %d
+local function strand_key(prefix, id) return prefix .. '%s' .. id end
+local function warning_key(prefix, id) return prefix .. '%s' .. id end
+`, warning.Released, warning.Expired, strandPart, warningPart)
+
+func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
