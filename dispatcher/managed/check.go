@@ -38,18 +38,6 @@ func Check(ctx context.Context, client *redis.Client, stated string) (Store, err
 	if err != nil {
 		return Store{}, fmt.Errorf("asking Redis for INFO: %w", err)
 	}
-	store := Store{RunID: f["run_id"], Version: f["redis_version"], Durability: FsyncAlways}
-	var faults []string
-	if v := store.Version; major(v) < oldest {
-		faults = append(faults, fmt.Sprintf("version is %s: install version %d or newer", v, oldest))
-	}
-	if role := f["role"]; role != "master" {
-		faults = append(faults, fmt.Sprintf("role is %s: name the primary (%s:%s), or make this one primary: REPLICAOF NO ONE",
-			role, f["master_host"], f["master_port"]))
-	}
-	if f["aof_last_write_status"] == "err" {
-		faults = append(faults, "its last write to the append-only file failed: see its log, make room on its disk")
-	}
 	seen := map[string]string{}
 	for _, w := range wanted {
 		values, err := client.ConfigGet(ctx, w.name).Result()
@@ -63,19 +51,36 @@ func Check(ctx context.Context, client *redis.Client, stated string) (Store, err
 		}
 		seen[w.name] = values[w.name]
 	}
+	return judge(f, seen, stated)
+}
+
+// judge is the rule of Check over what INFO and CONFIG GET answered; seen is nil where CONFIG is forbidden.
+func judge(f facts, seen map[string]string, stated string) (Store, error) {
+	store := Store{RunID: f["run_id"], Version: f["redis_version"], Durability: FsyncAlways}
+	var faults []string
+	if v := store.Version; major(v) < oldest {
+		faults = append(faults, fmt.Sprintf("its version is %s: install version %d or newer", v, oldest))
+	}
+	if role := f["role"]; role != "master" {
+		faults = append(faults, fmt.Sprintf("its role is %s: name its primary (%s:%s) instead, or make this one a primary: "+
+			"REPLICAOF NO ONE", role, f["master_host"], f["master_port"]))
+	}
+	if f["aof_last_write_status"] == "err" {
+		faults = append(faults, "its last write to the append-only file failed: make room on its disk, see its log")
+	}
 	if seen == nil {
+		store.Durability = "as stated by the operator: " + stated
 		if stated == "" {
 			faults = append(faults, "CONFIG GET is forbidden to this user: allow it (ACL SETUSER name +config|get), or state "+
 				"durability: in the configuration")
 		}
-		store.Durability = fmt.Sprintf("as stated by the operator: %s", stated)
 	}
 	for _, w := range wanted {
 		switch {
 		case seen != nil && seen[w.name] != w.value:
 			faults = append(faults, fault(w.name, seen[w.name], w.value, w.why))
 		case seen == nil && w.fact != "" && f[w.fact] != w.factValue:
-			faults = append(faults, fault(w.name, "not "+w.value, w.value, w.why))
+			faults = append(faults, fault(w.name, f[w.fact], w.value, w.why))
 		}
 	}
 	if len(faults) > 0 {
@@ -111,14 +116,14 @@ func Settle(ctx context.Context, client *redis.Client) error {
 	return nil
 }
 
-// rewritten waits until no rewrite runs or is planned, and gives the status of the last.
+// rewritten waits until the server has loaded and no rewrite runs or is planned, and gives the status of the last.
 func rewritten(ctx context.Context, client *redis.Client) (status string, err error) {
 	for {
 		f, err := readFacts(ctx, client)
 		if err != nil {
 			return "", fmt.Errorf("asking Redis for INFO: %w", err)
 		}
-		if f["aof_rewrite_in_progress"] == "0" && f["aof_rewrite_scheduled"] == "0" {
+		if f["loading"] == "0" && f["aof_rewrite_in_progress"] == "0" && f["aof_rewrite_scheduled"] == "0" {
 			return f["aof_last_bgrewrite_status"], nil
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,6 +78,34 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// foreign starts a redis-server that is not managed, in dir, with a socket there, and returns its process and socket.
+func foreign(t *testing.T, dir string, settings ...string) (process *os.Process, socket string) {
+	t.Helper()
+	server, _, err := Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket = filepath.Join(dir, "foreign.sock")
+	cmd := exec.Command(server, append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", ""}, settings...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may be dead already
+		<-ended
+	})
+	until(t, "a redis-server to listen", func() bool {
+		conn, err := dialSocket(t.Context(), "unix", socket)
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
+	return cmd.Process, socket
+}
+
 func set(t *testing.T, s *Server, key, value string) {
 	t.Helper()
 	if err := connect(t, s.Socket()).Set(within(t), key, value, 0).Err(); err != nil {
@@ -134,4 +164,92 @@ func TestSocketMayHaveALongPath(t *testing.T) {
 	if get(t, s, "k") != "1" {
 		t.Fatal("nothing came back")
 	}
+}
+
+// What a dead server left does not hinder a start, and a living process whose number stands in the pid file is not ours.
+func TestStaleFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{pidFile: strconv.Itoa(os.Getpid()), socketFile: "", lockFile: "", logFile: "?"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, small(dir))
+	if s.PID() == os.Getpid() {
+		t.Fatal("adopted this process")
+	}
+}
+
+// A socket that another process serves is left alone, with the process, whether or not the lock is taken.
+func TestAnotherServerIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	other, socket := foreign(t, t.TempDir())
+	if err := os.Symlink(socket, filepath.Join(dir, socketFile)); err != nil {
+		t.Fatal(err)
+	}
+	refused := func() {
+		t.Helper()
+		_, err := Start(within(t), small(dir))
+		if err == nil || !strings.Contains(err.Error(), "choose another data directory") {
+			t.Fatalf("started beside another server: %v", err)
+		}
+	}
+	refused()
+	lock, free, err := openLock(filepath.Join(dir, lockFile))
+	if err != nil || !free {
+		t.Fatalf("lock: %v, %v", free, err)
+	}
+	defer lock.Close()
+	if err := os.WriteFile(filepath.Join(dir, pidFile), []byte(strconv.Itoa(other.Pid)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	if err := connect(t, socket).Ping(within(t)).Err(); err != nil {
+		t.Fatalf("the other server: %v", err)
+	}
+}
+
+func TestStartsAtOnceGiveOneServer(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, small(dir))
+	kill(t, first)
+	pids := make(chan int, 4)
+	for range cap(pids) {
+		go func() {
+			s, err := Start(within(t), small(dir))
+			if err != nil {
+				t.Error(err)
+				pids <- 0
+				return
+			}
+			pids <- s.PID()
+		}()
+	}
+	seen := map[int]bool{}
+	for range cap(pids) {
+		seen[<-pids] = true
+	}
+	if len(seen) != 1 {
+		t.Fatalf("servers %v", seen)
+	}
+}
+
+func TestOneEngineADirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	release, err := Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Lock(dir)
+	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+		t.Fatalf("a second engine: %v", err)
+	}
+	// The server outlives the engine and must not have got its lock.
+	start(t, small(dir))
+	release()
+	release, err = Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
 }
