@@ -164,21 +164,17 @@ func (l *ledger) apply(at time.Time, r record) (again bool) {
 		l.handedAt[pos] = ms
 		l.dirty[pos/ChunkSize] = true
 		l.open[pos] &^= bit
-		return l.resolve(pos, channels.NoReason)
+		return l.resolve(pos)
 	case recRetry, recRefused, recUnknown:
 		if l.open[pos]&bit == 0 {
 			return false
 		}
 		l.open[pos] &^= bit
-		reason := r.reason
 		if k := rank[r.kind]; k > l.worst[pos] {
-			l.worst[pos] = k
-			l.reason[pos] = uint8(reason)
-		} else {
-			reason = channels.Reason(l.reason[pos])
+			l.worst[pos], l.reason[pos] = k, uint8(r.reason)
 		}
 		l.dirty[pos/ChunkSize] = true
-		return l.resolve(pos, reason)
+		return l.resolve(pos)
 	case recArrived, recFailed:
 		l.receiptAt[pos] = ms
 		l.dirty[pos/ChunkSize] = true
@@ -203,7 +199,7 @@ func (l *ledger) apply(at time.Time, r record) (again bool) {
 		}
 		l.begin(pos)
 		if l.open[pos] == 0 { // nothing left to send: all segments are with the carrier
-			return l.resolve(pos, channels.NoReason)
+			return l.resolve(pos)
 		}
 	case recBack:
 		if warning.PersonState(l.state[pos]) == warning.Sending {
@@ -219,7 +215,8 @@ func (l *ledger) apply(at time.Time, r record) (again bool) {
 }
 
 // resolve decides what a hand-off came to, once every segment of it has an answer.
-func (l *ledger) resolve(pos uint32, reason channels.Reason) (again bool) {
+func (l *ledger) resolve(pos uint32) (again bool) {
+	reason := channels.Reason(l.reason[pos]) // of the worst segment
 	s := warning.PersonState(l.state[pos])
 	if l.open[pos] != 0 || s != warning.Sending && s != warning.Unknown {
 		return false
@@ -230,7 +227,7 @@ func (l *ledger) resolve(pos uint32, reason channels.Reason) (again bool) {
 	case rank[recUnknown]:
 		if s == warning.Sending {
 			l.set(pos, warning.Unknown, reason)
-			l.settleReceipts(pos, reason)
+			l.settleReceipts(pos, channels.Undeliverable)
 			return warning.PersonState(l.state[pos]) == warning.Unknown
 		}
 	case rank[recRetry]:
@@ -238,7 +235,7 @@ func (l *ledger) resolve(pos uint32, reason channels.Reason) (again bool) {
 		return true
 	default:
 		l.set(pos, warning.HandedOver, channels.NoReason)
-		l.settleReceipts(pos, reason)
+		l.settleReceipts(pos, channels.Undeliverable)
 	}
 	return false
 }

@@ -1,0 +1,76 @@
+package dispatcher
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestContractRing: whatever is asked and whenever, no sliding second and guard holds more than the rate, and with a
+// backlog the contract is used.
+func TestContractRing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.IntRange(1, 5000).Draw(t, "rate")
+		guard := time.Duration(rapid.IntRange(0, 20).Draw(t, "guard")) * time.Millisecond
+		r := NewRing(guard)
+		now := time.Unix(1_800_000_000, 0)
+		type send struct {
+			at time.Time
+			n  int
+		}
+		var sends []send
+		for range rapid.IntRange(10, 400).Draw(t, "turns") {
+			now = now.Add(time.Duration(rapid.IntRange(1, 30_000).Draw(t, "µs")) * time.Microsecond)
+			n := min(r.Allow(now, rate), rapid.IntRange(0, 200).Draw(t, "want"))
+			r.Add(now, n)
+			sends = append(sends, send{now, n})
+		}
+		highest := 0
+		for i := range sends {
+			inWindow, inSecond := 0, 0
+			for _, s := range sends[i:] {
+				if s.at.Sub(sends[i].at) < time.Second+guard {
+					inWindow += s.n
+				}
+				if s.at.Sub(sends[i].at) < time.Second {
+					inSecond += s.n
+				}
+			}
+			if inWindow > rate {
+				t.Fatalf("%d messages within %v from turn %d, the rate is %d", inWindow, time.Second+guard, i, rate)
+			}
+			highest = max(highest, inSecond)
+		}
+		if r.Highest() < highest {
+			t.Fatalf("the ring saw at most %d in a second, there were %d", r.Highest(), highest)
+		}
+	})
+}
+
+func TestRingUsesTheContract(t *testing.T) {
+	const rate, guard = 1500, 5 * time.Millisecond
+	r := NewRing(guard)
+	start := time.Unix(1_800_000_000, 0)
+	sent := 0
+	for now := start; now.Before(start.Add(10 * time.Second)); now = now.Add(2 * time.Millisecond) {
+		n := r.Allow(now, rate)
+		r.Add(now, n)
+		sent += n
+	}
+	if want := 0.998 * rate / (time.Second + guard).Seconds() * 10; float64(sent) < want {
+		t.Fatalf("%d messages in 10 s, promised are %.0f", sent, want)
+	}
+}
+
+func TestRingObeysALowerRateAtOnce(t *testing.T) {
+	r := NewRing(0)
+	now := time.Unix(1_800_000_000, 0)
+	r.Add(now, 100)
+	if n := r.Allow(now.Add(500*time.Millisecond), 50); n != 0 {
+		t.Fatalf("allowed %d, the running second has had 100 of 50", n)
+	}
+	if n := r.Allow(now.Add(time.Second), 50); n != 50 {
+		t.Fatalf("allowed %d after the second, want 50", n)
+	}
+}
