@@ -1,0 +1,214 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	pb "tocsin/proto/tocsin/v1"
+	"tocsin/warning"
+)
+
+// remedies says what to do about a rule of the contract, by the end of the rule's name.
+var remedies = []struct{ suffix, remedy string }{
+	{"required", "give it; it is never assumed"},
+	{"min_len", "give it"},
+	{"min_items", "give at least as many"},
+	{"max_len", "make it shorter"},
+	{"max_items", "send fewer"},
+	{"pattern", "write it in that form"},
+	{".in", "use one of them"},
+	{"not_in", "say one; there is no default"},
+	{"defined_only", "use a value of the contract"},
+	{"unique", "name each once"},
+}
+
+func remedyFor(rule string) string {
+	for _, r := range remedies {
+		if strings.HasSuffix(rule, r.suffix) {
+			return r.remedy
+		}
+	}
+	return "give a value within the limits"
+}
+
+// contract is what m breaks of the rules that stand in the .proto files.
+func (s *Server) contract(m proto.Message) ([]warning.Violation, error) {
+	err := s.rules.Validate(m)
+	if err == nil {
+		return nil, nil
+	}
+	var broken *protovalidate.ValidationError
+	if !errors.As(err, &broken) {
+		return nil, err
+	}
+	var out []warning.Violation
+	for _, v := range broken.Violations {
+		rule := v.Proto.GetRuleId()
+		out = append(out, warning.Violation{
+			Field: protovalidate.FieldPathString(v.Proto.GetField()), Rule: rule,
+			Detail: v.Proto.GetMessage(), Remedy: remedyFor(rule),
+		})
+	}
+	return out, nil
+}
+
+// checked refuses a request that breaks the contract. One that holds a spec is checked by spec instead, which adds
+// what a warning cannot mean, so that the caller learns everything at once.
+func (s *Server) checked(m any) error {
+	if specIn(m) != nil {
+		return nil
+	}
+	vs, err := s.contract(m.(proto.Message))
+	if err != nil {
+		return err
+	}
+	if len(vs) > 0 {
+		return warning.Invalid(vs...)
+	}
+	return nil
+}
+
+func specIn(m any) *pb.WarningSpec {
+	if r, ok := m.(interface{ GetWarning() *pb.WarningSpec }); ok {
+		return r.GetWarning()
+	}
+	return nil
+}
+
+// spec is the spec that the request holds, or every violation: of a field the words of the package warning win over
+// those of the contract.
+func (s *Server) spec(req proto.Message) (warning.Spec, error) {
+	formal, err := s.contract(req)
+	if err != nil {
+		return warning.Spec{}, err
+	}
+	spec, vs := s.specFrom(specIn(req))
+	var invalid *warning.Error
+	if err := spec.Validate(s.Now()); errors.As(err, &invalid) {
+		for _, v := range invalid.Violations {
+			vs = addUnlessSaid(vs, v)
+		}
+	}
+	for _, v := range formal {
+		vs = addUnlessSaid(vs, v)
+	}
+	if len(vs) > 0 {
+		return warning.Spec{}, warning.Invalid(vs...)
+	}
+	return spec, nil
+}
+
+// addUnlessSaid adds v unless a violation of the same field, or of a field inside it, stands there already.
+func addUnlessSaid(vs []warning.Violation, v warning.Violation) []warning.Violation {
+	if slices.ContainsFunc(vs, func(o warning.Violation) bool {
+		return o.Field == v.Field || strings.HasPrefix(o.Field, v.Field+".")
+	}) {
+		return vs
+	}
+	return append(vs, v)
+}
+
+func (s *Server) checkUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if err := s.checked(req); err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	return handle(ctx, req)
+}
+
+func (s *Server) checkStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	return handle(srv, &checkedStream{stream, s})
+}
+
+// checkedStream checks every message as it is received.
+type checkedStream struct {
+	grpc.ServerStream
+	s *Server
+}
+
+func (c *checkedStream) RecvMsg(m any) error {
+	if err := c.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if err := c.s.checked(m); err != nil {
+		return statusOf(c.s.Log, err)
+	}
+	return nil
+}
+
+// specFrom maps a spec as far as it can be mapped, with what the areas break.
+func (s *Server) specFrom(p *pb.WarningSpec) (warning.Spec, []warning.Violation) {
+	spec := warning.Spec{
+		Event: p.GetEvent(), EventName: p.GetEventName(),
+		Tier: warning.Tier(p.GetTier()), Status: warning.Status(p.GetStatus()), Type: warning.Type(p.GetType()),
+		Onset: timeFrom(p.GetOnset()), Expires: timeFrom(p.GetExpires()),
+		Issuers: p.GetIssuers(), EventID: p.GetEventId(), Stage: p.GetStage(), References: p.GetReferences(),
+		Again: p.GetAgain(),
+	}
+	for _, w := range p.GetWords() {
+		spec.Words = append(spec.Words, warning.Words{
+			Language: w.GetLanguage(), Channel: warning.Channel(w.GetChannel()), Kind: warning.Type(w.GetKind()), Text: w.GetText(),
+		})
+	}
+	for _, c := range p.GetChannels() {
+		spec.Channels = append(spec.Channels, warning.Channel(c))
+	}
+	var vs []warning.Violation
+	for i, a := range p.GetAreas() {
+		at := fmt.Sprintf("warning.areas[%d]", i)
+		area := warning.Area{Name: a.GetName(), Unit: a.GetUnit(), AsOf: timeFrom(a.GetAsOf())}
+		switch where := a.GetWhere().(type) {
+		case *pb.Area_Polygons:
+			area.CRS = where.Polygons.GetCrs()
+			area.Polygons = partsFrom(where.Polygons)
+		case *pb.Area_Geojson:
+			drawn, err := s.GeoJSON(at+".geojson", []byte(where.Geojson))
+			vs = append(vs, violationsOf(at+".geojson", err)...)
+			if err != nil {
+				// The violation above says it; what stands here only keeps Validate from saying it again.
+				drawn = warning.Area{Polygons: [][]warning.Ring{{}}, CRS: "wgs84"}
+			}
+			area.CRS, area.Polygons = drawn.CRS, drawn.Polygons
+		}
+		spec.Areas = append(spec.Areas, area)
+	}
+	var bad *warning.Error
+	if err := warning.CheckNationalID(p.GetNationalId()); errors.As(err, &bad) {
+		vs = append(vs, bad.Violations...)
+	}
+	return spec, vs
+}
+
+// violationsOf is what err says was wrong with field.
+func violationsOf(field string, err error) []warning.Violation {
+	if err == nil {
+		return nil
+	}
+	var e *warning.Error
+	if errors.As(err, &e) && len(e.Violations) > 0 {
+		return e.Violations
+	}
+	return []warning.Violation{{Field: field, Rule: "area.geojson", Detail: err.Error(), Remedy: "send a GeoJSON geometry, feature or collection (RFC 7946)"}}
+}
+
+func partsFrom(p *pb.Polygons) [][]warning.Ring {
+	var parts [][]warning.Ring
+	for _, poly := range p.GetParts() {
+		var rings []warning.Ring
+		for _, r := range poly.GetRings() {
+			ring := make(warning.Ring, len(r.GetPoints()))
+			for i, pt := range r.GetPoints() {
+				ring[i] = warning.Point{pt.GetLon(), pt.GetLat()}
+			}
+			rings = append(rings, ring)
+		}
+		parts = append(parts, rings)
+	}
+	return parts
+}

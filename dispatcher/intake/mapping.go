@@ -1,0 +1,180 @@
+package intake
+
+import (
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tocsin/dispatcher"
+	pb "tocsin/proto/tocsin/v1"
+	"tocsin/warning"
+)
+
+// The enumerations of the contract have the numbers of package warning; TestEnumsAgree keeps it so.
+
+func timeFrom(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+func timeTo(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func (s *Server) warningTo(w warning.Warning) *pb.Warning {
+	return &pb.Warning{
+		Id: w.ID, Version: int32(w.Version), Spec: specTo(w), Digest: w.Digest, State: pb.State(w.State), Node: w.Node,
+		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
+		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
+		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
+		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)),
+	}
+}
+
+func specTo(w warning.Warning) *pb.WarningSpec {
+	s := w.Spec
+	out := &pb.WarningSpec{
+		Event: s.Event, EventName: s.EventName, Tier: pb.Tier(s.Tier), Status: pb.Status(s.Status), Type: pb.Type(s.Type),
+		Onset: timeTo(s.Onset), Expires: timeTo(s.Expires), Issuers: s.Issuers, EventId: s.EventID, Stage: s.Stage,
+		References: s.References, Again: s.Again, NationalId: w.NationalID, SourceSystem: w.SourceSystem,
+	}
+	for _, t := range s.Words {
+		out.Words = append(out.Words, &pb.Words{Language: t.Language, Channel: pb.Channel(t.Channel), Kind: pb.Type(t.Kind), Text: t.Text})
+	}
+	for _, c := range s.Channels {
+		out.Channels = append(out.Channels, pb.Channel(c))
+	}
+	for _, a := range s.Areas {
+		out.Areas = append(out.Areas, areaTo(a))
+	}
+	return out
+}
+
+func areaTo(a warning.Area) *pb.Area {
+	out := &pb.Area{Name: a.Name, AsOf: timeTo(a.AsOf)}
+	if a.Unit != "" {
+		out.Where = &pb.Area_Unit{Unit: a.Unit}
+		return out
+	}
+	shape := &pb.Polygons{Crs: a.CRS}
+	for _, part := range a.Polygons {
+		poly := &pb.Polygon{}
+		for _, ring := range part {
+			line := &pb.Ring{}
+			for _, p := range ring {
+				line.Points = append(line.Points, &pb.Point{Lon: p[0], Lat: p[1]})
+			}
+			poly.Rings = append(poly.Rings, line)
+		}
+		shape.Parts = append(shape.Parts, poly)
+	}
+	out.Where = &pb.Area_Polygons{Polygons: shape}
+	return out
+}
+
+func previewTo(p dispatcher.Preview) *pb.PreviewResponse {
+	out := &pb.PreviewResponse{
+		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
+		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest,
+	}
+	for _, u := range p.Units {
+		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})
+	}
+	for _, c := range p.Carriers {
+		out.Carriers = append(out.Carriers, &pb.PreviewResponse_Carrier{
+			Account: c.Account, People: c.People, Messages: c.Messages, ContractMessagesPerS: c.Contract, Seconds: c.Takes.Seconds(), Few: c.Few,
+		})
+	}
+	for _, t := range p.Texts {
+		out.Texts = append(out.Texts, &pb.PreviewResponse_Text{Language: t.Language, Channel: pb.Channel(t.Channel), Segments: t.Segments, Coding: t.Coding})
+	}
+	return out
+}
+
+func lanesTo(lanes []dispatcher.LaneCounts) (out []*pb.LaneCounts) {
+	for _, l := range lanes {
+		c := l.Counts
+		out = append(out, &pb.LaneCounts{
+			Channel: pb.Channel(l.Channel), Planned: l.Planned,
+			Waiting: c[warning.Waiting], Sending: c[warning.Sending], HandedOver: c[warning.HandedOver],
+			Delivered: c[warning.Delivered], Undelivered: c[warning.Undelivered], Refused: c[warning.Refused],
+			Expired: c[warning.ExpiredOut], Cancelled: c[warning.CancelledIn], Superseded: c[warning.Superseded],
+			Moved: c[warning.Moved], Withdrawn: c[warning.Withdrawn], Unknown: c[warning.Unknown],
+			Balanced: l.Balanced, Segments: int32(l.Segments), Messages: l.Messages,
+			FirstMessageAt: timeTo(l.First), LastMessageAt: timeTo(l.Last), FinishAt: timeTo(l.Finish),
+			PossibleRepeats: l.PossibleRepeats,
+		})
+	}
+	return out
+}
+
+func (s *Server) progressTo(p dispatcher.Progress) *pb.WatchResponse {
+	return &pb.WatchResponse{
+		Warning: s.warningTo(p.Warning), Lanes: lanesTo(p.Lanes), Planned: p.Planned, InArea: p.InArea,
+		PeoplePerS: p.People, MessagesPerS: p.Messages, ContractMessagesPerS: p.Contract,
+	}
+}
+
+func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
+	out := &pb.ReportResponse{
+		Warning: s.warningTo(r.Warning), Lanes: lanesTo(r.Lanes), InArea: r.InArea, Addressable: r.Addressable,
+		NoAddress: r.NoAddress, OptedOut: r.OptedOut, Delivered: r.Delivered, HandedOver: r.HandedOver,
+		NotReached: r.NotReached, Waiting: r.Waiting, FinishedAt: timeTo(r.Finished),
+		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
+		PeoplePerS: r.PeopleRate, MessagesPerS: r.MessageRate,
+		TimeToFirstMs: float64(r.ToFirst) / float64(time.Millisecond), TimeToLastS: r.ToLast.Seconds(),
+		Durability: r.Durability, UnknownReceipts: r.Unmatched, RecordSeal: r.Seal,
+	}
+	for _, w := range r.WhyNot {
+		out.WhyNot = append(out.WhyNot, &pb.ReportResponse_Why{Reason: w.Reason, People: w.People})
+	}
+	for _, a := range r.Accounts {
+		out.Accounts = append(out.Accounts, &pb.ReportResponse_Account{
+			Account: a.Account, ContractMessagesPerS: a.Contract, MaxMessagesInAnySecond: a.MaxInAnySecond, ContractUsed: a.Used, Messages: a.Messages,
+		})
+	}
+	return out
+}
+
+func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
+	for _, r := range rows {
+		out = append(out, &pb.ReportResponse_Row{
+			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting,
+		})
+	}
+	return out
+}
+
+func whoTo(w dispatcher.Who) *pb.WhoResponse {
+	out := &pb.WhoResponse{Number: w.Number, Known: w.Known, District: w.District}
+	for _, m := range w.Messages {
+		row := &pb.WhoResponse_Message{
+			WarningId: m.Warning, EventName: m.EventName, Tier: m.Tier.String(), Channel: pb.Channel(m.Channel),
+			Account: m.Account, Reason: m.Reason, HandedOverAt: timeTo(m.HandedOver), ReceiptAt: timeTo(m.Receipt), Excluded: m.Excluded,
+		}
+		if m.Excluded == "" {
+			row.State = m.State.String()
+		}
+		out.Messages = append(out.Messages, row)
+	}
+	return out
+}
+
+func accountTo(a dispatcher.AccountHealth) *pb.Account {
+	out := &pb.Account{
+		Name: a.Name, Protocol: a.Protocol, ContractMessagesPerS: a.Contract, Paused: a.Paused, RateSetByHand: a.RateSetByHand,
+		Owner: a.Owner, Epoch: int64(min(a.Epoch, math.MaxInt64)), Health: string(a.Health), WaitingPeople: a.WaitingPeople,
+		MessagesLast_10S: a.Messages10s, ContractUsedLast_10S: a.Used10s, MaxMessagesInAnySecond: a.MaxInAnySecond,
+		LastError: a.LastError, Simulated: a.Simulated,
+	}
+	for _, l := range a.Links {
+		out.Links = append(out.Links, &pb.Link{Index: int32(l.Index), Up: l.Up, Open: int32(l.Open), LastError: l.LastError, Since: timeTo(l.Since)})
+	}
+	return out
+}

@@ -1,0 +1,86 @@
+package intake
+
+import (
+	"context"
+	"time"
+
+	"tocsin/dispatcher"
+	"tocsin/warning"
+)
+
+// Acts is what changes a warning. Every call is durable when it answers without error; the same key gives the same
+// answer.
+type Acts interface {
+	Submit(ctx context.Context, c dispatcher.Caller, key string, s dispatcher.Submission) (warning.Warning, dispatcher.Preview, error)
+	Approve(ctx context.Context, c dispatcher.Caller, key, id string, version int, digest string, people int64) (warning.Warning, error)
+	Reject(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
+	Hold(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
+	Release(ctx context.Context, c dispatcher.Caller, key, id string) (warning.Warning, error)
+	Cancel(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
+	// MissingApprovals is how many approvals the policy still asks for.
+	MissingApprovals(w warning.Warning) int
+}
+
+// Looks is what shows warnings. Preview is veiled for the caller; Who is recorded.
+type Looks interface {
+	Preview(ctx context.Context, c dispatcher.Caller, s warning.Spec) (dispatcher.Preview, error)
+	PreviewOf(ctx context.Context, c dispatcher.Caller, id string) (dispatcher.Preview, error)
+	Get(ctx context.Context, id string) (warning.Warning, error)
+	List(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)
+	Progress(ctx context.Context, id string) (dispatcher.Progress, error)
+	Report(ctx context.Context, id string) (dispatcher.Report, error)
+	Who(ctx context.Context, c dispatcher.Caller, number uint64, why string) (dispatcher.Who, error)
+}
+
+// Accounts shows and steers the accounts with carriers.
+type Accounts interface {
+	Accounts(ctx context.Context) ([]dispatcher.AccountHealth, error)
+	Pause(ctx context.Context, c dispatcher.Caller, key, account, why string) (dispatcher.AccountHealth, error)
+	Resume(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
+	SetRate(ctx context.Context, c dispatcher.Caller, key, account string, rate int) (dispatcher.AccountHealth, error)
+}
+
+// Directory holds who can be told.
+type Directory interface {
+	// Import makes one new snapshot of everything that next brings until it answers io.EOF. Any other error of next
+	// ends it and changes nothing.
+	Import(ctx context.Context, c dispatcher.Caller, key string, next func() (Rows, error)) (Imported, error)
+	Stats(ctx context.Context) (Stats, error)
+}
+
+// Rows is one chunk of columns of equal length, as in warning.Block; Number is E.164 digits without plus.
+type Rows struct {
+	Number                []uint64
+	Lon, Lat              []int32
+	Home, Seen            []uint32
+	Language, Role, Flags []byte
+}
+
+// Imported is what became of an import.
+type Imported struct {
+	Snapshot string
+	People   int64
+	BadRows  int64
+	Bad      []BadRow // the first hundred
+}
+
+// BadRow is one row that was left out. Detail holds no number.
+type BadRow struct {
+	Row                 int64 // in the whole stream, from 0
+	Field, Rule, Detail string
+}
+
+// Stats says what the directory holds.
+type Stats struct {
+	Snapshot                                              string
+	People, Addressable, OptedOut, NoAddress, Responsible int64
+	ImportedAt                                            time.Time
+	Edition                                               string // of the units
+	Units                                                 []Unit
+}
+
+// Unit is the people of one administrative unit.
+type Unit struct {
+	Code, Name string
+	People     int64
+}
