@@ -1,0 +1,147 @@
+package carrierlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// flushEvery is how long a line waits for the file at most, and bufferMax how much waits before the writer of lines has
+// to wait too.
+const (
+	flushEvery = 25 * time.Millisecond
+	bufferMax  = 64 << 20
+	flushAt    = 256 << 10
+)
+
+// Writer appends lines to a file. A line is in the file at most 50 ms after Append, and after Close. It is safe for
+// concurrent use.
+type Writer struct {
+	file *os.File
+	wake chan struct{}
+	done chan struct{}
+	// Failed is closed when the file takes no more; Close says why.
+	Failed chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	room   sync.Cond  // the buffer was taken by the flusher
+	buf    []byte
+	closed bool
+	err    error
+}
+
+// Open opens the file for appending and creates it when it is not there. What a killed writer left of a line at the end
+// is cut off; cut says how many octets.
+func Open(path string) (w *Writer, cut int64, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, 0, fmt.Errorf("carrier log: %w", err)
+	}
+	cut, err = cutTorn(f)
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("carrier log %s: %w", path, err), f.Close())
+	}
+	w = &Writer{file: f, wake: make(chan struct{}, 1), done: make(chan struct{}), Failed: make(chan struct{})}
+	w.room.L = &w.mu
+	go w.flusher()
+	return w, cut, nil
+}
+
+// cutTorn truncates f behind its last line feed and leaves the offset there.
+func cutTorn(f *os.File) (cut int64, err error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	block := make([]byte, 64<<10)
+	end := size
+	for end > 0 {
+		n := min(end, int64(len(block)))
+		if _, err := f.ReadAt(block[:n], end-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(block[:n], '\n'); i >= 0 {
+			end = end - n + int64(i) + 1
+			break
+		}
+		end -= n
+	}
+	if end < size {
+		if err := f.Truncate(end); err != nil {
+			return 0, err
+		}
+	}
+	_, err = f.Seek(end, io.SeekStart)
+	return size - end, err
+}
+
+// Append takes whole lines. It copies them, and waits only when the file is far behind.
+func (w *Writer) Append(lines []byte) {
+	w.mu.Lock()
+	for len(w.buf) > bufferMax && w.err == nil {
+		w.room.Wait()
+	}
+	if w.err == nil && !w.closed {
+		w.buf = append(w.buf, lines...)
+	}
+	full := len(w.buf) > flushAt
+	w.mu.Unlock()
+	if full {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (w *Writer) flusher() {
+	defer close(w.done)
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	var out []byte
+	for {
+		select {
+		case <-tick.C:
+		case <-w.wake:
+		}
+		w.mu.Lock()
+		out, w.buf = w.buf, out[:0]
+		closed := w.closed
+		w.room.Broadcast()
+		w.mu.Unlock()
+		if len(out) > 0 {
+			if _, err := w.file.Write(out); err != nil {
+				w.mu.Lock()
+				w.err = fmt.Errorf("carrier log: %w", err)
+				w.room.Broadcast()
+				w.mu.Unlock()
+				close(w.Failed)
+				return
+			}
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// Close writes what waits and closes the file. It answers the first error that the file gave.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return errors.New("carrier log: closed twice")
+	}
+	w.closed = true
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	<-w.done
+	return errors.Join(w.err, w.file.Close())
+}
