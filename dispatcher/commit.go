@@ -195,11 +195,7 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		s.closing = warning.ExpiredOut
 	}
 	if s.limit > s.next {
-		r.Grants = append(r.Grants, Grant{Strand: s.ID, From: s.led.granted, To: s.next})
-		r.granted, r.again = append(r.granted, s), append(r.again, nil)
-		s.led.giveBack(s.next)
-		s.limit = s.next
-		a.touch(s)
+		a.giveBack(r, s, s.next)
 	}
 	for _, pos := range s.again {
 		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}

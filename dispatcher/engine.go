@@ -167,16 +167,18 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 		return 0, err
 	}
 	var c warning.Counts
+	due := 0
 	for _, t := range tails {
 		c.Add(t.Counts)
+		due += t.Stats.Due
 	}
 	switch {
 	case c[warning.Waiting]+c[warning.Sending] > 0 && expired:
 		return warning.Expired, nil
-	case c[warning.Waiting]+c[warning.Sending] > 0:
+	case c[warning.Waiting]+c[warning.Sending] > 0 || due > 0 && !expired:
 		return 0, nil
-	case c[warning.Unknown] > 0 && !expired && w.Spec.Tier > warning.Orange && time.Since(w.ReleasedAt) < 2*earlyTime:
-		return 0, nil // they are handed over once more
+	case c[warning.ExpiredOut] > 0 && expired:
+		return warning.Expired, nil
 	}
 	return warning.Completed, nil
 }

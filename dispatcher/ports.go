@@ -189,6 +189,7 @@ type StrandStats struct {
 	Segments        int       `json:"segments"`         // messages that one person costs (the longest language)
 	Messages        int64     `json:"messages"`         // given to sockets, repeats again
 	PossibleRepeats int64     `json:"possible_repeats"` // hand-offs of people who were unknown
+	Due             int       `json:"due,omitempty"`    // people who are to be handed over another time
 	First           time.Time `json:"first,omitzero"`   // first message given to a socket
 	Last            time.Time `json:"last,omitzero"`
 	MaxInAnySecond  int       `json:"max_in_any_second"` // of the account, since the strand's first message

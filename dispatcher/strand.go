@@ -201,14 +201,23 @@ func (s *strand) firstClass() Class {
 // finished tells whether nobody of the strand waits for anything we do.
 func (s *strand) finished() bool {
 	c := &s.led.counts
-	return c[warning.Waiting] == 0 && c[warning.Sending] == 0 && len(s.due) == 0
+	return c[warning.Waiting] == 0 && c[warning.Sending] == 0 && s.toRepeat() == 0
+}
+
+// toRepeat is how many people are to be handed over another time. Somebody whom a receipt has settled meanwhile stays
+// in line and is passed over.
+func (s *strand) toRepeat() int {
+	if s.led.counts[warning.Waiting]+s.led.counts[warning.Unknown] == 0 {
+		return 0
+	}
+	return len(s.due)
 }
 
 func (s *strand) tail() StrandTail {
 	t := StrandTail{
 		Strand: s.ID, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
 		Stats: StrandStats{
-			Segments: s.cost, Messages: s.sent, PossibleRepeats: s.led.repeats, First: s.first, Last: s.last,
+			Segments: s.cost, Messages: s.sent, PossibleRepeats: s.led.repeats, Due: s.toRepeat(), First: s.first, Last: s.last,
 			MaxInAnySecond: s.highest,
 		},
 	}

@@ -111,6 +111,52 @@ func (a *account) heldByClass() (held [Classes]int) {
 	return held
 }
 
+// grant is the index of the request's grant for a strand: one, whatever it holds, because the store checks where it
+// begins.
+func (r *request) grant(s *strand) int {
+	for i := range r.Grants {
+		if r.granted[i] == s && r.Grants[i].To >= r.Grants[i].From {
+			return i
+		}
+	}
+	r.Grants = append(r.Grants, Grant{Strand: s.ID, From: s.led.granted, To: s.led.granted})
+	r.granted, r.again = append(r.granted, s), append(r.again, nil)
+	return len(r.Grants) - 1
+}
+
+// grantAgain asks for up to n people whose time to be sent to another time has come. It answers how many there were.
+func (r *request) grantAgain(s *strand, n int, now time.Time) int {
+	j := newJournal()
+	var again []uint32
+	for len(again) < n {
+		pos, ok := s.popDue(now)
+		if !ok {
+			break
+		}
+		if st := warning.PersonState(s.led.state[pos]); st != warning.Waiting && st != warning.Unknown {
+			continue // a receipt has settled it meanwhile
+		}
+		again = append(again, pos)
+		j.add(s.ID, now, record{pos: pos, kind: recAgain})
+	}
+	if len(again) == 0 {
+		return 0
+	}
+	i := r.grant(s)
+	r.Grants[i].Again = append(r.Grants[i].Again, j.buf...)
+	r.again[i] = append(r.again[i], again...)
+	return len(again)
+}
+
+// giveBack ends the grants of a strand from a position on: no byte left for them.
+func (a *account) giveBack(r *request, s *strand, to uint32) {
+	r.Grants = append(r.Grants, Grant{Strand: s.ID, From: s.led.granted, To: to})
+	r.granted, r.again = append(r.granted, s), append(r.again, nil)
+	s.led.giveBack(to)
+	s.limit = to
+	a.touch(s)
+}
+
 // share grants up to free messages to the claims of one class, equally, beginning with another one each time so that
 // none is last for ever. It answers how many messages it granted.
 func (a *account) share(r *request, claims []claim, free, turn int, now time.Time) (used int) {
@@ -120,29 +166,11 @@ func (a *account) share(r *request, claims []claim, free, turn int, now time.Tim
 		if n*c.s.cost > free-used && used > 0 {
 			break
 		}
-		g := Grant{Strand: c.s.ID, From: c.s.led.granted, To: c.s.led.granted}
-		var again []uint32
 		if c.again {
-			j := newJournal()
-			for len(again) < n {
-				pos, ok := c.s.popDue(now)
-				if !ok {
-					break
-				}
-				if s := warning.PersonState(c.s.led.state[pos]); s != warning.Waiting && s != warning.Unknown {
-					continue // a receipt has settled it meanwhile
-				}
-				again = append(again, pos)
-				j.add(c.s.ID, now, record{pos: pos, kind: recAgain})
-			}
-			if g.Again, n = j.buf, len(again); n == 0 {
-				continue
-			}
+			n = r.grantAgain(c.s, n, now)
 		} else {
-			g.To += uint32(n)
+			r.Grants[r.grant(c.s)].To += uint32(n)
 		}
-		r.Grants = append(r.Grants, g)
-		r.granted, r.again = append(r.granted, c.s), append(r.again, again)
 		used += n * c.s.cost
 	}
 	return used
@@ -158,11 +186,7 @@ func (a *account) takeBack(r *request, c Class, need int) (freed int) {
 			}
 			to := s.next + 1 // one stays, for the floor
 			freed += int(s.limit-to) * s.cost
-			r.Grants = append(r.Grants, Grant{Strand: s.ID, From: s.led.granted, To: to})
-			r.granted, r.again = append(r.granted, s), append(r.again, nil)
-			s.led.giveBack(to)
-			s.limit = to
-			a.touch(s)
+			a.giveBack(r, s, to)
 			s.ready(&a.sched)
 		}
 	}

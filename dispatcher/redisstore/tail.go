@@ -14,7 +14,7 @@ import (
 // A tail is what the owner of a strand counts, without what the script itself keeps (granted, closed):
 //
 //	version u8 | how many counts uvarint | counts varint each | segments, messages, possible repeats, most in any
-//	second varint each | first, last (ns since 1970; 0: never) varint | reasons uvarint | (length uvarint, name, count
+//	second, due varint each | first, last (ns since 1970; 0: never) varint | reasons uvarint | (length uvarint, name, count
 //	varint) each, by name
 var errTail = errors.New("redisstore: the tail of a strand is cut or broken")
 
@@ -28,6 +28,7 @@ func appendTail(b []byte, t *dispatcher.StrandTail) []byte {
 	b = binary.AppendVarint(b, t.Stats.Messages)
 	b = binary.AppendVarint(b, t.Stats.PossibleRepeats)
 	b = binary.AppendVarint(b, int64(t.Stats.MaxInAnySecond))
+	b = binary.AppendVarint(b, int64(t.Stats.Due))
 	b = appendTime(b, t.Stats.First)
 	b = appendTime(b, t.Stats.Last)
 	names := make([]string, 0, len(t.Reasons))
@@ -69,6 +70,7 @@ func decodeTail(t *dispatcher.StrandTail, b []byte) error {
 	t.Stats.Messages = r.varint()
 	t.Stats.PossibleRepeats = r.varint()
 	t.Stats.MaxInAnySecond = int(r.varint())
+	t.Stats.Due = int(r.varint())
 	t.Stats.First = r.time()
 	t.Stats.Last = r.time()
 	for range r.uvarint(math.MaxUint8) {
