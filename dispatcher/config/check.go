@@ -66,7 +66,7 @@ func (a *Account) check(at string, p *problems) {
 	p.needed(at+".protocol", a.Protocol.String())
 	p.hostPort(at+".address", a.Address, 1)
 	between(p, at+".links", a.Links, 1, 1024)
-	between(p, at+".window", a.Window, 1, 65536)
+	between(p, at+".window", a.Window, 1, 65535)
 	p.needed(at+".system_id", a.SystemID)
 	p.needed(at+".source", a.Source)
 	between(p, at+".rate", a.Rate, 1, 10_000_000)

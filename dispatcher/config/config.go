@@ -119,19 +119,17 @@ type Timers struct {
 	KeepAlive time.Duration `yaml:"keep_alive"`
 }
 
-// Takes tells whether a warning of this status may leave through the account (promise 8).
-func (a *Account) Takes(s warning.Status) bool {
-	switch s {
-	case warning.Actual:
-		return a.Kind == Live
-	case warning.Exercise:
-		return a.Kind == Simulated || a.Kind == Drill
-	case warning.PublicDrill:
-		return a.Kind == Live && a.PublicDrill
-	case warning.Test:
-		return a.Kind != 0
+// Statuses is what may leave through the account (promise 8).
+func (a *Account) Statuses() []warning.Status {
+	switch {
+	case a.Kind == Live && a.PublicDrill:
+		return []warning.Status{warning.Actual, warning.PublicDrill, warning.Test}
+	case a.Kind == Live:
+		return []warning.Status{warning.Actual, warning.Test}
+	case a.Kind == Simulated, a.Kind == Drill:
+		return []warning.Status{warning.Exercise, warning.Test}
 	}
-	return false
+	return nil
 }
 
 // defaults is what holds where the file says nothing; what has no default must be said.
