@@ -1,0 +1,152 @@
+package warning
+
+import "fmt"
+
+// Text is the key of one text that a user reads.
+type Text string
+
+// The texts of reports, progress and answers.
+const (
+	TextTitle        Text = "title"          // event, tier, status, state
+	TextInArea       Text = "in_area"        // people in the area, addressable
+	TextDelivered    Text = "delivered"      // people
+	TextHandedOver   Text = "handed_over"    // people
+	TextNotReached   Text = "not_reached"    // people
+	TextNotReachedBy Text = "not_reached_by" // people, reasons
+	TextWaiting      Text = "waiting"        // people
+	TextFinished     Text = "finished"       // people waiting, time
+	TextNotReleased  Text = "not_released"
+	TextWhy          Text = "why" // reason, people
+	TextListJoin     Text = "list_join"
+	TextFew          Text = "few"
+
+	TextByDistrict Text = "by_district"
+	TextByCarrier  Text = "by_carrier"
+	TextByMinute   Text = "by_minute"
+	TextHead       Text = "head" // columns of a table in the report, separated by |
+	TextContract   Text = "contract"
+	TextSpeed      Text = "speed"
+	TextKept       Text = "kept"
+
+	TextProgress Text = "progress" // tier, event, handed over, planned, waiting, people/s, messages/s, contract
+	TextFirst    Text = "first"    // time
+	TextLast     Text = "last"     // time
+	TextFinish   Text = "finish"   // time
+	TextPlanning Text = "planning" // tier, event, state
+
+	TextPreview      Text = "preview"       // people, addressable, no address, opted out
+	TextPreviewShare Text = "preview_share" // percent, time
+	TextPreviewUnit  Text = "preview_unit"  // district, people
+	TextPreviewRoute Text = "preview_route" // account, people, messages, contract, time
+	TextPreviewWords Text = "preview_words" // language, channel, messages, coding
+	TextDigest       Text = "digest"        // digest
+	TextMissing      Text = "missing"       // approvals
+	TextAsk          Text = "ask"
+
+	TextNobody   Text = "nobody"   // masked number
+	TextPerson   Text = "person"   // masked number, district
+	TextNoLane   Text = "no_lane"  // warning, event, why
+	TextInLane   Text = "in_lane"  // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported Text = "imported" // people, snapshot
+	TextBadRows  Text = "bad_rows" // rows left out
+)
+
+// TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
+// by its stable name.
+func TextOf(kind, name string) Text { return Text(kind + "." + name) }
+
+// phrase is one text in both languages; placeholders are those of package fmt, with the same verbs in the same order.
+type phrase struct{ zh, en string }
+
+var phrases = map[Text]phrase{
+	TextTitle:        {"%s %s预警(%s):%s", "%s, %s (%s): %s"},
+	TextInArea:       {"区域内 %s 人,可联系 %s 人", "In the area %s people, addressable %s"},
+	TextDelivered:    {"已送达 %s 人", "Delivered %s"},
+	TextHandedOver:   {"已交运营商、尚无回执 %s 人", "Handed over, no receipt yet %s"},
+	TextNotReached:   {"未送达 %s 人", "Not reached %s"},
+	TextNotReachedBy: {"未送达 %s 人(%s)", "Not reached %s (%s)"},
+	TextWaiting:      {"等待发送 %s 人,尚未完成", "Still waiting %s, not finished"},
+	TextFinished:     {"等待发送 %s 人,完成于 %s", "Still waiting %s, finished at %s"},
+	TextNotReleased:  {"尚未发布,还没有人收到", "Not released: nobody was told yet"},
+	TextWhy:          {"%s %s", "%s %s"},
+	TextListJoin:     {"、", ", "},
+	TextFew:          {"少于 20", "fewer than 20"},
+
+	TextByDistrict: {"按区县", "By district"},
+	TextByCarrier:  {"按运营商", "By carrier"},
+	TextByMinute:   {"按分钟", "By minute"},
+	TextHead:       {"应发|已送达|无回执|未送达|等待", "planned|delivered|no receipt|not reached|waiting"},
+	TextContract:   {"%s:%s 条,任意一秒最多 %s 条,合同每秒 %s 条,使用 %.1f%%", "%s: %s messages, at most %s in any second, contract %s/s, %.1f%% used"},
+	TextSpeed:      {"每秒 %s 人、%s 条;发布后 %.0f 毫秒发出第一条,%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
+	TextKept:       {"存储保证:%s", "Kept as: %s"},
+
+	TextProgress: {"%s %s %s/%s 人,等待 %s,每秒 %s 人,每秒 %s 条(合同 %s)", "%s %s %s/%s people, waiting %s, %s people/s, %s messages/s (contract %s)"},
+	TextFirst:    {"第一条 %s", "first %s"},
+	TextLast:     {"最近一条 %s", "last %s"},
+	TextFinish:   {"预计完成 %s", "finishes %s"},
+	TextPlanning: {"%s %s %s", "%s %s %s"},
+
+	TextPreview:      {"区域内 %s 人:可联系 %s,无地址 %s,已退订 %s", "In the area %s people: addressable %s, no address %s, opted out %s"},
+	TextPreviewShare: {"占辖区面积 %.1f%%,预计 %s 发完", "%.1f%% of the jurisdiction, takes %s"},
+	TextPreviewUnit:  {"%s %s 人", "%s %s people"},
+	TextPreviewRoute: {"%s:%s 人,%s 条,合同每秒 %s 条,%s", "%s: %s people, %s messages, contract %s/s, %s"},
+	TextPreviewWords: {"%s %s:%d 条(%s)", "%s %s: %d messages (%s)"},
+	TextDigest:       {"摘要 %s", "Digest %s"},
+	TextMissing:      {"还需 %d 人批准", "%d more must approve"},
+	TextAsk:          {"批准以上内容?", "Approve this?"},
+
+	TextNobody:   {"%s 不在名录中", "%s is not in the directory"},
+	TextPerson:   {"%s,%s", "%s, %s"},
+	TextNoLane:   {"%s %s:未发送(%s)", "%s %s: not sent (%s)"},
+	TextInLane:   {"%s %s %s %s:%s,交出 %s,回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
+	TextImported: {"已导入 %s 人,快照 %s", "Imported %s people, snapshot %s"},
+	TextBadRows:  {"%s 行有误,未导入", "%s rows were faulty and left out"},
+
+	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
+
+	"status.actual": {"实际", "actual"}, "status.exercise": {"演练(模拟)", "exercise"}, "status.public_drill": {"公众演练", "public drill"}, "status.test": {"测试", "test"},
+
+	"state.submitted": {"待批准", "submitted"}, "state.approved": {"已批准", "approved"}, "state.released": {"发送中", "released"}, "state.held": {"已暂停", "held"},
+	"state.completed": {"已完成", "completed"}, "state.cancelled": {"已撤销", "cancelled"}, "state.expired": {"已过期", "expired"}, "state.rejected": {"已驳回", "rejected"},
+
+	"channel.sms": {"短信", "SMS"}, "channel.flash_sms": {"闪信", "flash SMS"}, "channel.broadcast": {"应急广播", "broadcast"}, "channel.cable_tv": {"有线电视", "cable TV"}, "channel.push": {"应用推送", "push"}, "channel.work_app": {"政务应用", "work app"},
+
+	"person.waiting": {"等待", "waiting"}, "person.sending": {"发送中", "sending"}, "person.handed_over": {"已交运营商", "handed over"}, "person.delivered": {"已送达", "delivered"},
+	"person.undelivered": {"未送达", "undelivered"}, "person.refused": {"被拒绝", "refused"}, "person.expired": {"已过期", "expired"}, "person.cancelled": {"已撤销", "cancelled"},
+	"person.superseded": {"被新版替代", "superseded"}, "person.moved": {"改走其他渠道", "moved"}, "person.withdrawn": {"已退订", "withdrawn"}, "person.unknown": {"结果不明", "unknown"},
+
+	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
+	"reason.throttled": {"运营商限速", "throttled"}, "reason.queue_full": {"运营商队列已满", "carrier's queue full"}, "reason.system_error": {"运营商系统错误", "carrier failed"},
+	"reason.link_down": {"链路中断", "link down"}, "reason.no_answer": {"运营商无应答", "no answer"}, "reason.bad_number": {"号码无效", "bad number"},
+	"reason.bad_content": {"内容被拒", "words refused"}, "reason.not_allowed": {"合同不允许", "not allowed"}, "reason.submit_failed": {"提交失败", "refused by the carrier"},
+	"reason.daily_quota": {"当日配额用尽", "daily quota used up"}, "reason.undeliverable": {"手机未能接收", "undeliverable"}, "reason.expired_at_carrier": {"在运营商处过期", "expired at the carrier"},
+	"reason.rejected_at_carrier": {"运营商拒绝", "rejected at the carrier"}, "reason.deleted_at_carrier": {"运营商删除", "deleted at the carrier"}, "reason.unknown_at_carrier": {"运营商不明", "unknown at the carrier"},
+	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
+	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
+
+	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},
+	"health.paused": {"已暂停", "paused"}, "health.waiting": {"等待接管", "waiting"}, "health.elsewhere": {"在其他进程", "elsewhere"},
+}
+
+// Say is the text in the language, zh-CN or en; any other reads as en. A text without a phrase, such as the name of
+// something that a later edition counts, is its key's last part, so that it is never hidden.
+func Say(language string, t Text, args ...any) string {
+	p, ok := phrases[t]
+	if !ok {
+		name := string(t)
+		for i := range name {
+			if name[i] == '.' {
+				return name[i+1:]
+			}
+		}
+		return name
+	}
+	form := p.en
+	if language == Languages[0] {
+		form = p.zh
+	}
+	if len(args) == 0 {
+		return form
+	}
+	return fmt.Sprintf(form, args...)
+}
