@@ -3,7 +3,6 @@ package memstore
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,6 +84,11 @@ func (s *Store) Commit(_ context.Context, f dispatcher.Fence, seq uint64, c disp
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var none dispatcher.Committed
+	for _, x := range c.Close {
+		if x.As == warning.Waiting {
+			return none, fmt.Errorf("memstore: commit: strand %d is closed as waiting, which is open", x.Strand)
+		}
+	}
 	a, err := s.fenced(f)
 	if err != nil {
 		return none, err
@@ -174,7 +178,7 @@ func (d *draft) judge(c dispatcher.Commit, paused bool) (refused []warning.State
 		if err != nil {
 			return nil, nil, err
 		}
-		if x.As == warning.Waiting || t.Closed != warning.Waiting && t.Closed != x.As {
+		if t.Closed != warning.Waiting && t.Closed != x.As {
 			return nil, nil, fmt.Errorf("memstore: commit: strand %d is %v, to be closed as %v", x.Strand, t.Closed, x.As)
 		}
 		t.Closed = x.As
@@ -203,9 +207,10 @@ func (s *Store) Fold(_ context.Context, f dispatcher.Fence, chunks []dispatcher.
 	if entry > a.entry {
 		return fmt.Errorf("memstore: fold: entry %d is not in the journal, the last is %d", entry, a.entry)
 	}
+	d := draft{store: s, account: f.Account}
 	for _, c := range chunks {
-		if c.Strand == 0 || int(c.Strand) > len(s.strands) {
-			return errors.New("memstore: fold: no such strand")
+		if _, _, err := d.tail(c.Strand); err != nil {
+			return err
 		}
 	}
 	for _, c := range chunks {

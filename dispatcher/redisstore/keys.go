@@ -37,6 +37,7 @@ type keys struct{ prefix string }
 const (
 	strandPart  = "strand:"
 	warningPart = "warning:"
+	ledgerPart  = "ledger:"
 )
 
 func newKeys(realm string) keys { return keys{"{tocsin:" + realm + "}:"} }
@@ -52,7 +53,7 @@ func (k keys) table(name string) string            { return k.prefix + "table:" 
 func (k keys) plan(id string) string               { return k.prefix + "plan:" + id }
 func (k keys) strands() string                     { return k.prefix + "strands" }
 func (k keys) strand(s dispatcher.StrandID) string { return k.prefix + strandPart + utoa(uint64(s)) }
-func (k keys) ledger(s dispatcher.StrandID) string { return k.prefix + "ledger:" + utoa(uint64(s)) }
+func (k keys) ledger(s dispatcher.StrandID) string { return k.prefix + ledgerPart + utoa(uint64(s)) }
 func (k keys) account(name string) string          { return k.prefix + "account:" + name }
 func (k keys) carries(name string) string          { return k.prefix + "carries:" + name }
 func (k keys) journal(name string) string          { return k.prefix + "journal:" + name }
@@ -86,6 +87,7 @@ var prelude = fmt.Sprintf(`
 local RELEASED, EXPIRED = %d, %d
 local function strand_key(prefix, id) return prefix .. '%s' .. id end
 local function warning_key(prefix, id) return prefix .. '%s' .. id end
-`, warning.Released, warning.Expired, strandPart, warningPart)
+local function ledger_key(prefix, id) return prefix .. '%s' .. id end
+`, warning.Released, warning.Expired, strandPart, warningPart, ledgerPart)
 
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tocsin/dispatcher/managed"
+	"tocsin/dispatcher/memstore"
 	"tocsin/dispatcher/redisstore"
 	"tocsin/dispatcher/storetest"
 )
@@ -72,4 +73,10 @@ func open(t testing.TB, db *redis.Client) *redisstore.Store {
 func TestStore(t *testing.T) {
 	db := client(t)
 	storetest.Run(t, func(t testing.TB) storetest.Store { return open(t, db) })
+}
+
+// The store in memory says something about this one only as far as the two answer the same.
+func TestSameAsInMemory(t *testing.T) {
+	db := client(t)
+	storetest.Same(t, func(t testing.TB) (a, b storetest.Store) { return memstore.New(), open(t, db) })
 }

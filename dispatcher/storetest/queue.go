@@ -301,6 +301,7 @@ func journal(t *testing.T, s Store) {
 	no(t, s.Fold(ctx, f, nil, 12)) // dropped before
 	check(70)
 	must(t, s.Fold(ctx, f, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("beyond")}}, 201), nil)
+	must(t, s.Fold(ctx, f, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("x")}, {Strand: ids[0] + 1}}, 100), dispatcher.ErrNotFound)
 	check(70)
 	no(t, s.Fold(ctx, f, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("at 200")}}, 200))
 	check(200)
