@@ -210,7 +210,7 @@ func (a *account) acquire(ctx context.Context) (Fence, error) {
 
 // own does an owner's work until the ownership ends: takes over what is there, opens the links, and runs the pump and
 // the committer side by side.
-func (a *account) own(ctx context.Context, f Fence) (err error) {
+func (a *account) own(ctx context.Context, f Fence) error {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -226,30 +226,52 @@ func (a *account) own(ctx context.Context, f Fence) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the links: %w", err)
 	}
-	defer func() {
-		a.mu.Lock()
-		a.owned, a.carrier = false, nil
-		a.mu.Unlock()
-		done, stop := context.WithTimeout(context.Background(), 2*time.Second)
-		err = errors.Join(err, carrier.Close(done))
-		stop()
-	}()
 	a.mu.Lock()
 	a.carrier = carrier
 	a.mu.Unlock()
 	// The heartbeat runs while the ledger is read, which takes seconds for a large city.
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	var group sync.WaitGroup
 	group.Go(func() { failed <- a.beat(ctx) })
-	defer group.Wait()
-	defer cancel()
 	if err := a.takeOver(ctx); err != nil {
-		return fmt.Errorf("take over: %w", err)
+		failed <- fmt.Errorf("take over: %w", err)
+	} else {
+		a.log.Info("account owned", zap.Uint64("epoch", f.Epoch), zap.Int("strands", len(a.strands)))
+		group.Go(func() { a.pump(ctx) })
+		group.Go(func() { failed <- a.commits(ctx) })
 	}
-	a.log.Info("account owned", zap.Uint64("epoch", f.Epoch), zap.Int("strands", len(a.strands)))
-	group.Go(func() { a.pump(ctx); failed <- ctx.Err() })
-	group.Go(func() { failed <- a.commits(ctx) })
-	return <-failed
+	err = <-failed
+	cancel()
+	group.Wait()
+	return errors.Join(err, a.leave(carrier, err))
+}
+
+// leave ends an ownership: the links close after their open answers, what they said is written, unused grants go back,
+// and another process may own the account at once. A fenced owner has nothing to write any more.
+func (a *account) leave(carrier channels.Carrier, cause error) error {
+	ctx, stop := context.WithTimeout(context.Background(), 3*time.Second)
+	defer stop()
+	a.stopSending()
+	err := carrier.Close(ctx)
+	a.mu.Lock()
+	owned := a.owned
+	a.owned, a.carrier = false, nil
+	for _, s := range a.live {
+		if s.state == warning.Released {
+			s.state = warning.Held // for this process: the next owner reads the store
+		}
+	}
+	a.mu.Unlock()
+	if !owned || errors.Is(cause, ErrFenced) {
+		return err
+	}
+	r := a.request()
+	done, werr := a.write(ctx, r)
+	if werr == nil {
+		a.conclude(r, done)
+		werr = a.e.queue.Release(ctx, a.fence)
+	}
+	return errors.Join(err, werr)
 }
 
 // beat moves the heartbeat twice in a second and learns what changed. It fails when the account has another owner.

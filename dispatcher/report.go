@@ -100,18 +100,19 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, sn
 			return fmt.Errorf("account %s of strand %d is not configured any more", plan.Strands[i].Account, plan.Strands[i].ID)
 		}
 		a.mu.Lock()
-		if s := a.byID[plan.Strands[i].ID]; a.owned && s != nil {
-			err := visit(s)
-			a.mu.Unlock()
-			if err != nil {
-				return err
-			}
-			continue
+		s := a.byID[plan.Strands[i].ID]
+		if !a.owned {
+			s = nil
+		}
+		if s != nil {
+			s = s.copy()
 		}
 		a.mu.Unlock()
-		s, err := e.stored(ctx, a, w, snap, plan.Strands[i].ID)
-		if err != nil {
-			return err
+		if s == nil {
+			var err error
+			if s, err = e.stored(ctx, a, w, snap, plan.Strands[i].ID); err != nil {
+				return err
+			}
 		}
 		if err := visit(s); err != nil {
 			return err
@@ -236,27 +237,21 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 
 // reportBuilder counts people. This edition has one channel, so a person stands in one lane.
 type reportBuilder struct {
-	r    *Report
-	snap Snapshot
-	rows [3]map[string]*ReportRow
-	why  map[string]int64
+	r         *Report
+	snap      Snapshot
+	districts map[uint32]*ReportRow
+	carriers  map[string]*ReportRow
+	minutes   map[int64]*ReportRow
+	why       [channels.Reasons]int64
 }
-
-const (
-	byDistrict = iota
-	byCarrier
-	byMinute
-)
 
 func newReportBuilder(r *Report, snap Snapshot) *reportBuilder {
-	b := &reportBuilder{r: r, snap: snap, why: map[string]int64{}}
-	for i := range b.rows {
-		b.rows[i] = map[string]*ReportRow{}
+	return &reportBuilder{
+		r: r, snap: snap, districts: map[uint32]*ReportRow{}, carriers: map[string]*ReportRow{}, minutes: map[int64]*ReportRow{},
 	}
-	return b
 }
 
-// strand counts one strand in; its account's lock is held where it is live.
+// strand counts one strand in.
 func (b *reportBuilder) strand(s *strand) error {
 	if !s.led.balanced() {
 		for i := range b.r.Lanes {
@@ -265,33 +260,31 @@ func (b *reportBuilder) strand(s *strand) error {
 			}
 		}
 	}
+	carrier := row(b.carriers, s.Account, func() ReportRow { return ReportRow{Key: s.Account, Name: s.Account} })
 	for i := range s.Batches {
 		home := b.snap.Block(int(s.Batches[i].Block)).Home
 		pos := s.starts[i]
 		for slot := range s.Batches[i].Mask.Slots {
-			b.person(s, pos, home[slot])
+			d := b.person(s, pos)
+			carrier.add(&d)
+			row(b.districts, home[slot], func() ReportRow {
+				return ReportRow{Key: strconv.Itoa(int(home[slot])), Name: b.snap.District(home[slot])}
+			}).add(&d)
+			if at, ok := s.handedAt(pos); ok {
+				row(b.minutes, at.Unix()/60, func() ReportRow {
+					return ReportRow{Key: at.UTC().Truncate(time.Minute).Format(time.RFC3339), Name: at.Local().Format("15:04")}
+				}).add(&d)
+			}
 			pos++
 		}
 	}
 	return nil
 }
 
-func (b *reportBuilder) person(s *strand, pos uint32, home uint32) {
-	state := s.led.stateOf(pos)
-	reason := channels.NoReason
-	var at uint32
-	if pos < s.led.granted {
-		reason, at = channels.Reason(s.led.reason[pos]), s.led.handedAt[pos]
-	} else if state != warning.Waiting {
-		reason = closedReason(state)
-	}
-	rows := []*ReportRow{b.row(byDistrict, home), b.carrier(s.Account)}
-	if at > 0 {
-		rows = append(rows, b.minute(s.led.base.Add(time.Duration(at)*time.Millisecond)))
-	}
-	var d ReportRow
-	d.Planned = 1
-	switch state {
+// person is one person as a row of one, with the reason noted where nobody was reached.
+func (b *reportBuilder) person(s *strand, pos uint32) ReportRow {
+	d := ReportRow{Planned: 1}
+	switch state := s.led.stateOf(pos); state {
 	case warning.Delivered:
 		d.Delivered = 1
 	case warning.HandedOver:
@@ -300,64 +293,55 @@ func (b *reportBuilder) person(s *strand, pos uint32, home uint32) {
 		d.Waiting = 1
 	default:
 		d.NotReached = 1
-		b.why[reason.String()]++
+		if pos < s.led.granted {
+			b.why[s.led.reason[pos]]++
+		} else {
+			b.why[closedReason(state)]++
+		}
 	}
-	for _, row := range rows {
-		row.Planned += d.Planned
-		row.Delivered += d.Delivered
-		row.HandedOver += d.HandedOver
-		row.NotReached += d.NotReached
-		row.Waiting += d.Waiting
-	}
-	b.r.Delivered += d.Delivered
-	b.r.HandedOver += d.HandedOver
-	b.r.NotReached += d.NotReached
-	b.r.Waiting += d.Waiting
+	return d
 }
 
-func (b *reportBuilder) row(kind int, home uint32) *ReportRow {
-	key := strconv.Itoa(int(home))
-	row := b.rows[kind][key]
-	if row == nil {
-		row = &ReportRow{Key: key, Name: b.snap.District(home)}
-		b.rows[kind][key] = row
-	}
-	return row
+func (r *ReportRow) add(d *ReportRow) {
+	r.Planned += d.Planned
+	r.Delivered += d.Delivered
+	r.HandedOver += d.HandedOver
+	r.NotReached += d.NotReached
+	r.Waiting += d.Waiting
 }
 
-func (b *reportBuilder) carrier(name string) *ReportRow {
-	row := b.rows[byCarrier][name]
-	if row == nil {
-		row = &ReportRow{Key: name, Name: name}
-		b.rows[byCarrier][name] = row
+func row[K comparable](rows map[K]*ReportRow, key K, make func() ReportRow) *ReportRow {
+	r := rows[key]
+	if r == nil {
+		made := make()
+		r = &made
+		rows[key] = r
 	}
-	return row
+	return r
 }
 
-func (b *reportBuilder) minute(at time.Time) *ReportRow {
-	key := at.UTC().Truncate(time.Minute).Format(time.RFC3339)
-	row := b.rows[byMinute][key]
-	if row == nil {
-		row = &ReportRow{Key: key, Name: at.Local().Format("15:04")}
-		b.rows[byMinute][key] = row
+func sorted[K comparable](rows map[K]*ReportRow) []ReportRow {
+	out := make([]ReportRow, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, *r)
 	}
-	return row
+	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+	return out
 }
 
 func (b *reportBuilder) finish() {
-	for kind, out := range []*[]ReportRow{&b.r.ByDistrict, &b.r.ByCarrier, &b.r.ByMinute} {
-		for _, row := range b.rows[kind] {
-			*out = append(*out, *row)
-		}
-		sort.Slice(*out, func(i, j int) bool { return (*out)[i].Key < (*out)[j].Key })
+	b.r.ByDistrict, b.r.ByCarrier, b.r.ByMinute = sorted(b.districts), sorted(b.carriers), sorted(b.minutes)
+	var all ReportRow
+	for _, c := range b.carriers {
+		all.add(c)
 	}
+	b.r.Delivered, b.r.HandedOver, b.r.NotReached, b.r.Waiting = all.Delivered, all.HandedOver, all.NotReached, all.Waiting
 	for reason, n := range b.why {
-		b.r.WhyNot = append(b.r.WhyNot, ReportWhy{Reason: reason, People: n})
+		if n > 0 {
+			b.r.WhyNot = append(b.r.WhyNot, ReportWhy{Reason: channels.Reason(reason).String(), People: n})
+		}
 	}
-	sort.Slice(b.r.WhyNot, func(i, j int) bool {
-		x, y := b.r.WhyNot[i], b.r.WhyNot[j]
-		return x.People > y.People || x.People == y.People && x.Reason < y.Reason
-	})
+	sort.SliceStable(b.r.WhyNot, func(i, j int) bool { return b.r.WhyNot[i].People > b.r.WhyNot[j].People })
 }
 
 // Who shows one person's messages. The look-up stands in the record, without the number.
@@ -450,9 +434,7 @@ func whoMessage(m WhoMessage, s *strand, pos uint32) WhoMessage {
 		return m
 	}
 	m.Reason = channels.Reason(s.led.reason[pos]).String()
-	if t := s.led.handedAt[pos]; t > 0 {
-		m.HandedOver = s.led.base.Add(time.Duration(t) * time.Millisecond)
-	}
+	m.HandedOver, _ = s.handedAt(pos)
 	if t := s.led.receiptAt[pos]; t > 0 {
 		m.Receipt = s.led.base.Add(time.Duration(t) * time.Millisecond)
 	}

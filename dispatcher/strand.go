@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"container/heap"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -230,6 +231,26 @@ func (s *strand) tail() StrandTail {
 		}
 	}
 	return t
+}
+
+// handedAt is when the carrier took the message of a position, if it did.
+func (s *strand) handedAt(pos uint32) (time.Time, bool) {
+	if pos >= s.led.granted || s.led.handedAt[pos] == 0 {
+		return time.Time{}, false
+	}
+	return s.led.base.Add(time.Duration(s.led.handedAt[pos]) * time.Millisecond), true
+}
+
+// copy is the strand as it is now, to be read without its account's lock.
+func (s *strand) copy() *strand {
+	c := *s
+	led := *s.led
+	c.led = &led
+	for _, col := range []*[]uint8{&led.state, &led.reason, &led.tries, &led.handed, &led.open, &led.worst, &led.got, &led.failed} {
+		*col = slices.Clone(*col)
+	}
+	led.handedAt, led.receiptAt, led.prints = slices.Clone(led.handedAt), slices.Clone(led.receiptAt), nil
+	return &c
 }
 
 // dues is who waits for another hand-off, soonest first: due time in milliseconds after the strand's base in the upper
