@@ -60,10 +60,21 @@ func client(t testing.TB, change ...func(*redis.Options)) *redis.Client {
 
 // open is an empty store over db.
 func open(t testing.TB, db *redis.Client) *redisstore.Store {
+	s, _ := openRealm(t, db)
+	return s
+}
+
+// openRealm is an empty store over db, and its realm.
+func openRealm(t testing.TB, db *redis.Client) (*redisstore.Store, string) {
 	t.Helper()
-	s, err := redisstore.New(db, redisstore.Options{
-		Realm: fmt.Sprintf("test%d", realms.Add(1)), Durability: "fsync on every write", DataKey: key,
-	})
+	realm := fmt.Sprintf("test%d", realms.Add(1))
+	return reopen(t, db, realm), realm
+}
+
+// reopen is another store of the realm.
+func reopen(t testing.TB, db *redis.Client, realm string) *redisstore.Store {
+	t.Helper()
+	s, err := redisstore.New(db, redisstore.Options{Realm: realm, Durability: "fsync on every write", DataKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,353 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"tocsin/dispatcher"
+	"tocsin/dispatcher/managed"
+	"tocsin/dispatcher/redisstore"
+	"tocsin/warning"
+)
+
+// relay lets TCP reach the server, which listens on a socket only.
+func relay(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("unix", socket)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			copyTo := func(dst, src net.Conn) {
+				_, _ = io.Copy(dst, src) // however it ends, both sides are closed
+				dst.Close()
+				src.Close()
+			}
+			all.Go(func() { copyTo(out, in) })
+			all.Go(func() { copyTo(in, out) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	return l.Addr().String()
+}
+
+// severed is a client behind a proxy, and what makes the proxy swallow answers, and stop doing so.
+func severed(t *testing.T) (db *redis.Client, cut, mend func()) {
+	upstream := relay(t)
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, "redis", "127.0.0.1:0", upstream)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	db = managed.Client(proxy.Listen, func(o *redis.Options) { o.PoolSize = 1 })
+	t.Cleanup(func() { db.Close() })
+	cut = func() {
+		t.Helper()
+		if err := db.Ping(t.Context()).Err(); err != nil { // the connection is made and greeted
+			t.Fatal(err)
+		}
+		toxic := `{"name":"cut","type":"limit_data","stream":"downstream","attributes":{"bytes":0}}`
+		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mend = func() {
+		t.Helper()
+		if err := proxy.Toxics.RemoveToxic(t.Context(), "cut"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db, cut, mend
+}
+
+// load is the account as somebody else sees it.
+func load(t *testing.T, s *redisstore.Store, account string) dispatcher.Image {
+	t.Helper()
+	im, err := s.Load(t.Context(), account, 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return im
+}
+
+func TestLostAnswerOfACommit(t *testing.T) {
+	db, cut, mend := severed(t)
+	s := open(t, db)
+	ids := released(t, s, "w", "a", 1, 1000)
+	f := acquire(t, s, "a")
+	c := dispatcher.Commit{
+		Now: now, Journal: []byte("journal"),
+		Grants: []dispatcher.Grant{{Strand: ids[0], To: 40}, {Strand: ids[0], From: 40, To: 50, Again: []byte("+again")}},
+	}
+	if _, err := s.Commit(t.Context(), f, 1, c); err != nil { // so that Redis knows the script
+		t.Fatal(err)
+	}
+	c.Grants = []dispatcher.Grant{{Strand: ids[0], From: 50, To: 60}}
+	cut()
+	_, err := s.Commit(t.Context(), f, 2, c)
+	if err == nil || errors.Is(err, dispatcher.ErrFenced) {
+		t.Fatalf("a commit without answer gave %v", err)
+	}
+	mend()
+	if got := load(t, s, "a"); got.Entry != 2 || got.Tails[0].Granted != 60 {
+		t.Fatalf("the commit was to run without its answer: entry %d, granted %d", got.Entry, got.Tails[0].Granted)
+	}
+	r, err := s.Commit(t.Context(), f, 2, c)
+	if err != nil || r.Entry != 2 || !slices.Equal(r.Refused, []warning.State{0}) {
+		t.Fatalf("the repeated sequence got %+v, %v", r, err)
+	}
+	got := load(t, s, "a")
+	if len(got.Journal) != 2 || got.Entry != 2 || got.Tails[0].Granted != 60 {
+		t.Fatalf("applied twice: %d entries, last %d, granted %d", len(got.Journal), got.Entry, got.Tails[0].Granted)
+	}
+	if r, err = s.Commit(t.Context(), f, 3, dispatcher.Commit{Now: now, Journal: []byte("next")}); err != nil || r.Entry != 3 {
+		t.Fatalf("the next sequence got %+v, %v", r, err)
+	}
+}
+
+func TestLostAnswerOfAnAct(t *testing.T) {
+	db, cut, mend := severed(t)
+	s := open(t, db)
+	act := func(key string) (dispatcher.Done, error) {
+		return s.Do(t.Context(), dispatcher.Act{
+			User: "lin", Key: key, Digest: "d", Answer: []byte(key), Entry: dispatcher.Entry{At: now, User: "lin", Act: key},
+			Warning: &warning.Warning{Record: 1, ID: key, Digest: key, State: warning.Submitted},
+		})
+	}
+	if _, err := act("first"); err != nil {
+		t.Fatal(err)
+	}
+	cut()
+	if _, err := act("second"); err == nil {
+		t.Fatalf("an act without answer gave %v", err)
+	}
+	mend()
+	d, err := act("second")
+	if err != nil || !d.Repeated || string(d.Answer) != "second" || d.Number != 2 {
+		t.Fatalf("the repeated act got %+v, %v", d, err)
+	}
+	all, err := s.Entries(t.Context(), 1, 10)
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%d entries, %v; wanted 2", len(all), err)
+	}
+}
+
+// dying fails every command after the first n that write by script.
+type dying struct{ left int }
+
+var errDied = errors.New("the engine died here")
+
+func (d *dying) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (d *dying) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		if c.Name() == "evalsha" {
+			if d.left--; d.left < 0 {
+				c.SetErr(errDied)
+				return errDied
+			}
+		}
+		return next(ctx, c)
+	}
+}
+
+func TestCrashBetweenPartsOfAFold(t *testing.T) {
+	db := client(t)
+	s, realm := openRealm(t, db)
+	ids := released(t, s, "w", "a", 1, 300*dispatcher.ChunkSize)
+	f := acquire(t, s, "a")
+	for seq := range uint64(3) {
+		if _, err := s.Commit(t.Context(), f, seq+1, dispatcher.Commit{Now: now, Journal: []byte{byte(seq)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var chunks []dispatcher.Chunk // three parts
+	for i := range uint32(250) {
+		chunks = append(chunks, dispatcher.Chunk{Strand: ids[0], Index: i, Data: bytes.Repeat([]byte{byte(i)}, 12<<10)})
+	}
+	db.AddHook(&dying{left: 2})
+	if err := s.Fold(t.Context(), f, chunks, 3); !errors.Is(err, errDied) {
+		t.Fatalf("the fold gave %v", err)
+	}
+	db2 := client(t)
+	next := reopen(t, db2, realm)
+	got := load(t, next, "a")
+	if len(got.Journal) != 3 {
+		t.Fatalf("%d journal entries after half a fold, wanted all 3", len(got.Journal))
+	}
+	if len(got.Chunks) == 0 || len(got.Chunks) == len(chunks) {
+		t.Fatalf("%d chunks after half a fold of %d", len(got.Chunks), len(chunks))
+	}
+	if err := next.Fold(t.Context(), f, chunks, 3); err != nil {
+		t.Fatal(err)
+	}
+	got = load(t, next, "a")
+	if len(got.Journal) != 0 || len(got.Chunks) != len(chunks) {
+		t.Fatalf("%d entries and %d chunks after the fold", len(got.Journal), len(got.Chunks))
+	}
+	for i, c := range got.Chunks {
+		if c.Index != uint32(i) || !bytes.Equal(c.Data, chunks[i].Data) {
+			t.Fatalf("chunk %d is not what was folded", i)
+		}
+	}
+}
+
+func TestCrashBeforeThePlansHeads(t *testing.T) {
+	db := client(t)
+	s, realm := openRealm(t, db)
+	w := &warning.Warning{Record: 1, ID: "w", State: warning.Released, Digest: "d"}
+	if _, err := s.Do(t.Context(), dispatcher.Act{Warning: w, ToPlan: true}); err != nil {
+		t.Fatal(err)
+	}
+	p := dispatcher.Plan{Warning: "w", Version: 1, Strands: []dispatcher.Strand{{Account: "a", People: 2, Batches: []dispatcher.Batch{{Block: 1, Mask: warning.Mask{3}}}}}}
+	db.AddHook(&dying{})
+	if _, err := s.PutPlan(t.Context(), 1, p); !errors.Is(err, errDied) {
+		t.Fatalf("the plan gave %v", err)
+	}
+	db2 := client(t)
+	orphans := db2.Keys(t.Context(), "{tocsin:"+realm+"}:batches:*").Val()
+	if len(orphans) != 1 || db2.TTL(t.Context(), orphans[0]).Val() <= 0 {
+		t.Fatalf("what a dead planner left must end by itself: %v", orphans)
+	}
+	next := reopen(t, db2, realm)
+	for range 2 { // the second time as after a lost answer
+		if _, err := next.PutPlan(t.Context(), 1, p); err != nil {
+			t.Fatal(err)
+		}
+		if ttl := db2.TTL(t.Context(), orphans[0]).Val(); ttl != -1 {
+			t.Fatalf("the batches of a plan end in %v", ttl)
+		}
+	}
+	if got := load(t, next, "a"); len(got.Strands[0].Batches) != 1 || got.Strands[0].Batches[0] != p.Strands[0].Batches[0] {
+		t.Fatalf("batches: %+v", got.Strands[0].Batches)
+	}
+	// A planner whose chunks went away meanwhile must not leave heads without them.
+	w2 := &warning.Warning{Record: 1, ID: "w2", State: warning.Released, Digest: "e"}
+	if _, err := next.Do(t.Context(), dispatcher.Act{Warning: w2, ToPlan: true}); err != nil {
+		t.Fatal(err)
+	}
+	db2.AddHook(beforeScript(func() {
+		keys := client(t).Keys(t.Context(), "{tocsin:"+realm+"}:batches:w2:*").Val()
+		client(t).Del(t.Context(), keys...)
+	}))
+	p.Warning = "w2"
+	if _, err := next.PutPlan(t.Context(), 1, p); err == nil {
+		t.Fatal("heads were written without their batches")
+	}
+	if waiting, err := next.ToPlan(t.Context()); err != nil || len(waiting) != 1 {
+		t.Fatal("to plan:", waiting, err)
+	}
+}
+
+// beforeScript runs something before each script.
+type beforeScript func()
+
+func (f beforeScript) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (f beforeScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		if c.Name() == "evalsha" {
+			f()
+		}
+		return next(ctx, c)
+	}
+}
+
+// At the memory limit what stops, settles and frees still passes; what takes work in does not.
+func TestMemoryLimit(t *testing.T) {
+	server, err := managed.Start(t.Context(), managed.Options{Dir: t.TempDir(), Ballast: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	db := managed.Client(server.Socket())
+	t.Cleanup(func() { db.Close() })
+	s := open(t, db)
+	ids := released(t, s, "w", "a", 1, 1000)
+	f := acquire(t, s, "a")
+	if _, err := s.Commit(t.Context(), f, 1, dispatcher.Commit{Now: now, Journal: []byte("j")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	submitted := &warning.Warning{Record: 1, ID: "v", State: warning.Submitted, Digest: "v"}
+	held := &warning.Warning{Record: 1, ID: "w", State: warning.Held, Digest: "w"}
+	for _, c := range []struct {
+		name   string
+		passes bool
+		try    func() error
+	}{
+		{"submit", false, func() error {
+			_, err := s.Do(t.Context(), dispatcher.Act{User: "u", Key: "s", Warning: submitted})
+			return err
+		}},
+		{"import", false, func() error {
+			return s.PutBlobs(t.Context(), func(yield func([32]byte, []byte) bool) { yield([32]byte{}, []byte("x")) })
+		}},
+		{"snapshot", false, func() error { _, err := s.SetSnapshot(t.Context(), dispatcher.Act{}, "one", nil); return err }},
+		{"plan", false, func() error { _, err := s.PutPlan(t.Context(), 1, dispatcher.Plan{Warning: "x"}); return err }},
+		{"commit", true, func() error {
+			_, err := s.Commit(t.Context(), f, 2, dispatcher.Commit{Now: now, Journal: []byte("j"), Grants: []dispatcher.Grant{{Strand: ids[0], To: 5}}})
+			return err
+		}},
+		{"beat", true, func() error { _, err := s.Beat(t.Context(), f); return err }},
+		{"hold", true, func() error {
+			_, err := s.Do(t.Context(), dispatcher.Act{User: "u", Key: "h", Warning: held, Rev: 1, Entry: dispatcher.Entry{At: now}})
+			return err
+		}},
+		{"pause", true, func() error {
+			_, err := s.Do(t.Context(), dispatcher.Act{Puts: []dispatcher.Put{{Table: dispatcher.TableControls, Field: "a", Value: []byte("{}")}}})
+			return err
+		}},
+		{"fold", true, func() error {
+			return s.Fold(t.Context(), f, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("x")}}, 2)
+		}},
+		{"release", true, func() error { return s.Release(t.Context(), f) }},
+		{"acquire", true, func() error { _, err := s.Acquire(t.Context(), "a", "two", 0, 0, false); return err }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.try()
+			if c.passes && err != nil {
+				t.Fatalf("refused at the memory limit: %v", err)
+			}
+			if !c.passes && (err == nil || !strings.Contains(err.Error(), "OOM")) {
+				t.Fatalf("wanted a refusal for memory, got %v", err)
+			}
+		})
+	}
+}
