@@ -78,4 +78,4 @@ const server = smpp.createServer((session) => {
 });
 
 server.listen(0, '127.0.0.1', () => say('listen', { port: server.address().port }));
-process.stdin.resume().on('end', () => process.exit(0));
+process.stdin.resume().on('end', () => process.stdout.write('', () => process.exit(0)));
