@@ -18,6 +18,9 @@ type Cutter struct {
 // NewCutter has a buffer that holds the largest PDU, and as much again to read many small ones at once.
 func NewCutter() *Cutter { return &Cutter{buf: make([]byte, 2*MaxSize)} }
 
+// Reset makes it ready for another stream.
+func (c *Cutter) Reset() { c.from, c.to, c.fault = 0, 0, nil }
+
 // Space is where to read into; it is never empty once Next has said no. It ends what PDUs of before were valid for.
 func (c *Cutter) Space() []byte {
 	c.to = copy(c.buf, c.buf[c.from:c.to])
