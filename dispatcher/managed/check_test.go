@@ -2,6 +2,8 @@ package managed
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -102,9 +104,9 @@ func TestCheckRefusesOldAndFailing(t *testing.T) {
 // A Redis that cuts its file inside a script would bring the half of it to life after what is accepted next. Once
 // settled it does not.
 func TestSettleCuresATornFile(t *testing.T) {
-	dir, script := written(t)
+	dir, _ := written(t)
 	to := t.TempDir()
-	if err := copied(dir, to, script-40); err != nil { // the first write of the script is whole
+	if err := copied(dir, to, 40); err != nil { // of the script, MULTI and its first write are left
 		t.Fatal(err)
 	}
 	settings := []string{"--appendonly", "yes", "--appendfsync", "always", "--aof-load-truncated", "yes"}
@@ -131,7 +133,21 @@ func TestSettleCuresATornFile(t *testing.T) {
 }
 
 func TestSettleTellsOfAFailedRewrite(t *testing.T) {
-	_, socket := foreign(t, t.TempDir())
+	dir := t.TempDir()
+	_, socket := foreign(t, dir, "--appendonly", "yes", "--appendfsync", "always")
+	client := connect(t, socket)
+	if err := Settle(within(t), client); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, aofDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, aofDir), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Settle(within(t), client); err == nil {
+		t.Error("settled without a place to write to")
+	}
 	if err := Settle(within(t), connect(t, socket+".none")); err == nil {
 		t.Error("settled a Redis that is not there")
 	}

@@ -18,7 +18,7 @@ import (
 const longestSocket = 100
 
 // Client makes a client for a socket (an absolute path) or host:port. It is the one place where clients are made: a
-// client never repeats a command or a dial by itself, since a repeat runs a script twice without anybody knowing. change
+// client never repeats a command by itself, since a repeat runs a script twice without anybody knowing. change
 // may set what a connection needs (TLS, user, password, pool) and sees the usual settings; the rule against repeats is
 // set after it.
 func Client(address string, change ...func(*redis.Options)) *redis.Client {
@@ -35,7 +35,7 @@ func Client(address string, change ...func(*redis.Options)) *redis.Client {
 	}
 	if filepath.IsAbs(address) {
 		o.Network = "unix"
-		o.Dialer = dialSocket
+		o.Dialer = reachSocket
 	}
 	for _, c := range change {
 		c(o)
@@ -43,6 +43,18 @@ func Client(address string, change ...func(*redis.Options)) *redis.Client {
 	o.MaxRetries = -1
 	o.DialerRetries = 1
 	return redis.NewClient(o)
+}
+
+// reachSocket connects to a unix socket, and waits for a server that is being started again until ctx ends (DialTimeout).
+// Nothing has been sent yet, so this repeats nothing; without it a pool whose dials have failed a few times answers with
+// the old error for a second after the server is back.
+func reachSocket(ctx context.Context, network, address string) (net.Conn, error) {
+	for {
+		conn, err := dialSocket(ctx, network, address)
+		if err == nil || pause(ctx, 5*time.Millisecond) != nil {
+			return conn, err
+		}
+	}
 }
 
 // dialSocket connects to a unix socket. A path too long for a socket address is reached through its open directory.

@@ -178,8 +178,10 @@ func expect(ctx context.Context, s *Server, value string, keys ...string) error 
 	var err error
 	for _, k := range keys {
 		got, e := client.Get(ctx, k).Result()
-		if e != nil || got != value {
-			err = errors.Join(err, fmt.Errorf("%s = %q (%v), want %q", k, got, e, value))
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", k, e))
+		} else if got != value {
+			err = errors.Join(err, fmt.Errorf("%s = %q, want %q", k, got, value))
 		}
 	}
 	return err
@@ -261,8 +263,7 @@ func TestDamageIsRefused(t *testing.T) {
 			}
 			s, err := Start(within(t), small(dir))
 			if err == nil {
-				s.Stop(within(t))
-				t.Fatal("started")
+				t.Fatalf("started (%v)", s.Stop(within(t)))
 			}
 			t.Log(err)
 			if !strings.Contains(err.Error(), "backup") {

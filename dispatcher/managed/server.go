@@ -46,12 +46,12 @@ type Options struct {
 
 // Server is the engine's own redis-server. Its methods may be called from several goroutines.
 type Server struct {
-	o                Options
-	log              *zap.Logger
-	server, checkAOF string
+	o   Options
+	log *zap.Logger
 
-	act     sync.Mutex // one start or stop at a time
-	stopped bool       // under act: Stop was called, nothing starts it again
+	act              sync.Mutex // one start or stop at a time; guards what follows
+	stopped          bool       // Stop or Close was called: nothing starts it again
+	server, checkAOF string     // as found at the last start
 
 	mu      sync.Mutex // guards what follows
 	pid     int
@@ -71,9 +71,6 @@ var errDied = errors.New("redis-server has ended")
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s, err := open(o)
 	if err != nil {
-		return nil, err
-	}
-	if s.server, s.checkAOF, err = Find(); err != nil {
 		return nil, err
 	}
 	if err := s.up(ctx); err != nil {
@@ -162,7 +159,7 @@ func (s *Server) Repairs() []Repair {
 	return append([]Repair(nil), s.repairs...)
 }
 
-// Close lets go of the server, which lives on.
+// Close lets go of the server, which lives on. End Watch first.
 func (s *Server) Close() {
 	s.act.Lock()
 	defer s.act.Unlock()
@@ -170,7 +167,7 @@ func (s *Server) Close() {
 }
 
 // Stop shuts the server down in order and waits until it has ended. When ctx ends before, the server may still be
-// about to end.
+// about to end. End Watch first: a start that is under way is waited for.
 func (s *Server) Stop(ctx context.Context) error {
 	s.act.Lock()
 	defer s.act.Unlock()
@@ -252,6 +249,9 @@ func (s *Server) start(ctx context.Context) (began bool, err error) {
 		return false, fmt.Errorf("%s is served by a process that the engine did not start: stop it, or choose another "+
 			"data directory", s.Socket())
 	}
+	if s.server, s.checkAOF, err = Find(); err != nil {
+		return false, err
+	}
 	switch words := s.lastRun(); {
 	case torn(words):
 		if err := s.repair(ctx); err != nil {
@@ -265,15 +265,27 @@ func (s *Server) start(ctx context.Context) (began bool, err error) {
 	if err := s.complete(); err != nil {
 		return false, err
 	}
-	for _, name := range []string{socketFile, pidFile} {
-		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return false, fmt.Errorf("what a dead redis-server left: %w", err)
-		}
+	if err := s.clear(); err != nil {
+		return false, err
 	}
 	if err := os.WriteFile(s.path(confFile), []byte(s.conf()), 0o600); err != nil {
 		return false, fmt.Errorf("settings of the redis-server: %w", err)
 	}
 	return true, s.launch(lock)
+}
+
+// clear removes what a dead server left: its socket, its pid file, and the half of a rewrite, which may be gigabytes.
+func (s *Server) clear() error {
+	left, err := filepath.Glob(s.path("temp-*.*"))
+	if err != nil {
+		return fmt.Errorf("what a dead redis-server left: %w", err)
+	}
+	for _, path := range append(left, s.path(socketFile), s.path(pidFile)) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("what a dead redis-server left: %w", err)
+		}
+	}
+	return nil
 }
 
 // launch runs redis-server until it has gone to the background. In a session of its own it does not get the Ctrl-C that

@@ -90,10 +90,13 @@ func foreign(t *testing.T, dir string, settings ...string) (process *os.Process,
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it is killed
+	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may be dead already
+		cmd.Process.Kill() // unless it is dead already
 		<-ended
 	})
 	until(t, "a redis-server to listen", func() bool {
@@ -169,7 +172,10 @@ func TestSocketMayHaveALongPath(t *testing.T) {
 // What a dead server left does not hinder a start, and a living process whose number stands in the pid file is not ours.
 func TestStaleFiles(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{pidFile: strconv.Itoa(os.Getpid()), socketFile: "", lockFile: "", logFile: "?"} {
+	rewrite := "temp-rewriteaof-bg-17.aof"
+	for name, text := range map[string]string{
+		pidFile: strconv.Itoa(os.Getpid()), socketFile: "", lockFile: "", logFile: "?", rewrite: "half",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -177,6 +183,9 @@ func TestStaleFiles(t *testing.T) {
 	s := start(t, small(dir))
 	if s.PID() == os.Getpid() {
 		t.Fatal("adopted this process")
+	}
+	if _, err := os.Stat(filepath.Join(dir, rewrite)); !os.IsNotExist(err) {
+		t.Errorf("the half of a rewrite takes room: %v", err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
 )
 
@@ -62,6 +64,47 @@ func TestWatchStartsTheServerAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Watch(t.Context(), func(err error) { t.Errorf("told after a stop: %v", err) })
+}
+
+// Scripts run one after the other while the server is killed and started again, five times: what was answered OK is
+// there, and no script is half applied.
+func TestKillsLoseNothing(t *testing.T) {
+	s := start(t, small(t.TempDir()))
+	client := connect(t, s.Socket())
+	var tried, accepted atomic.Int64
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := int64(1); ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			tried.Store(n)
+			if both.Run(within(t), client, []string{"a", "b"}, n).Err() == nil {
+				accepted.Store(n)
+			}
+		}
+	}()
+	events, resume := watched(t, s)
+	for range 5 {
+		before := accepted.Load()
+		until(t, "scripts to be accepted", func() bool { return accepted.Load() > before+20 })
+		kill(t, s)
+		for err := range events {
+			resume <- struct{}{}
+			if err == nil {
+				break
+			}
+		}
+	}
+	close(stop)
+	<-stopped
+	a, err := strconv.ParseInt(get(t, s, "a"), 10, 64)
+	if err != nil || a < accepted.Load() || a > tried.Load() || get(t, s, "b") != get(t, s, "a") {
+		t.Fatalf("a = %d (%v), b = %s; accepted %d of %d", a, err, get(t, s, "b"), accepted.Load(), tried.Load())
+	}
 }
 
 // A server that ended because its disk was full is started again with the ballast freed; a start that fails is told
