@@ -200,12 +200,8 @@ func TestSixForgeries(t *testing.T) {
 
 // Whatever is done to sealed entries is found, and no later than where it was done.
 func TestEveryForgeryIsFound(t *testing.T) {
-	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
-		h := newHouse(dir)
-		if err := os.RemoveAll(h.path); err != nil {
-			rt.Fatal(err)
-		}
+		h := newHouse(t.TempDir())
 		s := h.open(t)
 		for _, n := range rapid.SliceOfN(rapid.IntRange(1, 5), 1, 6).Draw(rt, "sealed") {
 			h.act(rt, n)
@@ -380,9 +376,8 @@ func TestANewSecondPlaceTakesInTheWholeRecord(t *testing.T) {
 
 // Two engines seal one record, each with a second place of its own.
 func TestTwoSealersAgree(t *testing.T) {
-	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
-		h := newHouse(dir)
+		h := newHouse(t.TempDir())
 		other := &house{Store: h.Store, path: h.path + ".other"}
 		a, b := h.open(t), other.open(t)
 		for range 5 {
@@ -408,7 +403,7 @@ func TestTwoSealersAgree(t *testing.T) {
 				rt.Fatalf("%v and %v", x, y)
 			}
 		}
-		if err := errors.Join(a.Close(), b.Close(), os.Remove(h.path), os.Remove(other.path)); err != nil {
+		if err := errors.Join(a.Close(), b.Close()); err != nil {
 			rt.Fatal(err)
 		}
 	})
@@ -533,4 +528,29 @@ func FuzzLine(f *testing.F) {
 			t.Fatalf("%q has a second spelling", text)
 		}
 	})
+}
+
+// A second place that cannot be written to fails the seal; when it can be again, nothing is missing in either place.
+func TestSecondPlaceThatFailsForAWhile(t *testing.T) {
+	h := sealedHouse(t)
+	s := h.open(t)
+	h.seal(t, s)
+	h.act(t, 1)
+	good := s.place.file
+	broken, err := os.Open(h.path) // for reading only
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broken.Close()
+	s.place.file = broken
+	for range 2 {
+		if err := s.Seal(t.Context()); err == nil || errors.Is(err, ErrForged) {
+			t.Fatal(err)
+		}
+	}
+	s.place.file = good
+	h.seal(t, s)
+	if r := h.verify(t); !r.OK() || r.Sealed != 13 || r.Seals != 6 {
+		t.Fatalf("%+v", r)
+	}
 }

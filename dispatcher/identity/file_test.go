@@ -187,6 +187,9 @@ func TestAuthorityIsMadeOnce(t *testing.T) {
 		}
 	}
 	wantPrivate(t, filepath.Join(dir, "ca.key"))
+	if err := authorities[0].create(); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("an authority was made over another: %v", err)
+	}
 	certFile, keyFile, err := authorities[0].Issue("server", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)

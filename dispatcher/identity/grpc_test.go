@@ -250,6 +250,20 @@ func TestOpenUploadEndsWithItsToken(t *testing.T) {
 	}
 	_, err = stream.CloseAndRecv()
 	wantCode(t, err, codes.Unauthenticated, "was revoked")
+	if len(h.callers) != 0 {
+		t.Fatal("the message after the revocation came through")
+	}
+}
+
+func TestMethodWithoutRowIsOpenToNobody(t *testing.T) {
+	u := NewUsers(memstore.New())
+	token := add(t, u, "li.wei", warning.Commander)
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+token))
+	_, err := u.Unary(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/tocsin.v1.WarningService/New"}, func(context.Context, any) (any, error) {
+		t.Error("called")
+		return nil, nil
+	})
+	wantCode(t, err, codes.PermissionDenied, "open to nobody")
 }
 
 func TestUploadNeedsItsRole(t *testing.T) {
