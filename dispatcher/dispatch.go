@@ -238,7 +238,7 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 			continue
 		}
 		if err != nil {
-			return w, refusal(err)
+			return w, Refusal(err)
 		}
 		e.nudge()
 		if d.stop {
@@ -251,7 +251,7 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 // record carries out the act of a new warning.
 func (e *Engine) record(ctx context.Context, c Caller, key, digest string, a Act) (warning.Warning, error) {
 	w, _, err := e.do(ctx, c, key, digest, a)
-	return w, refusal(err)
+	return w, Refusal(err)
 }
 
 // do is the one place where an act on a warning becomes durable.
@@ -285,7 +285,7 @@ func (e *Engine) answered(ctx context.Context, c Caller, key, digest string) (w 
 	}
 	answer, ok, err := e.records.Answered(ctx, c.User, key, digest)
 	if err != nil {
-		return w, false, refusal(err)
+		return w, false, Refusal(err)
 	}
 	if ok {
 		err = json.Unmarshal(answer, &w)
@@ -410,8 +410,8 @@ func unavailable(err error) error {
 	return warning.Refuse(warning.ReasonUnavailable, "the store does not answer now (%v); repeat with the same key", err)
 }
 
-// refusal turns an error of the store into what a caller can act on.
-func refusal(err error) error {
+// Refusal turns an error of the store into what a caller can act on.
+func Refusal(err error) error {
 	switch {
 	case err == nil:
 		return nil

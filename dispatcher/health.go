@@ -169,7 +169,7 @@ func (e *Engine) steer(ctx context.Context, c Caller, key, act, name, detail str
 		Puts:  []Put{{Table: TableControls, Field: name, Value: value}},
 	})
 	if err != nil {
-		return AccountHealth{}, refusal(err)
+		return AccountHealth{}, Refusal(err)
 	}
 	a.obeyControl(ctl)
 	return a.health(time.Now()), nil

@@ -102,7 +102,7 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TableProbes   = "probes"   // node → time of its last probe of durability
-	TableSeals    = "seals"    // number of the last entry sealed → JSON of audit
+	TableSeals    = "seals"    // node → its newest seal, a line of text
 )
 
 // Put is one small record; a nil Value removes it.

@@ -82,6 +82,12 @@ func Load(manifest []byte, fetch func(hash [32]byte) ([]byte, error)) (*Snapshot
 	return s, nil
 }
 
+// BlobsOf is the hashes that Load will fetch, in order, so that a store can read many at once.
+func BlobsOf(manifest []byte) ([][32]byte, error) {
+	_, _, hashes, err := parseManifest(manifest)
+	return hashes, err
+}
+
 func parseManifest(b []byte) (people int, e *Edition, hashes [][sha256.Size]byte, err error) {
 	const head = 1 + 8 + 1
 	if len(b) < head || b[0] != manifestVersion {
