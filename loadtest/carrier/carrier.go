@@ -214,10 +214,14 @@ func (c *Carrier) admit(now int64) bool {
 	return c.rate.admit(now, int64(time.Second))
 }
 
+// readyMost is how many due receipts are taken off the wheel while nobody takes them.
+const readyMost = 1 << 16
+
 // deliver brings receipts to links when they are due, and again when nobody answered them.
 func (c *Carrier) deliver(ctx context.Context) {
 	var (
-		ready  []receipt
+		ready  []receipt // from gone on
+		gone   int
 		draw   = c.cfg.Seed
 		look   int64 // when overdue receipts are looked for
 		more   bool
@@ -229,8 +233,13 @@ func (c *Carrier) deliver(ctx context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		now := c.clock.now()
+		if gone > len(ready)/2 {
+			ready, gone = ready[:copy(ready, ready[gone:])], 0
+		}
 		from := len(ready)
-		ready, more = c.wheel.due(now, ready)
+		if from-gone < readyMost {
+			ready, more = c.wheel.due(now, ready)
+		}
 		if c.cfg.DuplicateReceipts > 0 || c.cfg.StrayReceipts > 0 {
 			ready = c.multiply(ready, from, &draw)
 		}
@@ -238,22 +247,23 @@ func (c *Carrier) deliver(ctx context.Context) {
 			look = now + int64(every)
 			c.retire(now - int64(c.cfg.ReceiptTimeout))
 		}
-		waiting := len(ready)
-		if waiting > 0 {
+		n := 0
+		if gone < len(ready) {
 			w.senders = c.senders.list()
-			n := c.spread(ready, now, &w, &linkAt)
-			ready = ready[:copy(ready, ready[n:])]
+			n = c.spread(ready[gone:], now, &w, &linkAt)
+			gone += n
 		}
-		c.ready.Store(int64(len(ready)))
+		left := len(ready) - gone
+		c.ready.Store(int64(left))
 		pause := every
 		switch {
-		case len(ready) > 0 && len(ready) == waiting: // nobody takes any
+		case left > 0 && n == 0: // nobody takes any
 			pause = 5 * time.Millisecond
-		case more || len(ready) > 0:
+		case more || left > 0:
 			pause = time.Duration(tickNanos)
 		}
 		timer.Reset(pause)
-		if more || len(ready) > 0 {
+		if more || left > 0 {
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
@@ -267,7 +277,7 @@ func (c *Carrier) deliver(ctx context.Context) {
 		}
 	}
 	c.ready.Store(0)
-	c.wheel.add(ready)
+	c.wheel.add(ready[gone:])
 }
 
 // multiply adds the copies and strays that receipts from the index on are to have.

@@ -45,7 +45,7 @@ func TestOneMessageToOnePhone(t *testing.T) {
 	if s.To != 99900000001 || s.Total != 1 || s.Seq != 1 || s.Text != 1 || string(s.ID) != id || s.Time < before || s.Time > time.Now().UnixNano() {
 		t.Fatalf("submit line %+v", s)
 	}
-	if r := pick(lines, carrierlog.Receipt)[0]; string(r.ID) != id || r.State != "DELIVRD" || r.Status != 0 {
+	if r := pick(lines, carrierlog.Receipt)[0]; string(r.IDs) != id || r.State != "DELIVRD" || r.Status != 0 {
 		t.Fatalf("receipt line %+v", r)
 	}
 	if l := lines[len(lines)-1]; l.Submits != 1 || l.Receipts != 1 || l.Pending != 0 {

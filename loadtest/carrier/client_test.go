@@ -187,7 +187,7 @@ func readLog(t *testing.T, path string) (lines []carrierlog.Line) {
 		var l carrierlog.Line
 		switch err := r.Next(&l); err {
 		case nil:
-			l.ID = append(carrierlog.IDText(nil), l.ID...)
+			l.ID, l.IDs = append(carrierlog.IDText(nil), l.ID...), append(carrierlog.IDText(nil), l.IDs...)
 			lines = append(lines, l)
 		case io.EOF:
 			return lines

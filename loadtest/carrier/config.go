@@ -44,8 +44,8 @@ type Config struct {
 	// RoundTrip is the time from the arrival of a message to its answer.
 	RoundTrip time.Duration `json:"round_trip"`
 
-	// Receipts says whether receipts are sent to who asked for them; ReceiptDelay after the message, give or take up to
-	// ReceiptJitter.
+	// Receipts says whether receipts are sent to who asked for them: ReceiptDelay after the answer, give or take up to
+	// ReceiptJitter, but never before it.
 	Receipts      bool          `json:"receipts"`
 	ReceiptDelay  time.Duration `json:"receipt_delay"`
 	ReceiptJitter time.Duration `json:"receipt_jitter"`

@@ -19,11 +19,12 @@ const (
 	outMost   = 1 << 20
 )
 
-// batch is the answers to messages of one read.
+// batch is the answers to what one read brought, and the receipts that are owed once they have left.
 type batch struct {
 	due  int64
 	out  []byte
 	seqs []uint32
+	owed []receipt
 }
 
 // link is one connection. Its reader decodes and decides; its writer sends what became due.
@@ -37,32 +38,34 @@ type link struct {
 	heard   atomic.Int64  // when something was read last
 
 	// The reader's own.
-	kind     string // bound as; empty before
-	sends    bool   // may submit
-	batch    *batch // of the read at hand
-	lines    []byte // log lines of the read at hand
-	head     []byte
-	receipt  []byte // head of receipt lines
-	wait     []receipt
-	open     int
-	seqs     seqSet
-	known    [64]*text
-	parts    [256]part
-	key      []byte
-	draw     uint64
-	sub      submit
-	line     carrierlog.Line
-	idText   []byte
-	nextID   uint64 // of the ids reserved for this link
-	lastID   uint64
-	sender   sender // the last one, and its number
-	senderNo uint16
-	validity [timeLen - 1]byte // the last one, and its moment
-	until    int64
-	early    renderer
-	arrived  int64 // messages of the read at hand
-	taken    int64
-	from     int64 // the round trip of the read at hand counts from here
+	kind       string // bound as; empty before
+	sends      bool   // may submit
+	batch      *batch // of the read at hand
+	lines      []byte // log lines of the read at hand
+	head       []byte
+	receipts   []byte // an open receipt line, and what its receipts share
+	sameState  state
+	sameStatus int
+	open       int
+	seqs       seqSet
+	known      [64]*text
+	parts      [256]part
+	key        []byte
+	draw       uint64
+	sub        submit
+	line       carrierlog.Line
+	idText     []byte
+	nextID     uint64 // of the ids reserved for this link
+	lastID     uint64
+	sender     sender // the last one, and its number
+	senderNo   uint16
+	validity   [timeLen - 1]byte // the last one, and its moment
+	until      int64
+	untilAt    int64
+	early      renderer
+	arrived    int64 // messages of the read at hand
+	taken      int64
+	from       int64 // the round trip of the read at hand counts from here
 
 	mu      sync.Mutex // guards what follows
 	turned  sync.Cond  // batches were settled, octets were written, or the link is dead
@@ -155,7 +158,6 @@ func (l *link) take(b []byte, now int64) (used int, ok bool) {
 	l.reclaim()
 	l.from = now
 	l.head = carrierlog.AppendSubmitHead(l.head[:0], now, l.number)
-	l.receipt = l.receipt[:0]
 	for len(b)-used >= 4 {
 		n := int(binary.BigEndian.Uint32(b[used:]))
 		if n < headerLen || n > maxPDU {
@@ -309,7 +311,7 @@ func (l *link) answer(id, status, seq uint32, body []byte, now int64) bool {
 		switch status {
 		case temporaryApp, msgQueueFull, throttledStatus, sysErr: // not now: again in a second
 			r.due = now + int64(time.Second)
-			l.wait = append(l.wait, r)
+			l.batch.owed = append(l.batch.owed, r)
 		}
 	case enquireLink | response:
 		l.mu.Lock()
@@ -329,22 +331,32 @@ func (l *link) answer(id, status, seq uint32, body []byte, now int64) bool {
 	return true
 }
 
+// receiptLine writes an answered receipt down; those of one read with the same word share a line.
 func (l *link) receiptLine(r *receipt, status int, now int64) {
-	if len(l.receipt) == 0 {
-		l.receipt = carrierlog.AppendReceiptHead(l.receipt, now, l.number)
+	if len(l.receipts) > 0 && (r.state != l.sameState || status != l.sameStatus) {
+		l.closeReceipts()
 	}
-	l.idText = l.c.ids.inAnswer(l.idText[:0], r.id)
-	l.lines = carrierlog.AppendReceipt(l.lines, l.receipt, l.idText, r.to, states[r.state].stat, status)
+	if len(l.receipts) == 0 {
+		l.sameState, l.sameStatus = r.state, status
+		l.receipts = carrierlog.AppendReceipts(l.receipts, now, l.number, states[r.state].stat, status)
+	}
+	l.receipts = append(l.c.ids.inAnswer(l.receipts, r.id), ' ')
 }
 
-// record writes down what was read: the log first, then receipts.
+func (l *link) closeReceipts() {
+	if len(l.receipts) > 0 {
+		l.lines = append(l.lines, carrierlog.CloseReceipts(l.receipts)...)
+		l.receipts = l.receipts[:0]
+	}
+}
+
+// record writes down what was read.
 func (l *link) record() {
+	l.closeReceipts()
 	if len(l.lines) > 0 {
 		l.c.log.Append(l.lines)
 		l.lines = l.lines[:0]
 	}
-	l.c.wheel.add(l.wait)
-	l.wait = l.wait[:0]
 	if l.arrived > 0 {
 		l.c.submits.Add(l.arrived)
 		l.c.accepted.Add(l.taken)
@@ -355,9 +367,6 @@ func (l *link) record() {
 // settle ends a read: it is recorded, then its answers leave or wait for their round trip.
 func (l *link) settle() {
 	l.record()
-	if len(l.batch.out) == 0 {
-		return
-	}
 	if l.c.cfg.RoundTrip == 0 || len(l.batch.seqs) == 0 {
 		l.flushBatch()
 		return
@@ -382,12 +391,13 @@ func (l *link) flushBatch() {
 	l.batch.seqs = l.batch.seqs[:0]
 	l.mu.Lock()
 	l.out = append(l.out, l.batch.out...)
+	l.c.wheel.add(l.batch.owed)
 	l.flush()
 	for len(l.out) > outMost && !l.dead {
 		l.turned.Wait()
 	}
 	l.mu.Unlock()
-	l.batch.out = l.batch.out[:0]
+	l.batch.out, l.batch.owed = l.batch.out[:0], l.batch.owed[:0]
 }
 
 // flushHeld lets go all answers that wait for their round trip.
@@ -405,6 +415,7 @@ func (l *link) due(now int64) {
 			break
 		}
 		l.out = append(l.out, b.out...)
+		l.c.wheel.add(b.owed)
 		n++
 	}
 	if n > 0 {
@@ -418,7 +429,7 @@ func (l *link) newBatch() *batch {
 	if n := len(l.free); n > 0 {
 		b := l.free[n-1]
 		l.free = l.free[:n-1]
-		b.out, b.seqs = b.out[:0], b.seqs[:0]
+		b.out, b.seqs, b.owed = b.out[:0], b.seqs[:0], b.owed[:0]
 		return b
 	}
 	return &batch{}
@@ -548,15 +559,12 @@ func (l *link) retire(before int64) {
 
 // giveBack is called with mu held.
 func (l *link) giveBack(before int64) {
-	var lines, head []byte
+	var lines []byte
 	var rs []receipt
 	now := l.c.clock.now()
 	l.parcels.overdue(before, func(r *receipt) {
-		if head == nil {
-			head = carrierlog.AppendReceiptHead(nil, now, l.number)
-		}
-		id := l.c.ids.inAnswer(nil, r.id)
-		lines = carrierlog.AppendReceipt(lines, head, id, r.to, states[r.state].stat, carrierlog.NoAnswer)
+		lines = carrierlog.AppendReceipts(lines, now, l.number, states[r.state].stat, carrierlog.NoAnswer)
+		lines = carrierlog.CloseReceipts(append(l.c.ids.inAnswer(lines, r.id), ' '))
 		x := *r
 		x.due = now
 		rs = append(rs, x)
@@ -574,6 +582,8 @@ func (l *link) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.takes = false
+	l.due(math.MaxInt64) // what was accepted is owed a receipt, answered or not
+	l.c.wheel.add(l.batch.owed)
 	l.giveBack(math.MaxInt64)
 	l.c.log.Append(carrierlog.Append(nil, &carrierlog.Line{Event: carrierlog.Unbind, Time: l.c.clock.now(), Link: l.number, Why: l.why}))
 }

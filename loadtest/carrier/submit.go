@@ -128,8 +128,9 @@ func (l *link) decide(s *submit, now int64) (status uint32, fate mishap) {
 	c := l.c
 	if len(s.validity) == 0 {
 		l.until = 0
-	} else if s.validity[15] == 'R' || !bytes.Equal(l.validity[:], s.validity) {
-		l.until = deadline(s.validity, time.Unix(0, now).UTC())
+	} else if at := now / int64(time.Second); at != l.untilAt || !bytes.Equal(l.validity[:], s.validity) {
+		l.until = deadline(s.validity, time.Unix(at, 0).UTC())
+		l.untilAt = at
 		copy(l.validity[:], s.validity)
 	}
 	if l.until != 0 && l.until <= now/int64(time.Second) {
@@ -169,7 +170,7 @@ func (l *link) owe(s *submit, id uint64, now int64) {
 		l.sender = sender{s.sourceTON, s.sourceNPI, string(s.source)}
 	}
 	r.source = l.senderNo
-	r.due = now + int64(c.cfg.ReceiptDelay)
+	r.due = l.from + int64(c.cfg.RoundTrip+c.cfg.ReceiptDelay)
 	if j := int64(c.cfg.ReceiptJitter); j > 0 {
 		l.draw += 0x9e3779b97f4a7c15
 		r.due += int64(mix(l.draw)%uint64(2*j+1)) - j
@@ -180,7 +181,7 @@ func (l *link) owe(s *submit, id uint64, now int64) {
 			return
 		}
 	}
-	l.wait = append(l.wait, r)
+	l.batch.owed = append(l.batch.owed, r)
 }
 
 // ahead puts the receipt in front of the answer to its message; false when the link takes none just now.

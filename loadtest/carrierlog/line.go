@@ -29,7 +29,7 @@ const (
 	Unbind       Event = "unbind"        // a link ended
 	Text         Event = "text"          // a body that submit lines refer to
 	Submit       Event = "submit"        // a message arrived
-	Receipt      Event = "receipt"       // a receipt was answered, or was not
+	Receipt      Event = "receipt"       // receipts were answered, or were not
 	Violation    Event = "violation"     // a client broke the standard
 	NotSynthetic Event = "not_synthetic" // a message for a number that could be real; its number is not kept
 	Stop         Event = "stop"          // the carrier ended in order
@@ -59,8 +59,10 @@ type Line struct {
 	// until the next one.
 	ID IDText `json:"id,omitempty"`
 
-	// Receipt: ID, To, Status and the state as the receipt names it.
+	// Receipt: the Status that they were answered with together, the state as they name it, and their ids with a blank
+	// between each. Of a line from a Reader the ids are valid until the next one.
 	State string `json:"state,omitempty"`
+	IDs   IDText `json:"ids,omitempty"`
 
 	// Text: its number in Text, the data_coding, and the octets behind the user data header.
 	Coding int    `json:"coding,omitempty"`
@@ -112,9 +114,6 @@ func (l *Line) Accepted() bool { return len(l.ID) > 0 }
 // AppendSubmitHead appends what all submit lines of one read on one link begin with; AppendSubmit wants it.
 func AppendSubmitHead(b []byte, t int64, link int) []byte { return appendHead(b, Submit, t, link) }
 
-// AppendReceiptHead is the same for receipt lines.
-func AppendReceiptHead(b []byte, t int64, link int) []byte { return appendHead(b, Receipt, t, link) }
-
 func appendHead(b []byte, e Event, t int64, link int) []byte {
 	b = append(b, `{"e":"`...)
 	b = append(b, e...)
@@ -146,18 +145,25 @@ func AppendSubmit(b, head []byte, l *Line) []byte {
 	return append(b, "\"}\n"...)
 }
 
-// AppendReceipt appends a receipt line; head is what AppendReceiptHead made.
-func AppendReceipt(b, head, id []byte, to uint64, state string, status int) []byte {
-	b = append(b, head...)
-	b = append(b, `,"to":`...)
-	b = strconv.AppendUint(b, to, 10)
+// AppendReceipts appends a receipt line up to its ids, each of which is to be followed by a blank; CloseReceipts ends it.
+func AppendReceipts(b []byte, t int64, link int, state string, status int) []byte {
+	b = appendHead(b, Receipt, t, link)
 	b = append(b, `,"state":"`...)
 	b = append(b, state...)
 	b = append(b, `","st":`...)
 	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, `,"id":"`...)
-	b = append(b, id...)
-	return append(b, "\"}\n"...)
+	return append(b, `,"ids":"`...)
+}
+
+// CloseReceipts ends a receipt line behind the blank of its last id.
+func CloseReceipts(b []byte) []byte { return append(b[:len(b)-1], "\"}\n"...) }
+
+// Count is how many ids a receipt line has.
+func (t IDText) Count() int {
+	if len(t) == 0 {
+		return 0
+	}
+	return bytes.Count(t, []byte(" ")) + 1
 }
 
 // Append appends any line by way of encoding/json; it is for the seldom ones.
@@ -205,10 +211,9 @@ func (l *Line) parseFast(b []byte) bool {
 		l.Event = Receipt
 		l.Time = p.number()
 		l.Link = int(p.key(`,"l":`).number())
-		l.To = uint64(p.key(`,"to":`).number())
 		l.State = stateName(p.key(`,"state":"`).word())
 		l.Status = int(p.key(`,"st":`).number())
-		l.ID = p.key(`,"id":"`).word()
+		l.IDs = p.key(`,"ids":"`).word()
 		return p.end()
 	}
 	return false

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// flushEvery is how long a line waits for the file at most, and bufferMax how much waits before the writer of lines has
-// to wait too.
+// flushEvery is how long a line waits for the file at most. Lines wait in blocks of blockSize, which are used again and
+// never grow; when blocksMost are full, the writer of lines has to wait too.
 const (
 	flushEvery = 25 * time.Millisecond
-	bufferMax  = 64 << 20
-	flushAt    = 256 << 10
+	blockSize  = 256 << 10
+	blocksMost = 128
 )
 
 // Writer appends lines to a file. A line is in the file at most 50 ms after Append, and after Close. It is safe for
@@ -28,8 +28,10 @@ type Writer struct {
 	Failed chan struct{}
 
 	mu     sync.Mutex // guards what follows
-	room   sync.Cond  // the buffer was taken by the flusher
-	buf    []byte
+	room   sync.Cond  // the flusher took blocks
+	full   [][]byte
+	last   []byte // the block that is being filled
+	free   [][]byte
 	closed bool
 	err    error
 }
@@ -82,15 +84,21 @@ func cutTorn(f *os.File) (cut int64, err error) {
 // Append takes whole lines. It copies them, and waits only when the file is far behind.
 func (w *Writer) Append(lines []byte) {
 	w.mu.Lock()
-	for len(w.buf) > bufferMax && w.err == nil {
+	for len(w.full) >= blocksMost && w.err == nil {
 		w.room.Wait()
 	}
-	if w.err == nil && !w.closed {
-		w.buf = append(w.buf, lines...)
+	filled := false
+	for len(lines) > 0 && w.err == nil && !w.closed {
+		if len(w.last) == cap(w.last) {
+			w.next()
+			filled = true
+		}
+		n := min(len(lines), cap(w.last)-len(w.last))
+		w.last = append(w.last, lines[:n]...)
+		lines = lines[n:]
 	}
-	full := len(w.buf) > flushAt
 	w.mu.Unlock()
-	if full {
+	if filled {
 		select {
 		case w.wake <- struct{}{}:
 		default:
@@ -98,23 +106,39 @@ func (w *Writer) Append(lines []byte) {
 	}
 }
 
+// next begins a new block. It is called with mu held.
+func (w *Writer) next() {
+	if len(w.last) > 0 {
+		w.full = append(w.full, w.last)
+	}
+	if n := len(w.free); n > 0 {
+		w.last, w.free = w.free[n-1][:0], w.free[:n-1]
+		return
+	}
+	w.last = make([]byte, 0, blockSize)
+}
+
 func (w *Writer) flusher() {
 	defer close(w.done)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	var out []byte
+	var out [][]byte
 	for {
 		select {
 		case <-tick.C:
 		case <-w.wake:
 		}
 		w.mu.Lock()
-		out, w.buf = w.buf, out[:0]
+		if len(w.last) > 0 {
+			w.next()
+		}
+		w.free = append(w.free, out...)
+		out, w.full = w.full, out[:0]
 		closed := w.closed
 		w.room.Broadcast()
 		w.mu.Unlock()
-		if len(out) > 0 {
-			if _, err := w.file.Write(out); err != nil {
+		for _, b := range out {
+			if _, err := w.file.Write(b); err != nil {
 				w.mu.Lock()
 				w.err = fmt.Errorf("carrier log: %w", err)
 				w.room.Broadcast()
