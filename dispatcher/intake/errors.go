@@ -56,6 +56,16 @@ func statusOf(log *zap.Logger, err error) error {
 	return status.Errorf(codes.Internal, "the engine failed and does not know whether it happened: repeat with the same key; the log has it as %s", number)
 }
 
+// Refusal is a refusal as the status that the contract promises, for interceptors that stand before the calls; nil for
+// nil.
+func Refusal(err error) error {
+	var e *warning.Error
+	if errors.As(err, &e) {
+		return refusalStatus(e)
+	}
+	return err
+}
+
 func refusalStatus(e *warning.Error) error {
 	a, ok := answers[e.Reason]
 	if !ok {

@@ -136,12 +136,6 @@ func serve(t *testing.T, e *engine, h Health, change ...func(*tls.Config)) (*grp
 	s, err := New(Options{
 		Acts: e, Looks: e, Directory: e, Health: h,
 		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
-		Unary: func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-			return handle(ctx, req)
-		},
-		Stream: func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-			return handle(srv, stream)
-		},
 		Caller: func(context.Context) (dispatcher.Caller, bool) {
 			return dispatcher.Caller{User: "li", Role: warning.Forecaster}, true
 		},

@@ -37,9 +37,10 @@ type Options struct {
 
 	// TLS has the server's certificate; the server takes nothing below 1.3.
 	TLS *tls.Config
-	// Unary and Stream authenticate: they refuse a call without credential, health apart.
-	Unary  grpc.UnaryServerInterceptor
-	Stream grpc.StreamServerInterceptor
+	// Unary and Stream stand before every call, in order. The first of them authenticate: they refuse a call without
+	// credential, health apart.
+	Unary  []grpc.UnaryServerInterceptor
+	Stream []grpc.StreamServerInterceptor
 	// Caller is who they found.
 	Caller func(context.Context) (dispatcher.Caller, bool)
 	// GeoJSON reads an area; its violations name field.
@@ -73,8 +74,12 @@ func New(o Options) (*Server, error) {
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.logUnary, recovery.UnaryServerInterceptor(rescue), o.Unary, s.checkUnary),
-		grpc.ChainStreamInterceptor(s.logStream, recovery.StreamServerInterceptor(rescue), o.Stream, s.checkStream),
+		grpc.ChainUnaryInterceptor(s.logUnary, recovery.UnaryServerInterceptor(rescue)),
+		grpc.ChainUnaryInterceptor(o.Unary...),
+		grpc.ChainUnaryInterceptor(s.checkUnary),
+		grpc.ChainStreamInterceptor(s.logStream, recovery.StreamServerInterceptor(rescue)),
+		grpc.ChainStreamInterceptor(o.Stream...),
+		grpc.ChainStreamInterceptor(s.checkStream),
 	)
 	pb.RegisterWarningServiceServer(s.grpc, &warnings{Server: s})
 	pb.RegisterDirectoryServiceServer(s.grpc, &directory{Server: s})
