@@ -231,6 +231,7 @@ func lists(t *testing.T, s Store) {
 	move(t, s, 30, 1, warning.Approved)
 	move(t, s, 9, 1, warning.Approved)
 	move(t, s, 9, 2, warning.Released)
+	move(t, s, 39, 1, warning.Held)
 	for _, c := range []struct {
 		states []warning.State
 		limit  int
@@ -240,7 +241,7 @@ func lists(t *testing.T, s Store) {
 		{[]warning.State{warning.Rejected}, 5, []int{7}},
 		{[]warning.State{warning.Approved, warning.Released}, 0, []int{30, 9}},
 		{[]warning.State{warning.Approved, warning.Released, warning.Rejected}, 2, []int{30, 9}},
-		{[]warning.State{warning.Submitted}, 2, []int{40, 39}},
+		{[]warning.State{warning.Submitted}, 2, []int{40, 38}},
 		{[]warning.State{warning.Approved, warning.Approved}, 9, []int{30}},
 		{[]warning.State{warning.Expired}, 9, nil},
 	} {

@@ -20,6 +20,7 @@ func Same(t *testing.T, open func(t testing.TB) (a, b Store)) {
 	rapid.Check(t, func(r *rapid.T) {
 		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}}
 		p.a, p.b = open(t)
+		p.begin()
 		steps := []func(){p.act, p.act, p.plan, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask}
 		for range p.upTo(40, "steps") {
 			rapid.SampledFrom(steps).Draw(r, "step")()
@@ -69,6 +70,23 @@ func both[T any](p *pair, what string, ask func(Store) (T, error)) (T, error) {
 		p.Fatalf("%s: the stores differ (-a +b):\n%s", what, d)
 	}
 	return va, ea
+}
+
+// begin plans two warnings and takes the accounts, which chance alone would seldom do.
+func (p *pair) begin() {
+	for n := 1; n <= p.upTo(2, "begun"); n++ {
+		w := draft(n, warning.Released)
+		w.Digest = fmt.Sprint("digest", n%2)
+		_, err := both(p, "release", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, dispatcher.Act{Warning: w, ToPlan: true}) })
+		if err != nil {
+			p.Fatal(err)
+		}
+		p.rev[n] = 1
+		ids, _ := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, 1, plan(n, 1000, accounts...)) })
+		p.strands = int(ids[len(ids)-1])
+	}
+	p.acquire()
+	p.acquire()
 }
 
 func (p *pair) act() {
