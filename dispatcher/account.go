@@ -55,7 +55,6 @@ type account struct {
 	mu        sync.Mutex // guards what follows
 	owned     bool
 	fence     Fence
-	epochs    uint64
 	carrier   channels.Carrier
 	seq       uint64    // of commits; the committer's own
 	strands   []*strand // by index

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -157,11 +158,11 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 		return 0, nil
 	}
 	_, tails, err := e.records.PlanOf(ctx, w.ID)
-	if err == ErrNotFound && expired {
+	if errors.Is(err, ErrNotFound) && expired {
 		return warning.Expired, nil
 	}
 	if err != nil {
-		if err == ErrNotFound {
+		if errors.Is(err, ErrNotFound) {
 			err = nil // not planned yet
 		}
 		return 0, err

@@ -36,7 +36,6 @@ type claim struct {
 	s     *strand
 	again bool
 	want  int // people
-	give  int // people, as decided
 }
 
 // supply asks for grants in the order of promise 4 until the budget is used: the classes in turn, within a class equal
@@ -91,7 +90,7 @@ func (a *account) supply(r *request, now time.Time) {
 		if free <= 0 {
 			continue
 		}
-		unsent += a.share(r, claims, free, int(a.turns), now)
+		unsent += a.share(r, claims, free, a.turns, now)
 		a.turns++
 	}
 }

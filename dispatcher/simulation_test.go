@@ -1,0 +1,403 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+
+	"tocsin/channels"
+	"tocsin/dispatcher"
+	"tocsin/dispatcher/memstore"
+	"tocsin/warning"
+)
+
+// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible.
+type town struct{ blocks []warning.Block }
+
+func newTown(n int) *town {
+	t := &town{}
+	for i := 0; i < n; i += warning.BlockSize {
+		k := min(warning.BlockSize, n-i)
+		b := warning.Block{
+			Number: make([]uint64, k), Lon: make([]int32, k), Lat: make([]int32, k), Home: make([]uint32, k),
+			Seen: make([]uint32, k), Language: make([]uint8, k), Duty: make([]uint8, k), Flags: make([]uint8, k),
+		}
+		for j := range k {
+			b.Number[j] = number(i + j)
+			b.Home[j] = 500101
+			if (i+j)%100 == 99 {
+				b.Duty[j] = uint8(warning.Responsible)
+			}
+		}
+		t.blocks = append(t.blocks, b)
+	}
+	return t
+}
+
+func number(i int) uint64 { return 9991_000000000 + uint64(i) }
+
+func (t *town) ID() string                { return fmt.Sprintf("town of %d", t.people()) }
+func (t *town) Blocks() int               { return len(t.blocks) }
+func (t *town) Block(i int) warning.Block { return t.blocks[i] }
+func (t *town) District(uint32) string    { return "Wanzhou" }
+func (t *town) people() (n int) {
+	for i := range t.blocks {
+		n += t.blocks[i].Len()
+	}
+	return n
+}
+
+// Resolve takes the area's name as the number of people from the first on; none means everybody.
+func (t *town) Resolve(areas []warning.Area) (warning.Selection, error) {
+	n := t.people()
+	if _, err := fmt.Sscanf(areas[0].Name, "first %d", &n); err != nil {
+		n = t.people()
+	}
+	s := warning.Selection{Snapshot: t.ID(), Share: 0.01}
+	for i := range n {
+		if i%warning.BlockSize == 0 {
+			s.Blocks = append(s.Blocks, uint32(i/warning.BlockSize))
+			s.Masks = append(s.Masks, warning.Mask{})
+		}
+		s.Masks[len(s.Masks)-1].Set(i % warning.BlockSize)
+	}
+	return s, nil
+}
+
+func (t *town) Find(n uint64) (block, slot int, ok bool) {
+	i := int(n - number(0))
+	if n < number(0) || i >= t.people() {
+		return 0, 0, false
+	}
+	return i / warning.BlockSize, i % warning.BlockSize, true
+}
+
+func (t *town) Current() (dispatcher.Snapshot, bool) { return t, true }
+func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
+	if id != t.ID() {
+		return nil, errors.New("no such snapshot")
+	}
+	return t, nil
+}
+
+// arrival is one segment at the carrier.
+type arrival struct {
+	at      time.Time
+	number  uint64
+	segment int
+	text    string
+}
+
+// carrier is a simulated carrier that outlives its links, as the real one does.
+type carrier struct {
+	mu       sync.Mutex
+	arrivals []arrival
+	// answer decides about one arrival; nil takes everything and sends a receipt.
+	answer func(a arrival) channels.Outcome
+	trip   time.Duration
+	window int
+	dead   bool // the engine's process was killed: answers go nowhere
+}
+
+func (c *carrier) log() []arrival {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]arrival(nil), c.arrivals...)
+}
+
+func (c *carrier) Open(_ channels.Account, s channels.Sink) (channels.Carrier, error) {
+	return &link{c: c, sink: s}, nil
+}
+
+type link struct {
+	c      *carrier
+	sink   channels.Sink
+	open   int
+	closed bool
+	group  sync.WaitGroup
+}
+
+type words struct {
+	text     string
+	segments int
+}
+
+func (w words) Segments() int { return w.segments }
+
+// Prepare makes a segment of each ten bytes.
+func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
+	return words{c.Text, (len(c.Text) + 9) / 10}, nil
+}
+
+func (l *link) Room() int {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return l.c.window - l.open
+}
+
+func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	w := p.(words)
+	for _, m := range batch {
+		if l.open+w.segments > l.c.window || l.closed {
+			return n
+		}
+		for seg := range w.segments {
+			if m.Skip>>seg&1 != 0 {
+				continue
+			}
+			l.open++
+			a := arrival{time.Now(), m.Number, seg, w.text}
+			l.c.arrivals = append(l.c.arrivals, a)
+			print := uint16(len(l.c.arrivals)%65000 + 1)
+			l.group.Go(func() { l.reply(m, a, print) })
+		}
+		n++
+	}
+	return n
+}
+
+func (l *link) reply(m channels.Message, a arrival, print uint16) {
+	pass(l.c.trip)
+	o := channels.Outcome{Kind: channels.HandedOver}
+	if l.c.answer != nil {
+		o = l.c.answer(a)
+	}
+	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), l.c.trip
+	if o.Kind == channels.HandedOver {
+		o.Print = print
+	}
+	l.c.mu.Lock()
+	l.open--
+	dead := l.c.dead
+	l.c.mu.Unlock()
+	if dead {
+		return
+	}
+	l.sink.Outcomes([]channels.Outcome{o})
+	if o.Kind == channels.HandedOver {
+		l.sink.Receipts(receipts{{Number: m.Number, Print: print, State: channels.Arrived}})
+	}
+}
+
+type receipts []channels.Receipt
+
+func (r receipts) All() []channels.Receipt { return r }
+func (r receipts) Ack()                    {}
+
+func (l *link) Links() []channels.LinkHealth { return []channels.LinkHealth{{Up: true}} }
+
+func (l *link) Close(context.Context) error {
+	l.c.mu.Lock()
+	l.closed = true
+	l.c.mu.Unlock()
+	l.group.Wait()
+	return nil
+}
+
+type epochs struct{ n uint64 }
+
+func (e *epochs) Epoch(string) uint64 { return e.n }
+func (e *epochs) SetEpoch(_ string, n uint64) error {
+	e.n = n
+	return nil
+}
+
+// cut is a store that a killed process cannot reach any more.
+type cut struct {
+	*memstore.Store
+	mu   sync.Mutex
+	dead bool
+}
+
+var errCut = errors.New("the process is dead")
+
+func (c *cut) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, m dispatcher.Commit) (dispatcher.Committed, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return dispatcher.Committed{}, errCut
+	}
+	return c.Store.Commit(ctx, f, seq, m)
+}
+
+func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.Chunk, entry uint64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return errCut
+	}
+	return c.Store.Fold(ctx, f, chunks, entry)
+}
+
+// house is an engine at work in a synctest bubble.
+type house struct {
+	t     *testing.T
+	e     *dispatcher.Engine
+	town  *town
+	store *memstore.Store
+	cut   *cut
+	c     *carrier
+	rate  int
+	stop  context.CancelFunc
+	done  chan struct{}
+	ids   *epochs
+}
+
+// pass lets time go by in the bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
+func newHouse(t *testing.T, people, rate int) *house {
+	h := &house{
+		t: t, town: newTown(people), store: memstore.New(), rate: rate,
+		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{},
+	}
+	h.start()
+	return h
+}
+
+func (h *house) start() {
+	h.cut = &cut{Store: h.store}
+	statuses := []warning.Status{warning.Exercise, warning.Test}
+	e, err := dispatcher.New(dispatcher.Options{
+		Node: "n1", Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
+		Adapters: map[string]channels.Adapter{"fake": h.c},
+		Accounts: []dispatcher.AccountOptions{{
+			Account:  channels.Account{Name: "mobile", Links: 10, Window: 16, Simulated: true, Statuses: statuses},
+			Protocol: "fake", Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
+			Channels: []warning.Channel{warning.SMS}, Prefixes: []string{"999"}, Weight: 1,
+		}},
+		Policy: dispatcher.Policy{Approvals: map[warning.Tier]int{
+			warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1,
+		}, Margin: 0.1},
+		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
+			return make([]string, (len(text)+9)/10), "test", nil
+		},
+		Log: zaptest.NewLogger(h.t),
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.e = e
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stop, h.done = cancel, make(chan struct{})
+	go func() {
+		defer close(h.done)
+		e.Run(ctx)
+	}()
+	pass(1100 * time.Millisecond) // a new owner waits a second and the guard
+}
+
+func (h *house) close() {
+	h.stop()
+	<-h.done
+}
+
+// kill ends the engine as kill -9 would: nothing more reaches the store, no answer reaches the engine.
+func (h *house) kill() {
+	h.cut.mu.Lock()
+	h.cut.dead = true
+	h.cut.mu.Unlock()
+	h.c.mu.Lock()
+	h.c.dead = true
+	h.c.mu.Unlock()
+	h.stop()
+	<-h.done
+	h.c.mu.Lock()
+	h.c.dead = false
+	h.c.mu.Unlock()
+}
+
+func spec(tier warning.Tier, text, area string) warning.Spec {
+	return warning.Spec{
+		Event: "11B03", Tier: tier, Status: warning.Exercise, Type: warning.Alert,
+		Expires: time.Now().Add(6 * time.Hour).UTC(), Areas: []warning.Area{{Unit: "500101", Name: area}},
+		Words:   []warning.Words{{Language: "zh-CN", Kind: warning.Alert, Text: text}},
+		Issuers: []string{"Weather office"}, Channels: []warning.Channel{warning.SMS},
+	}
+}
+
+var (
+	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster}
+	approver   = dispatcher.Caller{User: "an", Role: warning.Approver}
+)
+
+// warn submits and approves.
+func (h *house) warn(s warning.Spec) warning.Warning {
+	h.t.Helper()
+	ctx := context.Background()
+	w, p, err := h.e.Submit(ctx, forecaster, "key "+s.Words[0].Text, dispatcher.Submission{Spec: s})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	w, err = h.e.Approve(ctx, approver, "ok "+w.ID, w.ID, w.Version, p.Digest, 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return w
+}
+
+func (h *house) lane(id string) dispatcher.LaneCounts {
+	h.t.Helper()
+	r, err := h.e.Report(context.Background(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if len(r.Lanes) != 1 {
+		h.t.Fatalf("%d lanes", len(r.Lanes))
+	}
+	if !r.Lanes[0].Balanced {
+		h.t.Errorf("lane of %s is not balanced: %+v", id, r.Lanes[0])
+	}
+	return r.Lanes[0]
+}
+
+func (h *house) state(id string) warning.State {
+	w, err := h.e.Get(context.Background(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return w.State
+}
+
+// highest is the most arrivals in any second, whole messages by text.
+func highest(log []arrival) (n int) {
+	from := 0
+	for i := range log {
+		for log[i].at.Sub(log[from].at) >= time.Second {
+			from++
+		}
+		n = max(n, i-from+1)
+	}
+	return n
+}
+
+// complete counts, for one text, how often each number got all its segments, by the carrier's log.
+func complete(log []arrival, text string) map[uint64]int {
+	segments := (len(text) + 9) / 10
+	parts := map[uint64]map[int]int{}
+	for _, a := range log {
+		if a.text != text {
+			continue
+		}
+		if parts[a.number] == nil {
+			parts[a.number] = map[int]int{}
+		}
+		parts[a.number][a.segment]++
+	}
+	out := map[uint64]int{}
+	for n, p := range parts {
+		if len(p) == segments {
+			for _, k := range p {
+				out[n] = max(out[n], k)
+			}
+		}
+	}
+	return out
+}
