@@ -63,7 +63,7 @@ func (f *finder) find(shape *shape) {
 }
 
 func (f *finder) down(q square, edges []edge) {
-	if f.left -= int64(len(edges)) + 4; f.left < 0 {
+	if f.left -= 8 * int64(len(edges)+1); f.left < 0 { // each side is compared with four squares
 		return
 	}
 	switch {
@@ -159,11 +159,15 @@ func east(e edge, p coord) bool {
 func crossed(edges []edge, p, q coord) (odd bool) {
 	turn := coord{q.x, p.y}
 	for _, e := range edges {
+		across, along := (e.a.y <= p.y) != (e.b.y <= p.y), (e.a.x <= q.x) != (e.b.x <= q.x)
+		if !across && !along {
+			continue
+		}
 		at := beside(e.a, e.b, turn)
-		if (e.a.y <= p.y) != (e.b.y <= p.y) && beside(e.a, e.b, p) != at {
+		if across && beside(e.a, e.b, p) != at {
 			odd = !odd
 		}
-		if (e.a.x <= q.x) != (e.b.x <= q.x) && beside(e.a, e.b, q) != at {
+		if along && beside(e.a, e.b, q) != at {
 			odd = !odd
 		}
 	}

@@ -10,6 +10,9 @@ import (
 // is inside.
 const surfaceRows = 1024
 
+// surfaceHits is how many times sides may cut those lines, about; an outline with more gets fewer lines.
+const surfaceHits = 1_000_000
+
 // span is a stretch of longitudes on a line of latitude.
 type span struct {
 	row      int32
@@ -33,7 +36,13 @@ func (e *Edition) surfaceOf(shapes []*shape, b box) (sum float64) {
 	if height <= 0 {
 		return 0
 	}
-	n := min(surfaceRows, height)
+	climbs := 0.0 // of all sides, in heights of b
+	for _, s := range shapes {
+		for _, e := range s.edges {
+			climbs += math.Abs(float64(e.b.y)-float64(e.a.y)) / float64(height)
+		}
+	}
+	n := max(1, min(surfaceRows, height, int64(surfaceHits/climbs)))
 	rows := make([]int32, n) // a row is the latitude rows[i] + ½, where no vertex can be
 	for i := range rows {
 		rows[i] = b.min.y + int32((int64(2*i+1)*height)/(2*n))

@@ -15,8 +15,8 @@ type nest struct {
 	rings []nestedRing
 	sides []nestedSide
 
-	touches map[touch]struct{}
-	seen    map[touch]struct{} // faults told already
+	touches map[touch]struct{}   // where a ring touches another
+	seen    map[meeting]struct{} // faults told already
 }
 
 type nestedRing struct {
@@ -32,14 +32,20 @@ type nestedSide struct {
 	ring int32
 }
 
-// touch is a point that two rings have in common; a ≤ b.
+// touch is a point that a ring has in common with another ring.
 type touch struct {
+	ring int32
+	at   coord
+}
+
+// meeting is where two rings meet that must not; a ≤ b.
+type meeting struct {
 	a, b int32
 	at   coord
 }
 
 func newNest(c *checker, field string) *nest {
-	return &nest{c: c, field: field, touches: map[touch]struct{}{}, seen: map[touch]struct{}{}}
+	return &nest{c: c, field: field, touches: map[touch]struct{}{}, seen: map[meeting]struct{}{}}
 }
 
 // add takes the next ring; the first of a part is its shell.
@@ -55,13 +61,7 @@ func (n *nest) add(part int, path string, r ring) {
 // check names the faults of the first kind that it finds; later kinds mean nothing while earlier ones are there.
 func (n *nest) check() {
 	before := len(n.c.faults)
-	b := nothing()
-	all := make([]int32, len(n.sides))
-	for i := range n.sides {
-		all[i] = int32(i)
-		b.add(n.sides[i].a)
-	}
-	n.search(all, b)
+	n.sweep()
 	for _, step := range []func(){n.connected, n.holes, n.parts} {
 		if len(n.c.faults) > before {
 			return
@@ -82,54 +82,6 @@ func (c *checker) spend(field string, steps int) bool {
 	return c.work <= c.limits.Work
 }
 
-// fewSides is how many sides are compared each with each.
-const fewSides = 12
-
-// search halves the box until few sides are left in it and compares those with each other. It halves the way that
-// gives the smaller halves, so that a comb of long lines costs no more than a winding river.
-func (n *nest) search(sides []int32, b box) {
-	if !n.c.spend(n.field, len(sides)) || len(n.c.faults) >= maxFaults {
-		return
-	}
-	width, height := int64(b.max.x)-int64(b.min.x), int64(b.max.y)-int64(b.min.y)
-	if len(sides) <= fewSides || width <= 1 && height <= 1 {
-		if n.c.spend(n.field, len(sides)*len(sides)/2) {
-			for i, s := range sides {
-				for _, t := range sides[:i] {
-					n.compare(t, s)
-				}
-			}
-		}
-		return
-	}
-	midX, midY := b.min.x+int32(width/2), b.min.y+int32(height/2)
-	byX, byY := 0, 0 // sides that would be in both halves
-	for _, i := range sides {
-		e := &n.sides[i]
-		if min(e.a.x, e.b.x) <= midX && max(e.a.x, e.b.x) >= midX {
-			byX++
-		}
-		if min(e.a.y, e.b.y) <= midY && max(e.a.y, e.b.y) >= midY {
-			byY++
-		}
-	}
-	low, high := b, b
-	if height <= 1 || width > 1 && (byX < byY || byX == byY && width >= height) {
-		low.max.x, high.min.x = midX, midX
-	} else {
-		low.max.y, high.min.y = midY, midY
-	}
-	for _, half := range []box{low, high} {
-		inHalf := make([]int32, 0, len(sides)/2+byX/2)
-		for _, i := range sides {
-			if n.sides[i].meets(half) {
-				inHalf = append(inHalf, i)
-			}
-		}
-		n.search(inHalf, half)
-	}
-}
-
 // compare finds out whether two sides meet where they must not. It may see the same two more than once.
 func (n *nest) compare(i, j int32) {
 	if i > j {
@@ -139,8 +91,7 @@ func (n *nest) compare(i, j int32) {
 	if !s.box().meets(t.box()) {
 		return
 	}
-	r := &n.rings[s.ring]
-	if s.ring == t.ring && (j == i+1 || int(i) == r.first && int(j) == r.first+len(r.ring)-1) {
+	if n.neighbours(i, j) {
 		return // neighbours share a corner; that they do not turn back on each other is known
 	}
 	a, b := side(t.a, t.b, s.a), side(t.a, t.b, s.b)
@@ -190,7 +141,7 @@ func crossing(s, t edge) coord {
 
 // meet names the fault of two rings (or one with itself) that meet at p.
 func (n *nest) meet(a, b int32, p coord, how string) {
-	key := touch{min(a, b), max(a, b), p}
+	key := meeting{min(a, b), max(a, b), p}
 	if _, told := n.seen[key]; told {
 		return
 	}
@@ -215,11 +166,12 @@ func (n *nest) touch(i, j int32, p coord) {
 	}
 	a0, a1 := n.around(i, p)
 	b0, b1 := n.around(j, p)
-	if leftOf(a0, p, a1, b0) != leftOf(a0, p, a1, b1) && side(a0, p, b0) != 0 && side(a0, p, b1) != 0 && side(p, a1, b0) != 0 && side(p, a1, b1) != 0 {
+	if leftOf(a0, p, a1, b0) != leftOf(a0, p, a1, b1) {
 		n.meet(a, b, p, "cross at")
 		return
 	}
-	n.touches[touch{min(a, b), max(a, b), p}] = struct{}{}
+	n.touches[touch{a, p}] = struct{}{}
+	n.touches[touch{b, p}] = struct{}{}
 }
 
 // around is where the ring of side i comes from and goes to at its point p.
@@ -236,7 +188,8 @@ func (n *nest) around(i int32, p coord) (from, to coord) {
 	return s.a, s.b
 }
 
-// leftOf tells whether q, seen from p, lies to the left of the way from a over p to b.
+// leftOf tells whether q, seen from p, lies to the left of the way from a over p to b. Where q lies on that way the rings
+// have a line in common, and that fault is found elsewhere.
 func leftOf(a, p, b, q coord) bool {
 	switch turn := side(a, p, b); {
 	case turn > 0:
@@ -266,31 +219,18 @@ func (n *nest) connected() {
 		}
 		return i
 	}
-	type hang struct {
-		ring, point int
-		at          coord
-	}
-	hangs := map[hang]struct{}{}
 	for t := range n.touches {
-		part := n.rings[t.a].part
-		if part != n.rings[t.b].part {
-			continue
-		}
-		id, ok := ids[point{part, t.at}]
+		key := point{n.rings[t.ring].part, t.at}
+		id, ok := ids[key]
 		if !ok {
 			id = len(root)
-			ids[point{part, t.at}] = id
+			ids[key] = id
 			root = append(root, id)
 		}
-		hangs[hang{int(t.a), id, t.at}] = struct{}{}
-		hangs[hang{int(t.b), id, t.at}] = struct{}{}
-	}
-	for h := range hangs {
-		r, p := find(h.ring), find(h.point)
+		r, p := find(int(t.ring)), find(id)
 		if r == p {
-			part := n.rings[h.ring].part
-			n.c.fault(fmt.Sprintf("%s.parts[%d]", n.field, part), "area.part.split", "give the pieces as parts of their own",
-				"holes that touch each other or the shell (at %v, for one) cut the part in pieces", h.at)
+			n.c.fault(fmt.Sprintf("%s.parts[%d]", n.field, key.part), "area.part.split", "give the pieces as parts of their own",
+				"holes that touch each other or the shell (at %v, for one) cut the part in pieces", t.at)
 			return
 		}
 		root[r] = p
