@@ -49,6 +49,10 @@ const (
 	TextInLane   Text = "in_lane"  // warning, event, channel, account, state, handed over, receipt, reason
 	TextImported Text = "imported" // people, snapshot
 	TextBadRows  Text = "bad_rows" // rows left out
+	TextBadRow   Text = "bad_row"  // row, field, detail, rule
+	TextStats    Text = "stats"    // people, addressable, no address, opted out, responsible
+	TextSnapshot Text = "snapshot" // id, edition, time
+	TextAccount  Text = "account"  // name, protocol, health, links up, links, contract, percent used, people waiting
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -100,6 +104,10 @@ var phrases = map[Text]phrase{
 	TextNoLane:   {"%s %s:未发送(%s)", "%s %s: not sent (%s)"},
 	TextInLane:   {"%s %s %s %s:%s,交出 %s,回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
 	TextImported: {"已导入 %s 人,快照 %s", "Imported %s people, snapshot %s"},
+	TextBadRow:   {"第 %s 行 %s:%s [%s]", "row %s, %s: %s [%s]"},
+	TextStats:    {"名录共 %s 人:可联系 %s,无地址 %s,已退订 %s,责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
+	TextSnapshot: {"快照 %s,区划版本 %s,导入于 %s", "Snapshot %s, edition %s, imported %s"},
+	TextAccount:  {"%s(%s):%s,链路 %d/%d,合同每秒 %s 条,近 10 秒使用 %.1f%%,等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
 	TextBadRows:  {"%s 行有误,未导入", "%s rows were faulty and left out"},
 
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},

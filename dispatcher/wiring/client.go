@@ -1,0 +1,108 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"tocsin/dispatcher/identity"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// Server says which engine a command calls, and as whom. What is empty comes from the profile of `tocsin login`.
+type Server struct {
+	Address   string // host:port
+	CAFile    string
+	TokenFile string
+}
+
+// profile joins what was said with the stored profile.
+func (s Server) profile() (identity.Profile, error) {
+	var p identity.Profile
+	if s.Address == "" || s.CAFile == "" || s.TokenFile == "" {
+		path, err := identity.ProfilePath()
+		if err != nil {
+			return p, err
+		}
+		p, err = identity.LoadProfile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return p, errors.New("not logged in: run `tocsin login`, or give --server, --ca and --token-file")
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	if s.Address != "" {
+		p.Server = s.Address
+	}
+	for _, f := range []struct {
+		path string
+		into *string
+	}{{s.CAFile, &p.CA}, {s.TokenFile, &p.Token}} {
+		if f.path == "" {
+			continue
+		}
+		b, err := os.ReadFile(f.path)
+		if err != nil {
+			return p, err
+		}
+		*f.into = strings.TrimSpace(string(b))
+	}
+	return p, nil
+}
+
+// Dial makes a connection; it is opened with the first call.
+func (s Server) Dial() (*grpc.ClientConn, error) {
+	p, err := s.profile()
+	if err != nil {
+		return nil, err
+	}
+	return dial(p)
+}
+
+func dial(p identity.Profile) (*grpc.ClientConn, error) {
+	secure, err := identity.ClientTLS([]byte(p.CA))
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient(p.Server,
+		grpc.WithTransportCredentials(credentials.NewTLS(secure)),
+		grpc.WithPerRPCCredentials(identity.Credentials(p.Token)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)),
+	)
+}
+
+// Login tries the server, certificate and token, and stores them as the profile; it answers where.
+func (s Server) Login(ctx context.Context) (string, error) {
+	if s.Address == "" || s.CAFile == "" || s.TokenFile == "" {
+		return "", errors.New("login needs --server, --ca and --token-file")
+	}
+	p, err := s.profile()
+	if err != nil {
+		return "", err
+	}
+	conn, err := dial(p)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if _, err := pb.NewChannelServiceClient(conn).List(ctx, &pb.ListChannelsRequest{}); status.Code(err) != codes.OK {
+		return "", fmt.Errorf("nothing was stored: %w", err)
+	}
+	path, err := identity.ProfilePath()
+	if err != nil {
+		return "", err
+	}
+	return path, p.Save(path)
+}

@@ -1,0 +1,109 @@
+package show
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+
+	pb "tocsin/proto/tocsin/v1"
+	"tocsin/warning"
+)
+
+// Report answers the mayor in its first five lines, in people; then by district, carrier and minute.
+func (l Language) Report(r *pb.ReportResponse) []string {
+	spec := r.GetWarning().GetSpec()
+	title := r.GetWarning().GetId() + "  " + l.say(warning.TextTitle, l.event(spec), l.tier(spec.GetTier()), l.status(spec.GetStatus()), l.state(r.GetWarning().GetState()))
+	if len(r.GetLanes()) == 0 {
+		return []string{l.say(warning.TextNotReleased), title}
+	}
+	lines := append(l.mayor(r), "", title)
+	for _, part := range []struct {
+		title warning.Text
+		rows  []*pb.ReportResponse_Row
+	}{{warning.TextByDistrict, r.GetByDistrict()}, {warning.TextByCarrier, r.GetByCarrier()}, {warning.TextByMinute, r.GetByMinute()}} {
+		lines = append(lines, "")
+		lines = append(lines, l.table(l.say(part.title), part.rows)...)
+	}
+	lines = append(lines, "")
+	for _, a := range r.GetAccounts() {
+		lines = append(lines, l.say(warning.TextContract, a.GetAccount(), count(a.GetMessages()), count(a.GetMaxMessagesInAnySecond()),
+			count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsed()))
+	}
+	return append(lines,
+		l.say(warning.TextSpeed, count(int64(r.GetPeoplePerS())), count(int64(r.GetMessagesPerS())), r.GetTimeToFirstMs(), r.GetTimeToLastS()),
+		l.say(warning.TextKept, r.GetDurability()))
+}
+
+func (l Language) mayor(r *pb.ReportResponse) []string {
+	notReached := l.say(warning.TextNotReached, count(r.GetNotReached()))
+	if len(r.GetWhyNot()) > 0 {
+		var why []string
+		for _, w := range r.GetWhyNot() {
+			why = append(why, l.say(warning.TextWhy, l.name("reason", w.GetReason()), count(w.GetPeople())))
+		}
+		notReached = l.say(warning.TextNotReachedBy, count(r.GetNotReached()), strings.Join(why, l.say(warning.TextListJoin)))
+	}
+	waiting := l.say(warning.TextWaiting, count(r.GetWaiting()))
+	if r.GetFinishedAt() != nil {
+		waiting = l.say(warning.TextFinished, count(r.GetWaiting()), clock(r.GetFinishedAt(), "15:04"))
+	}
+	return []string{
+		l.say(warning.TextInArea, count(r.GetInArea()), count(r.GetAddressable())),
+		l.say(warning.TextDelivered, count(r.GetDelivered())),
+		l.say(warning.TextHandedOver, count(r.GetHandedOver())),
+		notReached, waiting,
+	}
+}
+
+// table is rows under a title; numbers are right-aligned, and the name comes last because Chinese characters are wide.
+func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
+	heads := strings.Split(l.say(warning.TextHead), "|")
+	lines := []string{title + " (" + strings.Join(heads, " · ") + ")"}
+	cells := make([][]string, len(rows))
+	width := make([]int, len(heads))
+	for i, r := range rows {
+		for j, n := range []int64{r.GetPlanned(), r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting()} {
+			cells[i] = append(cells[i], count(n))
+			width[j] = max(width[j], len(cells[i][j]))
+		}
+	}
+	for i, r := range rows {
+		var b strings.Builder
+		for j, c := range cells[i] {
+			b.WriteString(strings.Repeat(" ", 2+width[j]-len(c)))
+			b.WriteString(c)
+		}
+		b.WriteString("  " + strings.TrimSpace(r.GetKey()+" "+r.GetName()))
+		lines = append(lines, b.String())
+	}
+	return lines
+}
+
+// ReportCSV writes the report as rows of people: part, key, name, planned, delivered, handed over, not reached, waiting.
+func ReportCSV(w io.Writer, r *pb.ReportResponse) error {
+	out := csv.NewWriter(w)
+	write := func(part, key, name string, counts ...int64) {
+		row := []string{part, key, name}
+		for _, n := range counts {
+			row = append(row, strconv.FormatInt(n, 10))
+		}
+		_ = out.Write(row) // Flush keeps the error
+	}
+	_ = out.Write([]string{"part", "key", "name", "planned", "delivered", "handed_over", "not_reached", "waiting"})
+	var planned int64
+	for _, lane := range r.GetLanes() {
+		planned += lane.GetPlanned()
+	}
+	write("total", r.GetWarning().GetId(), r.GetWarning().GetSpec().GetEventName(), planned, r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting())
+	for _, part := range []struct {
+		name string
+		rows []*pb.ReportResponse_Row
+	}{{"district", r.GetByDistrict()}, {"carrier", r.GetByCarrier()}, {"minute", r.GetByMinute()}} {
+		for _, x := range part.rows {
+			write(part.name, x.GetKey(), x.GetName(), x.GetPlanned(), x.GetDelivered(), x.GetHandedOver(), x.GetNotReached(), x.GetWaiting())
+		}
+	}
+	out.Flush()
+	return out.Error()
+}

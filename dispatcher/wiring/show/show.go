@@ -1,0 +1,225 @@
+// Package show writes what the engine answers as people read it: plain text in both languages, and CSV. It is pure: from
+// a message of the contract to text.
+package show
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "tocsin/proto/tocsin/v1"
+	"tocsin/warning"
+)
+
+// Language is zh-CN or en.
+type Language string
+
+func (l Language) say(t warning.Text, args ...any) string { return warning.Say(string(l), t, args...) }
+
+func (l Language) name(kind, name string) string { return l.say(warning.TextOf(kind, name)) }
+
+// count is a number in groups of three.
+func count[T ~int | ~int32 | ~int64](n T) string {
+	s := strconv.FormatInt(int64(n), 10)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// orFew is a head count that a preview may veil.
+func (l Language) orFew(n int64, few bool) string {
+	if few {
+		return l.say(warning.TextFew)
+	}
+	return count(n)
+}
+
+// clock is a time of day in the reader's zone; "–" where there is none.
+func clock(t *timestamppb.Timestamp, layout string) string {
+	if t == nil {
+		return "–"
+	}
+	return t.AsTime().Local().Format(layout)
+}
+
+// short is a duration as people say it.
+func short(seconds float64) string {
+	return time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
+// enum is the stable lower-case name of a value of the contract, such as orange for TIER_ORANGE.
+func enum(prefix, name string) string { return strings.ToLower(strings.TrimPrefix(name, prefix)) }
+
+func (l Language) tier(t pb.Tier) string     { return l.name("tier", enum("TIER_", t.String())) }
+func (l Language) status(s pb.Status) string { return l.name("status", enum("STATUS_", s.String())) }
+func (l Language) state(s pb.State) string   { return l.name("state", enum("STATE_", s.String())) }
+func (l Language) channel(c pb.Channel) string {
+	return l.name("channel", enum("CHANNEL_", c.String()))
+}
+
+// event is the name of the danger: the issuer's own, else that of the code.
+func (l Language) event(s *pb.WarningSpec) string {
+	e, ok := warning.EventOf(s.GetEvent())
+	switch {
+	case s.GetEventName() != "" && (l == "zh-CN" || !ok):
+		return s.GetEventName()
+	case !ok:
+		return s.GetEvent()
+	case l == "zh-CN":
+		return e.Chinese
+	}
+	return e.English
+}
+
+// Warning is one line about a warning.
+func (l Language) Warning(w *pb.Warning) string {
+	line := w.GetId() + "  " + l.say(warning.TextTitle, l.event(w.GetSpec()), l.tier(w.GetSpec().GetTier()), l.status(w.GetSpec().GetStatus()), l.state(w.GetState()))
+	if w.GetState() == pb.State_STATE_SUBMITTED && w.GetApprovalsMissing() > 0 {
+		line += "; " + l.say(warning.TextMissing, w.GetApprovalsMissing())
+	}
+	if w.GetWhy() != "" {
+		line += "; " + w.GetWhy()
+	}
+	return line
+}
+
+// Preview is who would get what.
+func (l Language) Preview(p *pb.PreviewResponse) []string {
+	veiled := func(n int64) string { return l.orFew(n, p.GetFew()) }
+	lines := []string{
+		l.say(warning.TextPreview, veiled(p.GetPeople()), veiled(p.GetAddressable()), veiled(p.GetNoAddress()), veiled(p.GetOptedOut())),
+		l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())),
+	}
+	for _, u := range p.GetUnits() {
+		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orFew(u.GetPeople(), u.GetFew())))
+	}
+	for _, c := range p.GetCarriers() {
+		lines = append(lines, "  "+l.say(warning.TextPreviewRoute, c.GetAccount(), l.orFew(c.GetPeople(), c.GetFew()),
+			l.orFew(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), short(c.GetSeconds())))
+	}
+	for _, t := range p.GetTexts() {
+		lines = append(lines, "  "+l.say(warning.TextPreviewWords, t.GetLanguage(), l.channel(t.GetChannel()), len(t.GetSegments()), t.GetCoding()))
+		for _, s := range t.GetSegments() {
+			lines = append(lines, "    "+s)
+		}
+	}
+	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// Ask is the question before an approval.
+func (l Language) Ask() string { return l.say(warning.TextAsk) }
+
+// Progress is one line about a warning under way.
+func (l Language) Progress(p *pb.WatchResponse) string {
+	spec := p.GetWarning().GetSpec()
+	if !p.GetPlanned() {
+		return l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))
+	}
+	done, planned, waiting := Done(p)
+	line := l.say(warning.TextProgress, l.tier(spec.GetTier()), l.event(spec), count(done), count(planned), count(waiting),
+		count(p.GetPeoplePerS()), count(p.GetMessagesPerS()), count(int64(p.GetContractMessagesPerS())))
+	return strings.Join(append([]string{line}, l.times(p)...), " · ")
+}
+
+func (l Language) times(p *pb.WatchResponse) []string {
+	var first, last, finish *timestamppb.Timestamp
+	for _, lane := range p.GetLanes() {
+		if t := lane.GetFirstMessageAt(); t != nil && (first == nil || t.AsTime().Before(first.AsTime())) {
+			first = t
+		}
+		if t := lane.GetLastMessageAt(); t != nil && (last == nil || t.AsTime().After(last.AsTime())) {
+			last = t
+		}
+		if t := lane.GetFinishAt(); t != nil && (finish == nil || t.AsTime().After(finish.AsTime())) {
+			finish = t
+		}
+	}
+	var out []string
+	for _, x := range []struct {
+		text warning.Text
+		at   *timestamppb.Timestamp
+	}{{warning.TextFirst, first}, {warning.TextLast, last}, {warning.TextFinish, finish}} {
+		if x.at != nil {
+			out = append(out, l.say(x.text, clock(x.at, "15:04:05")))
+		}
+	}
+	return append(out, l.state(p.GetWarning().GetState()))
+}
+
+// Done is how many people are settled or with the carrier, how many are planned, and how many wait.
+func Done(p *pb.WatchResponse) (done, planned, waiting int64) {
+	for _, lane := range p.GetLanes() {
+		planned += lane.GetPlanned()
+		waiting += lane.GetWaiting() + lane.GetSending()
+	}
+	return planned - waiting, planned, waiting
+}
+
+// Who is one person's messages.
+func (l Language) Who(w *pb.WhoResponse) []string {
+	if !w.GetKnown() {
+		return []string{l.say(warning.TextNobody, w.GetNumber())}
+	}
+	lines := []string{l.say(warning.TextPerson, w.GetNumber(), w.GetDistrict())}
+	for _, m := range w.GetMessages() {
+		event := l.name("tier", m.GetTier()) + " " + m.GetEventName()
+		if m.GetExcluded() != "" {
+			lines = append(lines, l.say(warning.TextNoLane, m.GetWarningId(), event, l.name("reason", m.GetExcluded())))
+			continue
+		}
+		reason := ""
+		if m.GetReason() != "" {
+			reason = "(" + l.name("reason", m.GetReason()) + ")"
+		}
+		lines = append(lines, strings.TrimSpace(l.say(warning.TextInLane, m.GetWarningId(), event, l.channel(m.GetChannel()), m.GetAccount(),
+			l.name("person", m.GetState()), clock(m.GetHandedOverAt(), "2006-01-02 15:04:05"), clock(m.GetReceiptAt(), "15:04:05"), reason)))
+	}
+	return lines
+}
+
+// Account is one line about an account.
+func (l Language) Account(a *pb.Account) string {
+	up := 0
+	for _, k := range a.GetLinks() {
+		if k.GetUp() {
+			up++
+		}
+	}
+	line := l.say(warning.TextAccount, a.GetName(), a.GetProtocol(), l.name("health", a.GetHealth()), up, len(a.GetLinks()),
+		count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsedLast_10S(), count(a.GetWaitingPeople()))
+	if a.GetLastError() != "" {
+		line += "; " + a.GetLastError()
+	}
+	return line
+}
+
+// Imported is what became of an import.
+func (l Language) Imported(r *pb.ImportResponse) []string {
+	lines := []string{l.say(warning.TextImported, count(r.GetPeople()), r.GetSnapshot())}
+	if r.GetBadRows() > 0 {
+		lines = append(lines, l.say(warning.TextBadRows, count(r.GetBadRows())))
+	}
+	for _, b := range r.GetBad() {
+		lines = append(lines, "  "+l.say(warning.TextBadRow, count(b.GetRow()), b.GetField(), b.GetDetail(), b.GetRule()))
+	}
+	return lines
+}
+
+// Stats is what the directory holds.
+func (l Language) Stats(s *pb.StatsResponse) []string {
+	lines := []string{
+		l.say(warning.TextStats, count(s.GetPeople()), count(s.GetAddressable()), count(s.GetNoAddress()), count(s.GetOptedOut()), count(s.GetResponsible())),
+		l.say(warning.TextSnapshot, s.GetSnapshot(), s.GetEdition(), clock(s.GetImportedAt(), "2006-01-02 15:04")),
+	}
+	for _, u := range s.GetUnits() {
+		lines = append(lines, "  "+u.GetCode()+" "+l.say(warning.TextPreviewUnit, u.GetName(), count(u.GetPeople())))
+	}
+	return lines
+}
