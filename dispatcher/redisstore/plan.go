@@ -110,8 +110,8 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 		return dispatcher.Plan{}, nil, fmt.Errorf("%w: plan of warning %s", dispatcher.ErrNotFound, id)
 	}
 	var f figures
-	if err := json.Unmarshal([]byte(h.Figures), &f); err != nil {
-		return dispatcher.Plan{}, nil, fmt.Errorf("redisstore: the plan of warning %s is damaged: %w", id, err)
+	if err := decodeVersioned("the plan of warning "+id, h.Figures, &f, &f.V); err != nil {
+		return dispatcher.Plan{}, nil, err
 	}
 	p := dispatcher.Plan{
 		Warning: id, Version: h.Version, Snapshot: f.Snapshot,
@@ -142,8 +142,8 @@ func (s *Store) strandsOf(ctx context.Context, ids []dispatcher.StrandID) (stran
 			return failed("strand", err)
 		}
 		var st head
-		if err := json.Unmarshal([]byte(h.Head), &st); err != nil || st.V != recordVersion {
-			return fmt.Errorf("redisstore: the head of strand %d is damaged or of version %d: %w", ids[i], st.V, err)
+		if err := decodeVersioned("strand "+utoa(uint64(ids[i])), h.Head, &st, &st.V); err != nil {
+			return err
 		}
 		st.ID = ids[i]
 		t := dispatcher.StrandTail{Strand: ids[i], Granted: h.Granted, Closed: warning.PersonState(h.Closed)}

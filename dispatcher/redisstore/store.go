@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,6 +123,17 @@ func unversioned(what, stored string) ([]byte, error) {
 			what, recordVersion)
 	}
 	return []byte(stored[1:]), nil
+}
+
+// decodeVersioned reads a record of JSON whose version lands in v.
+func decodeVersioned(what, stored string, into any, v *int) error {
+	if err := json.Unmarshal([]byte(stored), into); err != nil {
+		return fmt.Errorf("redisstore: %s: the record is missing or damaged: %w", what, err)
+	}
+	if *v != recordVersion {
+		return fmt.Errorf("redisstore: %s: the record is of version %d and this release reads %d", what, *v, recordVersion)
+	}
+	return nil
 }
 
 // pipeline sends many commands in pieces of up to n, so that no answer grows without bound, and calls each with the

@@ -25,12 +25,13 @@ local strands, warnings, fault = {}, {}, nil
 local function strand(id)
   local s = strands[id]
   if not s then
-    local f = redis.call('HMGET', strand_key(prefix, id), 'account', 'warning', 'people', 'granted', 'closed')
+    local key = strand_key(prefix, id)
+    local f = redis.call('HMGET', key, 'account', 'warning', 'people', 'granted', 'closed')
     if f[1] ~= name then
       fault = fault or 'NOTFOUND strand ' .. id .. ' of account ' .. name
       return nil
     end
-    s = {warning = f[2], people = tonumber(f[3]), granted = tonumber(f[4]), closed = tonumber(f[5]), set = {}}
+    s = {key = key, warning = f[2], people = tonumber(f[3]), granted = tonumber(f[4]), closed = tonumber(f[5])}
     strands[id] = s
   end
   return s
@@ -48,11 +49,6 @@ local function refusal(s)
     warnings[s.warning] = no
   end
   return no
-end
-
-local function set(s, field, value)
-  s.set[#s.set + 1] = field
-  s.set[#s.set + 1] = value
 end
 
 -- All is read and judged first: a commit that does not fit changes nothing.
@@ -89,8 +85,7 @@ while pos <= #ARGV[9] and not fault do
   if s and s.closed ~= 0 and s.closed ~= as then
     fault = 'STRAND ' .. id .. ' is closed as ' .. s.closed .. ', not as ' .. as
   elseif s then
-    s.closed = as
-    set(s, 'closed', as)
+    s.closed, s.moved = as, true
   end
 end
 pos = 1
@@ -98,13 +93,16 @@ while pos <= #ARGV[10] and not fault do
   local id, length, at = struct.unpack('<I4I4', ARGV[10], pos)
   pos = at + length
   local s = strand(id)
-  if s then set(s, 'tail', string.sub(ARGV[10], at, pos - 1)) end
+  if s then s.tail = string.sub(ARGV[10], at, pos - 1) end
 end
 if fault then return redis.error_reply(fault) end
 
-for id, s in pairs(strands) do
-  if s.moved then set(s, 'granted', s.granted) end
-  if #s.set > 0 then redis.call('HSET', strand_key(prefix, id), unpack(s.set)) end
+for _, s in pairs(strands) do
+  if s.tail then
+    redis.call('HSET', s.key, 'granted', s.granted, 'closed', s.closed, 'tail', s.tail)
+  elseif s.moved then
+    redis.call('HSET', s.key, 'granted', s.granted, 'closed', s.closed)
+  end
 end
 local entry = tonumber(a[5])
 if size > 1 then
