@@ -144,13 +144,3 @@ func (r *reader) uvarint(most uint64) uint64 {
 	r.b = r.b[n:]
 	return v
 }
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if r.bad || n <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}

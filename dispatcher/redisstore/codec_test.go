@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -74,53 +73,6 @@ func FuzzDecodeBatches(f *testing.F) {
 			t.Fatalf("%v (-first +again):\n%s", err, d)
 		}
 	})
-}
-
-func TestTailsComeBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var want dispatcher.StrandTail
-		for i := range want.Counts {
-			want.Counts[i] = rapid.Int64().Draw(t, "count")
-		}
-		want.Reasons = rapid.MapOfN(rapid.StringN(0, 20, 200), rapid.Int64(), 0, 20).Draw(t, "reasons")
-		at := func() time.Time {
-			return time.Unix(rapid.Int64Range(1, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
-		}
-		want.Stats = dispatcher.StrandStats{
-			Segments: rapid.Int().Draw(t, "segments"), Messages: rapid.Int64().Draw(t, "messages"),
-			PossibleRepeats: rapid.Int64().Draw(t, "repeats"), MaxInAnySecond: rapid.Int().Draw(t, "max"), First: at(), Last: at(),
-		}
-		var got dispatcher.StrandTail
-		err := decodeTail(&got, appendTail(nil, &want))
-		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || d != "" {
-			t.Fatalf("%v (-want +got):\n%s", err, d)
-		}
-	})
-}
-
-func FuzzDecodeTail(f *testing.F) {
-	f.Add(appendTail(nil, &dispatcher.StrandTail{Counts: warning.Counts{1, 2}, Reasons: map[string]int64{"no_answer": 3}}))
-	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var first, again dispatcher.StrandTail
-		if decodeTail(&first, b) != nil {
-			return
-		}
-		err := decodeTail(&again, appendTail(nil, &first))
-		if d := cmp.Diff(first, again, cmpopts.EquateEmpty()); err != nil || d != "" {
-			t.Fatalf("%v (-first +again):\n%s", err, d)
-		}
-	})
-}
-
-func TestTailOfAReleaseThatKnewFewerStates(t *testing.T) {
-	b := appendTail(nil, &dispatcher.StrandTail{Counts: warning.Counts{5, 6}})
-	// The same tail with two counts only: cut the others, which are one byte each.
-	b = append([]byte{b[0], 2}, append(b[2:4:4], b[2+warning.PersonStates:]...)...)
-	var got dispatcher.StrandTail
-	if err := decodeTail(&got, b); err != nil || got.Counts != (warning.Counts{5, 6}) {
-		t.Fatal(got.Counts, err)
-	}
 }
 
 func FuzzDecodeCommitted(f *testing.F) {

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -14,7 +15,7 @@ import (
 // read: only a grant and a close change them.
 func (s *Store) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, c dispatcher.Commit) (dispatcher.Committed, error) {
 	le := binary.LittleEndian
-	var grants, closes, tails, one []byte
+	var grants, closes, tails []byte
 	for _, g := range c.Grants {
 		for _, n := range []uint32{uint32(g.Strand), g.From, g.To, uint32(len(g.Again))} {
 			grants = le.AppendUint32(grants, n)
@@ -27,10 +28,13 @@ func (s *Store) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, c di
 		}
 		closes = append(le.AppendUint32(closes, uint32(x.Strand)), byte(x.As))
 	}
-	for i := range c.Tails {
-		one = appendTail(one[:0], &c.Tails[i])
-		tails = le.AppendUint32(le.AppendUint32(tails, uint32(c.Tails[i].Strand)), uint32(len(one)))
-		tails = append(tails, one...)
+	for _, t := range c.Tails {
+		b, err := json.Marshal(tail{recordVersion, t})
+		if err != nil {
+			return dispatcher.Committed{}, fmt.Errorf("redisstore: commit: counts of strand %d: %w", t.Strand, err)
+		}
+		tails = le.AppendUint32(le.AppendUint32(tails, uint32(t.Strand)), uint32(len(b)))
+		tails = append(tails, b...)
 	}
 	var stats []byte
 	if len(c.Stats) > 0 {

@@ -26,7 +26,8 @@ import (
 //	{tocsin:REALM}:plan:ID           hash v, version, figures (JSON), strands (u32 each)
 //	{tocsin:REALM}:batches:ID:P:S:N  chunk N of the batches of strand S in plan P (fingerprint) of a warning
 //	{tocsin:REALM}:strands           counter: the last strand id
-//	{tocsin:REALM}:strand:N          hash v, head (JSON), warning, account, people, granted, closed, tail, batches, chunks
+//	{tocsin:REALM}:strand:N          hash v, head (JSON), warning, account, people, granted, closed, tail (JSON), batches,
+//	                                 chunks
 //	{tocsin:REALM}:ledger:N          hash index → version byte and ledger chunk of strand N
 //	{tocsin:REALM}:account:NAME      hash v, owner, epoch, beat, seq, answer, entry, obeyed, stats
 //	{tocsin:REALM}:carries:NAME      zset of the account's strands, by id

@@ -34,6 +34,13 @@ type head struct {
 	dispatcher.Strand
 }
 
+// tail is the stored form of what the owner of a strand counts; what the script keeps (granted, closed) is not read from
+// it.
+type tail struct {
+	V int `json:"v"`
+	dispatcher.StrandTail
+}
+
 // PutPlan stores the strands of a released warning: batches first, then all heads in one script.
 func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
 	chunks := make([][][]byte, len(p.Strands)) // by strand
@@ -146,11 +153,14 @@ func (s *Store) strandsOf(ctx context.Context, ids []dispatcher.StrandID) (stran
 			return err
 		}
 		st.ID = ids[i]
-		t := dispatcher.StrandTail{Strand: ids[i], Granted: h.Granted, Closed: warning.PersonState(h.Closed)}
-		if err := decodeTail(&t, []byte(h.Tail)); err != nil {
-			return fmt.Errorf("%w: strand %d", err, ids[i])
+		var t tail
+		if h.Tail != "" { // empty until its owner writes it
+			if err := decodeVersioned("the counts of strand "+utoa(uint64(ids[i])), h.Tail, &t, &t.V); err != nil {
+				return err
+			}
 		}
-		strands, tails, at = append(strands, st.Strand), append(tails, t), append(at, h)
+		t.Strand, t.Granted, t.Closed = ids[i], h.Granted, warning.PersonState(h.Closed)
+		strands, tails, at = append(strands, st.Strand), append(tails, t.StrandTail), append(at, h)
 		return nil
 	})
 	return strands, tails, at, err

@@ -325,7 +325,7 @@ func takeover(t *testing.T, s Store) {
 		Counts:  warning.Counts{warning.Waiting: people - 3, warning.Delivered: 2, warning.Unknown: 1},
 		Reasons: map[string]int64{"bad_number": 4, "no_answer": 1},
 		Stats: dispatcher.StrandStats{
-			Segments: 2, Messages: 1 << 40, PossibleRepeats: 7, First: start, Last: start.Add(time.Nanosecond), MaxInAnySecond: 4500,
+			Segments: 2, Messages: 1 << 40, PossibleRepeats: 7, Due: 3, First: start, Last: start.Add(time.Nanosecond), MaxInAnySecond: 4500,
 		},
 	}
 	commit(t, s, f, 1, dispatcher.Commit{
