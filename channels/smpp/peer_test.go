@@ -20,6 +20,10 @@ type peer struct {
 	trick channelstest.Trick
 	ids   idForm
 	loops sync.WaitGroup
+	// release ends notReading; resume says whether the link is read then, or dropped.
+	release chan struct{}
+	let     sync.Once
+	resume  bool
 
 	mu         sync.Mutex
 	conns      []net.Conn
@@ -31,6 +35,9 @@ type peer struct {
 	binds      int
 	count      int // submits, for ids and for tricks that begin or end with a number of them
 }
+
+// notReading is a trick of this transport: one link of the carrier reads nothing until release is closed.
+const notReading channelstest.Trick = "does not read on one link"
 
 // idForm is the id of a message as the answer gives it and as the receipt's text gives it.
 type idForm func(n int) (answered, reported string)
@@ -49,13 +56,17 @@ func startPeer(t *testing.T, trick channelstest.Trick, ids idForm) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t: t, ln: ln, trick: trick, ids: ids}
+	p := &peer{t: t, ln: ln, trick: trick, ids: ids, release: make(chan struct{})}
 	p.loops.Go(p.accept)
 	t.Cleanup(p.stop)
 	return p
 }
 
+// letGo closes release.
+func (p *peer) letGo() { p.let.Do(func() { close(p.release) }) }
+
 func (p *peer) stop() {
+	p.letGo()
 	_ = p.ln.Close()
 	p.mu.Lock()
 	for _, c := range p.conns {
@@ -139,6 +150,12 @@ func (s *peerSession) run() {
 			return
 		}
 		s.write(append(s.out, s.receipt...))
+		if s.breaks && s.trick == notReading {
+			<-s.release
+			if s.breaks = false; !s.resume {
+				return
+			}
+		}
 	}
 }
 
@@ -218,7 +235,7 @@ func (s *peerSession) bind(q pdu.PDU) {
 		return
 	}
 	switch s.trick {
-	case channelstest.Drops, channelstest.Terminates, channelstest.Garbage, channelstest.ZeroLength, channelstest.HugeLength:
+	case channelstest.Drops, channelstest.Terminates, channelstest.Garbage, channelstest.ZeroLength, channelstest.HugeLength, notReading:
 		s.breaks = s.once()
 	}
 	if s.out, err = pdu.AppendBindResp(s.out, q.Command, q.Sequence, []byte("peer")); err != nil {
