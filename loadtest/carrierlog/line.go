@@ -276,18 +276,24 @@ func (p *scan) number() int64 {
 	return v
 }
 
+// word is printable ASCII up to a quote; anything else is for encoding/json.
 func (p *scan) word() []byte {
 	if p.bad {
 		return nil
 	}
-	n := bytes.IndexByte(p.b[p.at:], '"')
-	if n < 0 || bytes.IndexByte(p.b[p.at:p.at+n], '\\') >= 0 {
-		p.bad = true
-		return nil
+	for i := p.at; i < len(p.b); i++ {
+		switch c := p.b[i]; {
+		case c == '"':
+			w := p.b[p.at:i:i]
+			p.at = i + 1
+			return w
+		case c < ' ' || c > '~' || c == '\\':
+			p.bad = true
+			return nil
+		}
 	}
-	w := p.b[p.at : p.at+n : p.at+n]
-	p.at += n + 1
-	return w
+	p.bad = true
+	return nil
 }
 
 func (p *scan) end() bool { return !p.bad && len(p.b)-p.at == 1 && p.b[p.at] == '}' }

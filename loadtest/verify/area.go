@@ -1,0 +1,280 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/bits"
+
+	tocsinv1 "tocsin/proto/tocsin/v1"
+)
+
+// e7 is degrees times 10^7.
+const e7 = 1e7
+
+type point struct{ x, y int64 } // longitude and latitude in e7
+
+// edge is one side of a ring.
+type edge struct{ a, b point }
+
+// shape is one polygon with its holes. Its edges are listed by the bands of latitude that they touch, so that a person is
+// tried against those of one band only.
+type shape struct {
+	min, max point
+	height   int64
+	bands    [][]edge
+}
+
+const maxBands = 2048
+
+func newShape(rings [][]point) (*shape, error) {
+	s := &shape{min: point{math.MaxInt64, math.MaxInt64}, max: point{math.MinInt64, math.MinInt64}}
+	if len(rings) == 0 {
+		return nil, fmt.Errorf("a polygon without rings")
+	}
+	n := 0
+	for i, r := range rings {
+		if len(r) < 4 || r[0] != r[len(r)-1] {
+			return nil, fmt.Errorf("ring %d is not closed", i)
+		}
+		for _, p := range r {
+			s.min = point{min(s.min.x, p.x), min(s.min.y, p.y)}
+			s.max = point{max(s.max.x, p.x), max(s.max.y, p.y)}
+		}
+		n += len(r) - 1
+	}
+	s.height = (s.max.y-s.min.y)/int64(min(n, maxBands)) + 1
+	s.bands = make([][]edge, (s.max.y-s.min.y)/s.height+1)
+	for _, r := range rings {
+		for i := range r[1:] {
+			e := edge{r[i], r[i+1]}
+			from, to := (min(e.a.y, e.b.y)-s.min.y)/s.height, (max(e.a.y, e.b.y)-s.min.y)/s.height
+			for b := from; b <= to; b++ {
+				s.bands[b] = append(s.bands[b], e)
+			}
+		}
+	}
+	return s, nil
+}
+
+// holds tells whether p is inside or on the line.
+func (s *shape) holds(p point) bool {
+	if p.x < s.min.x || p.x > s.max.x || p.y < s.min.y || p.y > s.max.y {
+		return false
+	}
+	in := false
+	for _, e := range s.bands[(p.y-s.min.y)/s.height] {
+		side := turn(e, p)
+		if side == 0 && between(e.a.x, p.x, e.b.x) && between(e.a.y, p.y, e.b.y) {
+			return true
+		}
+		if up := e.b.y > p.y; up != (e.a.y > p.y) && up == (side > 0) {
+			in = !in
+		}
+	}
+	return in
+}
+
+func between(a, v, b int64) bool { return min(a, b) <= v && v <= max(a, b) }
+
+// turn is the exact sign of the turn from the edge to p: positive to the left.
+func turn(e edge, p point) int {
+	return compare(e.b.x-e.a.x, p.y-e.a.y, e.b.y-e.a.y, p.x-e.a.x)
+}
+
+// compare is the sign of a·b − c·d. Differences of coordinates have 33 bits, so that their products need more than 64.
+func compare(a, b, c, d int64) int {
+	sl, hl, ll := product(a, b)
+	sr, hr, lr := product(c, d)
+	switch {
+	case sl != sr:
+		if sl > sr {
+			return 1
+		}
+		return -1
+	case hl > hr || hl == hr && ll > lr:
+		return sl
+	case hl == hr && ll == lr:
+		return 0
+	}
+	return -sl
+}
+
+// product is the sign and the 128 bits of a·b.
+func product(a, b int64) (sign int, hi, lo uint64) {
+	if a == 0 || b == 0 {
+		return 0, 0, 0
+	}
+	sign = 1
+	if a < 0 {
+		sign, a = -sign, -a
+	}
+	if b < 0 {
+		sign, b = -sign, -b
+	}
+	hi, lo = bits.Mul64(uint64(a), uint64(b))
+	return sign, hi, lo
+}
+
+// area is the shapes of one warning.
+type area []*shape
+
+func (a area) holds(p point) bool {
+	for _, s := range a {
+		if s.holds(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// geometry is what of GeoJSON (RFC 7946) has a surface, or holds something that has.
+type geometry struct {
+	Type        string          `json:"type"`
+	Features    []feature       `json:"features"`
+	Geometries  []geometry      `json:"geometries"`
+	Geometry    *geometry       `json:"geometry"`
+	Coordinates json.RawMessage `json:"coordinates"`
+}
+
+type feature struct {
+	Properties struct {
+		Adcode json.RawMessage `json:"adcode"`
+	} `json:"properties"`
+	Geometry geometry `json:"geometry"`
+}
+
+func (g *geometry) shapes() (out area, err error) {
+	add := func(x *geometry) error {
+		s, err := x.shapes()
+		out = append(out, s...)
+		return err
+	}
+	switch g.Type {
+	case "FeatureCollection":
+		for i := range g.Features {
+			if err := add(&g.Features[i].Geometry); err != nil {
+				return nil, fmt.Errorf("features[%d]: %w", i, err)
+			}
+		}
+	case "GeometryCollection":
+		for i := range g.Geometries {
+			if err := add(&g.Geometries[i]); err != nil {
+				return nil, fmt.Errorf("geometries[%d]: %w", i, err)
+			}
+		}
+	case "Feature":
+		if g.Geometry == nil {
+			return nil, fmt.Errorf("a feature without a geometry")
+		}
+		return g.Geometry.shapes()
+	case "Polygon":
+		var rings [][][]float64
+		if err := json.Unmarshal(g.Coordinates, &rings); err != nil {
+			return nil, err
+		}
+		return polygon(rings)
+	case "MultiPolygon":
+		var parts [][][][]float64
+		if err := json.Unmarshal(g.Coordinates, &parts); err != nil {
+			return nil, err
+		}
+		for i, rings := range parts {
+			s, err := polygon(rings)
+			if err != nil {
+				return nil, fmt.Errorf("part %d: %w", i, err)
+			}
+			out = append(out, s...)
+		}
+	default:
+		return nil, fmt.Errorf("a %q has no surface", g.Type)
+	}
+	return out, nil
+}
+
+func polygon(rings [][][]float64) (area, error) {
+	exact := make([][]point, len(rings))
+	for i, r := range rings {
+		for _, p := range r {
+			if len(p) < 2 {
+				return nil, fmt.Errorf("ring %d has a point without two coordinates", i)
+			}
+			exact[i] = append(exact[i], degrees(p[0], p[1]))
+		}
+	}
+	s, err := newShape(exact)
+	return area{s}, err
+}
+
+func degrees(lon, lat float64) point {
+	return point{int64(math.Round(lon * e7)), int64(math.Round(lat * e7))}
+}
+
+// outlines reads the outlines of units: a FeatureCollection with properties.adcode, a number or a string.
+func outlines(b []byte) (map[string]area, error) {
+	units := map[string]area{}
+	if len(b) == 0 {
+		return units, nil
+	}
+	var g geometry
+	if err := json.Unmarshal(b, &g); err != nil {
+		return nil, fmt.Errorf("outlines: %w", err)
+	}
+	for i := range g.Features {
+		f := &g.Features[i]
+		s, err := f.Geometry.shapes()
+		if err != nil {
+			return nil, fmt.Errorf("outlines: features[%d]: %w", i, err)
+		}
+		code := string(f.Properties.Adcode)
+		if len(code) > 1 && code[0] == '"' {
+			code = code[1 : len(code)-1]
+		}
+		units[code] = append(units[code], s...)
+	}
+	return units, nil
+}
+
+// areaOf is where a warning applies.
+func areaOf(spec *tocsinv1.WarningSpec, units map[string]area) (out area, err error) {
+	for i, a := range spec.GetAreas() {
+		switch w := a.GetWhere().(type) {
+		case *tocsinv1.Area_Unit:
+			s, ok := units[w.Unit]
+			if !ok {
+				return nil, fmt.Errorf("areas[%d].unit: there is no outline of %s", i, w.Unit)
+			}
+			out = append(out, s...)
+		case *tocsinv1.Area_Polygons:
+			for j, part := range w.Polygons.GetParts() {
+				rings := make([][]point, len(part.GetRings()))
+				for k, r := range part.GetRings() {
+					for _, p := range r.GetPoints() {
+						rings[k] = append(rings[k], degrees(p.GetLon(), p.GetLat()))
+					}
+				}
+				s, err := newShape(rings)
+				if err != nil {
+					return nil, fmt.Errorf("areas[%d].polygons.parts[%d]: %w", i, j, err)
+				}
+				out = append(out, s)
+			}
+		case *tocsinv1.Area_Geojson:
+			var g geometry
+			if err := json.Unmarshal([]byte(w.Geojson), &g); err != nil {
+				return nil, fmt.Errorf("areas[%d].geojson: %w", i, err)
+			}
+			s, err := g.shapes()
+			if err != nil {
+				return nil, fmt.Errorf("areas[%d].geojson: %w", i, err)
+			}
+			out = append(out, s...)
+		default:
+			return nil, fmt.Errorf("areas[%d]: says no place", i)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("areas: none")
+	}
+	return out, nil
+}
