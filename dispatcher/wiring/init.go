@@ -34,8 +34,8 @@ func ExampleConfig() []byte { return config.Example() }
 
 // NewHouse is what Init makes a house of.
 type NewHouse struct {
-	Dir   string
-	Realm string
+	Dir   string   // absolute
+	Realm string   // not used where the directory has a configuration
 	Hosts []string // names and addresses that the server is called by
 	User  string   // the first user
 	Role  string
@@ -44,27 +44,34 @@ type NewHouse struct {
 // Made is what Init made.
 type Made struct {
 	Config string `json:"config"`
-	CA     string `json:"ca"` // what clients must trust
+	CA     string `json:"ca,omitempty"` // what clients must trust, where a certificate was made
 	User   string `json:"user"`
 	Token  string `json:"token"` // shown once
 }
 
-// Init makes a house in a directory: configuration, keys, certificates and the first user. It refuses a directory that
-// has a configuration. The configuration still needs the accounts with carriers.
+// Init makes a house in a directory: keys, certificates, the first user, and a configuration where there is none; that
+// one still needs the accounts with carriers. A house is made once: it refuses a directory that has a data key.
 func Init(ctx context.Context, n NewHouse, log *zap.Logger) (Made, error) {
 	out := Made{Config: filepath.Join(n.Dir, ConfigFile), User: n.User}
 	role, err := warning.ParseRole(n.Role)
 	if err != nil {
 		return out, err
 	}
-	if _, err := os.Stat(out.Config); !errors.Is(err, fs.ErrNotExist) {
-		return out, fmt.Errorf("%s is there already: a house is made once; take another directory, or `tocsin user add` for another user", out.Config)
-	}
 	if err := os.MkdirAll(n.Dir, 0o700); err != nil {
 		return out, err
 	}
-	cfg, err := n.keys(&out)
+	cfg, err := config.Load(out.Config)
+	written := err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		cfg, err = n.skeleton(), nil
+	}
 	if err != nil {
+		return out, err
+	}
+	if _, err := os.Stat(cfg.Keys.Data); !errors.Is(err, fs.ErrNotExist) {
+		return out, fmt.Errorf("%s is there already: a house is made once; take another directory, or `tocsin user add` for another user", cfg.Keys.Data)
+	}
+	if out.CA, err = n.secrets(cfg); err != nil {
 		return out, err
 	}
 	h, err := Open(ctx, cfg, log)
@@ -72,32 +79,45 @@ func Init(ctx context.Context, n NewHouse, log *zap.Logger) (Made, error) {
 		return out, err
 	}
 	defer h.Close()
-	if out.Token, err = h.Users.Add(ctx, Operator(), n.User, role, 0); err != nil {
+	if out.Token, err = h.Users.Add(ctx, Operator(), n.User, role, 0); err != nil || written {
 		return out, err
 	}
 	return out, replace(out.Config, n.fill(config.Example()), 0o600)
 }
 
-// keys makes the keys and certificates, and answers as much of a configuration as opening the store needs.
-func (n NewHouse) keys(out *Made) (*config.Config, error) {
-	ca, err := identity.NewAuthority(n.Dir)
-	if err != nil {
-		return nil, err
-	}
-	out.CA = ca.CAFile()
-	if _, _, err := ca.Issue("server", n.Hosts...); err != nil {
-		return nil, err
-	}
-	cfg := &config.Config{
+// skeleton is as much of a configuration as opening the store needs.
+func (n NewHouse) skeleton() *config.Config {
+	return &config.Config{
 		Realm: n.Realm, Node: "n1", Data: filepath.Join(n.Dir, "tocsin-data"),
 		Keys: config.Keys{Data: filepath.Join(n.Dir, "data.key"), Seal: filepath.Join(n.Dir, "seal.key")},
+		TLS:  config.TLS{Certificate: filepath.Join(n.Dir, "server.pem"), Key: filepath.Join(n.Dir, "server.key")},
+	}
+}
+
+// secrets makes the keys, and the certificate where there is none, and answers what clients must trust: "" for a
+// certificate that was there.
+func (n NewHouse) secrets(cfg *config.Config) (caFile string, err error) {
+	if _, err := os.Stat(cfg.TLS.Certificate); errors.Is(err, fs.ErrNotExist) {
+		ca, err := identity.NewAuthority(n.Dir)
+		if err != nil {
+			return "", err
+		}
+		certificate, key, err := ca.Issue("server", n.Hosts...)
+		if err != nil {
+			return "", err
+		}
+		if certificate != cfg.TLS.Certificate || key != cfg.TLS.Key {
+			return "", fmt.Errorf("tls: the configuration wants %s and %s, where there is no certificate; say %s and %s, which were made now",
+				cfg.TLS.Certificate, cfg.TLS.Key, certificate, key)
+		}
+		caFile = ca.CAFile()
 	}
 	for _, path := range []string{cfg.Keys.Data, cfg.Keys.Seal} {
 		if _, err := identity.LoadOrCreateKey(path); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	return cfg, nil
+	return caFile, nil
 }
 
 // fill puts into the example what is known; what stands in <…> is left for the engineer.

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	pb "tocsin/proto/tocsin/v1"
+)
+
+func jsonOf(v any) ([]byte, error) { return json.Marshal(v) }
+
+// answered is an answer that is a warning.
+type answered interface {
+	proto.Message
+	GetWarning() *pb.Warning
+}
+
+// decision is a verb that changes one warning.
+func decision(use, short, example string, why bool, do func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error)) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.ExactArgs(1)}
+	k := calls(c).answers(c).changes(c)
+	reason := ""
+	if why {
+		c.Flags().StringVar(&reason, "why", "", "the reason, for the record")
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.act(func(conn *grpc.ClientConn, key string) error {
+			r, err := do(c.Context(), pb.NewWarningServiceClient(conn), key, args[0], reason)
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning()))
+		})
+	}
+	return c
+}
+
+func newReject() *cobra.Command {
+	return decision("reject ID --why REASON", "Refuse a warning that waits for approval", "  tocsin reject 01J… --why 'wrong district'", true,
+		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
+			return c.Reject(ctx, &pb.RejectRequest{Key: key, Id: id, Why: why})
+		})
+}
+
+func newHold() *cobra.Command {
+	return decision("hold ID", "Stop a warning; a commander lets it go on with release", "  tocsin hold 01J… --why 'check the area'", true,
+		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
+			return c.Hold(ctx, &pb.HoldRequest{Key: key, Id: id, Why: why})
+		})
+}
+
+func newRelease() *cobra.Command {
+	return decision("release ID", "Let a held warning go on", "  tocsin release 01J…", false,
+		func(ctx context.Context, c pb.WarningServiceClient, key, id, _ string) (answered, error) {
+			return c.Release(ctx, &pb.ReleaseRequest{Key: key, Id: id})
+		})
+}
+
+func newCancel() *cobra.Command {
+	return decision("cancel ID", "End a warning that was issued by mistake", "  tocsin cancel 01J… --why 'issued by mistake'", true,
+		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
+			return c.Cancel(ctx, &pb.CancelRequest{Key: key, Id: id, Why: why})
+		})
+}
+
+func newApprove() *cobra.Command {
+	c := &cobra.Command{
+		Use: "approve ID", Short: "Approve a warning as it was shown; it may leave with it", Args: cobra.ExactArgs(1),
+		Long: "Shows the warning and asks on a terminal. A script names the digest that it was shown by submit or preview.",
+		Example: `  tocsin approve 01J…
+  tocsin approve 01J… --digest 5f2a…e1 --people 2341207`,
+	}
+	k := calls(c).answers(c).changes(c)
+	digest, people := "", int64(0)
+	c.Flags().StringVar(&digest, "digest", "", "digest of what is approved (default: it is shown, and asked for on a terminal)")
+	c.Flags().Int64Var(&people, "people", 0, "the head count, typed in where the policy asks for it")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.act(func(conn *grpc.ClientConn, key string) error {
+			api := pb.NewWarningServiceClient(conn)
+			got, err := api.Get(c.Context(), &pb.GetRequest{Id: args[0]})
+			if err != nil {
+				return err
+			}
+			if digest == "" {
+				if err := k.confirm(c, api, got.GetWarning()); err != nil {
+					return err
+				}
+				digest = got.GetWarning().GetDigest()
+			}
+			r, err := api.Approve(c.Context(), &pb.ApproveRequest{Key: key, Id: args[0], Version: got.GetWarning().GetVersion(), Digest: digest, People: people})
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning()))
+		})
+	}
+	return c
+}
+
+// terminal tells whether a stream of the command is one.
+func terminal(stream any) bool {
+	f, ok := stream.(interface{ Fd() uintptr })
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// confirm shows what is approved and asks on the terminal.
+func (k *client) confirm(c *cobra.Command, api pb.WarningServiceClient, w *pb.Warning) error {
+	if !terminal(c.InOrStdin()) {
+		return usage(errors.New("nobody is here to ask: name what is approved with --digest, as preview shows it"))
+	}
+	p, err := api.Preview(c.Context(), &pb.PreviewRequest{What: &pb.PreviewRequest_Id{Id: w.GetId()}})
+	if err != nil {
+		return err
+	}
+	// On the error stream, so that the answer alone is on the other.
+	if err := putLines(c.ErrOrStderr(), append([]string{k.language().Warning(w)}, k.language().Preview(p)...)); err != nil {
+		return err
+	}
+	fmt.Fprint(c.ErrOrStderr(), k.language().Ask(), " [y/N] ")
+	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("no answer: %w", err)
+	}
+	if s := strings.ToLower(strings.TrimSpace(line)); s != "y" && s != "yes" {
+		return errors.New("not approved")
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// keyed is the error of a call that changes something, with the key to repeat it with.
+type keyed struct {
+	error
+	key string
+}
+
+func (k keyed) Unwrap() error { return k.error }
+
+// explain writes err as a person reads it and answers the exit code.
+func explain(w io.Writer, err error) int {
+	var wrong usageError
+	if errors.As(err, &wrong) {
+		fmt.Fprintln(w, "tocsin:", err)
+		return exitUsage
+	}
+	code := status.Code(err)
+	var grpcErr interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &grpcErr) {
+		fmt.Fprintln(w, "tocsin:", err)
+		return exitFailed
+	}
+	s := grpcErr.GRPCStatus()
+	var fields []*errdetails.BadRequest_FieldViolation
+	for _, d := range s.Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok {
+			fields = bad.GetFieldViolations()
+		}
+	}
+	if len(fields) == 0 {
+		fmt.Fprintln(w, "tocsin:", s.Message())
+	} else {
+		fmt.Fprintln(w, "tocsin: refused, nothing was kept:")
+		for _, f := range fields {
+			fmt.Fprintf(w, "  %s: %s [%s]\n", f.GetField(), f.GetDescription(), f.GetReason())
+		}
+	}
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown:
+		var k keyed
+		if errors.As(err, &k) {
+			fmt.Fprintf(w, "Whether it happened is not known. Say the same again with --key %s: it happens once.\n", k.key)
+		}
+		return exitRetry
+	}
+	return exitRefused
+}

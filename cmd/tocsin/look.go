@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"tocsin/dispatcher/wiring/show"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+func newGet() *cobra.Command {
+	c := &cobra.Command{Use: "get ID", Short: "Show one warning as it is recorded", Args: cobra.ExactArgs(1), Example: "  tocsin get 01J… -o json"}
+	k := calls(c).answers(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewWarningServiceClient(conn).Get(c.Context(), &pb.GetRequest{Id: args[0]})
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning()))
+		})
+	}
+	return c
+}
+
+func newList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List warnings, newest first", Args: cobra.NoArgs, Example: "  tocsin list --state released --state held"}
+	k := calls(c).answers(c)
+	var states []string
+	limit := int32(0)
+	c.Flags().StringArrayVar(&states, "state", nil, "only those in this state; may be repeated")
+	c.Flags().Int32Var(&limit, "limit", 0, "at most so many (default: 100)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		req := &pb.ListRequest{Limit: limit}
+		for _, s := range states {
+			n, ok := pb.State_value["STATE_"+strings.ToUpper(s)]
+			if !ok || n == 0 {
+				return usage(fmt.Errorf("--state %q: say submitted, approved, released, held, completed, cancelled, expired or rejected", s))
+			}
+			req.States = append(req.States, pb.State(n))
+		}
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewWarningServiceClient(conn).List(c.Context(), req)
+			if err != nil {
+				return err
+			}
+			var lines []string
+			for _, w := range r.GetWarnings() {
+				lines = append(lines, k.language().Warning(w))
+			}
+			return k.put(c.OutOrStdout(), r, lines...)
+		})
+	}
+	return c
+}
+
+func newReport() *cobra.Command {
+	c := &cobra.Command{
+		Use: "report ID", Short: "Say what became of everybody, in people", Args: cobra.ExactArgs(1),
+		Example: "  tocsin report 01J… --lang zh-CN\n  tocsin report 01J… -o csv > report.csv",
+	}
+	k := calls(c).answers(c)
+	c.Flags().Lookup("output").Usage = "text, json or csv"
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewWarningServiceClient(conn).Report(c.Context(), &pb.ReportRequest{Id: args[0]})
+			if err != nil {
+				return err
+			}
+			if k.output == "csv" {
+				return show.ReportCSV(c.OutOrStdout(), r)
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Report(r)...)
+		})
+	}
+	return c
+}
+
+func newWho() *cobra.Command {
+	c := &cobra.Command{
+		Use: "who NUMBER --why REASON", Short: "Show one person's messages; the look-up stands in the record", Args: cobra.ExactArgs(1),
+		Example: "  tocsin who 9991000000001 --why 'asked by the person, case 17'",
+	}
+	k := calls(c).answers(c)
+	why := ""
+	c.Flags().StringVar(&why, "why", "", "the reason; it stands in the record")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewWarningServiceClient(conn).Who(c.Context(), &pb.WhoRequest{Number: args[0], Why: why})
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Who(r)...)
+		})
+	}
+	return c
+}
+
+func newHealth() *cobra.Command {
+	c := &cobra.Command{
+		Use: "health [intake|dispatch|live]", Short: "Ask how the engine is; exits 1 when it is not well", Args: cobra.MaximumNArgs(1),
+		ValidArgs: []string{"intake", "dispatch", "live"}, Example: "  tocsin health intake",
+	}
+	k := calls(c).answers(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			args = c.ValidArgs
+		}
+		return k.with(func(conn *grpc.ClientConn) error {
+			out, bad := map[string]string{}, false
+			for _, name := range args {
+				r, err := healthpb.NewHealthClient(conn).Check(c.Context(), &healthpb.HealthCheckRequest{Service: name})
+				if err != nil {
+					return err
+				}
+				out[name] = strings.ToLower(r.GetStatus().String())
+				bad = bad || r.GetStatus() != healthpb.HealthCheckResponse_SERVING
+			}
+			if k.output == "json" {
+				if err := putJSON(c.OutOrStdout(), out); err != nil {
+					return err
+				}
+			} else {
+				for _, name := range args {
+					fmt.Fprintln(c.OutOrStdout(), name+":", out[name])
+				}
+			}
+			if bad {
+				return errBadVerdict
+			}
+			return nil
+		})
+	}
+	return c
+}

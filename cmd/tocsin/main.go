@@ -1,0 +1,77 @@
+// Command tocsin is the one binary of the house: the engine, its client, and the tools of its load tests, as verbs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build.
+var version = "unversioned"
+
+// The exit codes.
+const (
+	exitFailed  = 1 // it did not work, or a verdict is bad
+	exitUsage   = 2 // the command line is wrong
+	exitRefused = 3 // the engine refused; repeating it will not help
+	exitRetry   = 4 // nobody knows whether it happened: repeat with the same key
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRoot().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	code := explain(os.Stderr, err)
+	os.Exit(code)
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use: "tocsin", Short: "Dispatch warnings to everybody in danger, and prove what became of each person",
+		Version: version, SilenceErrors: true, SilenceUsage: true,
+		Args: noSuchVerb,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w: see `%s --help`", err, c.CommandPath()))
+	})
+	root.AddCommand(
+		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
+		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(),
+		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
+		newChannel(), newDirectory(), newSim(),
+	)
+	return root
+}
+
+func noSuchVerb(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(fmt.Errorf("%q is no verb of %s: see `%s --help`", args[0], c.CommandPath(), c.CommandPath()))
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func usage(err error) error { return usageError{err} }
+
+func (u usageError) Unwrap() error { return u.error }
+
+var errBadVerdict = errors.New("the verdict is bad")
+
+// group is a verb that only holds others.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: noSuchVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(verbs...)
+	return c
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"tocsin/geofence"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// specFlags is a warning as flags, or as a file.
+type specFlags struct {
+	tier, event, eventName, status string
+	areas, geojson, issuers        []string
+	text, textEN, file             string
+	lasts                          time.Duration
+	again                          bool
+}
+
+func describes(c *cobra.Command) *specFlags {
+	s := &specFlags{}
+	f := c.Flags()
+	f.StringVar(&s.tier, "tier", "", "red, orange, yellow, blue or notice")
+	f.StringVar(&s.event, "event", "", "event code, e.g. 11B03 (rainstorm)")
+	f.StringVar(&s.eventName, "event-name", "", "the danger as people call it (default: the name of the code)")
+	f.StringArrayVar(&s.areas, "area", nil, "district by code or name; may be repeated")
+	f.StringArrayVar(&s.geojson, "geojson", nil, "file with a drawn area (RFC 7946); may be repeated")
+	f.DurationVar(&s.lasts, "for", 0, "how long it holds, e.g. 6h; never assumed")
+	f.StringVar(&s.status, "status", "", "actual, exercise or public_drill; there is no default")
+	f.StringArrayVar(&s.issuers, "issuer", nil, "who issues it; may be repeated")
+	f.StringVar(&s.text, "text", "", "the words in zh-CN")
+	f.StringVar(&s.textEN, "text-en", "", "the words in English")
+	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it; flags win over it")
+	f.BoolVar(&s.again, "again", false, "an identical warning is known, and this one is meant all the same")
+	return s
+}
+
+// spec is the warning that the flags and the file say. What is missing stays missing: the engine names it.
+func (s *specFlags) spec() (*pb.WarningSpec, error) {
+	w := &pb.WarningSpec{Type: pb.Type_TYPE_ALERT, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}}
+	if s.file != "" {
+		if err := readSpec(s.file, w); err != nil {
+			return nil, err
+		}
+	}
+	if s.tier != "" {
+		w.Tier = pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(s.tier)])
+	}
+	if s.status != "" {
+		w.Status = pb.Status(pb.Status_value["STATUS_"+strings.ToUpper(s.status)])
+	}
+	if s.event != "" {
+		w.Event = s.event
+	}
+	if s.eventName != "" {
+		w.EventName = s.eventName
+	}
+	if s.lasts != 0 {
+		w.Expires = timestamppb.New(time.Now().Add(s.lasts))
+	}
+	w.Issuers = append(w.Issuers, s.issuers...)
+	w.Again = w.GetAgain() || s.again
+	for _, t := range []struct{ language, text string }{{"zh-CN", s.text}, {"en", s.textEN}} {
+		if t.text != "" {
+			w.Words = append(w.Words, &pb.Words{Language: t.language, Kind: pb.Type_TYPE_ALERT, Text: t.text})
+		}
+	}
+	for _, a := range s.areas {
+		code, name, err := district(a)
+		if err != nil {
+			return nil, err
+		}
+		w.Areas = append(w.Areas, &pb.Area{Name: name, Where: &pb.Area_Unit{Unit: code}})
+	}
+	for _, path := range s.geojson {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}})
+	}
+	return w, nil
+}
+
+// readSpec reads a file of JSON, or of YAML, which is its superset, strictly by the names of the contract.
+func readSpec(path string, w *pb.WarningSpec) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !strings.HasSuffix(path, ".json") {
+		var tree any
+		if err := yaml.Unmarshal(b, &tree); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if b, err = jsonOf(tree); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	w.Channels = nil
+	if err := protojson.Unmarshal(b, w); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// district is the code and name of a district given by code, name or short name. An unknown code is left to the engine,
+// which says what is wrong with it.
+func district(s string) (code, name string, err error) {
+	if len(s) == 6 && strings.Trim(s, "0123456789") == "" {
+		return s, "", nil
+	}
+	var known []string
+	for _, u := range geofence.EditionAt(time.Now()).Units {
+		if u.Name == s || u.Short == s || strings.EqualFold(u.Pinyin, s) {
+			return fmt.Sprintf("%06d", u.Code), u.Name, nil
+		}
+		known = append(known, u.Short)
+	}
+	return "", "", usage(fmt.Errorf("--area %q is no district: use a code of six digits, or one of %s", s, strings.Join(known, " ")))
+}
+
+func newSubmit() *cobra.Command {
+	c := &cobra.Command{
+		Use: "submit", Short: "Submit a warning; it leaves when everybody has approved whom the policy asks for",
+		Args: cobra.NoArgs,
+		Example: `  tocsin submit --tier orange --event 11B03 --area 万州 --area 500102 --for 6h --status exercise \
+    --issuer 重庆市气象台 --text '重庆市气象台发布暴雨橙色预警,请注意防范。'`,
+	}
+	k, s := calls(c).answers(c).changes(c), describes(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		spec, err := s.spec()
+		if err != nil {
+			return err
+		}
+		return k.act(func(conn *grpc.ClientConn, key string) error {
+			r, err := pb.NewWarningServiceClient(conn).Submit(c.Context(), &pb.SubmitRequest{Key: key, Warning: spec})
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, append([]string{k.language().Warning(r.GetWarning())}, k.language().Preview(r.GetPreview())...)...)
+		})
+	}
+	return c
+}
+
+func newPreview() *cobra.Command {
+	c := &cobra.Command{
+		Use: "preview [ID]", Short: "Say who would get what, and record nothing", Args: cobra.MaximumNArgs(1),
+		Example: "  tocsin preview --tier red --event 11A51 --geojson valley.geojson --for 2h --status exercise --issuer 县气象台 --text '山洪!请立即转移。'",
+	}
+	k, s := calls(c).answers(c), describes(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		req := &pb.PreviewRequest{}
+		if len(args) == 1 {
+			req.What = &pb.PreviewRequest_Id{Id: args[0]}
+		} else {
+			spec, err := s.spec()
+			if err != nil {
+				return err
+			}
+			req.What = &pb.PreviewRequest_Warning{Warning: spec}
+		}
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewWarningServiceClient(conn).Preview(c.Context(), req)
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Preview(r)...)
+		})
+	}
+	return c
+}

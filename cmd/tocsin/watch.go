@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"google.golang.org/grpc"
+
+	"tocsin/dispatcher/wiring/show"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// plainEvery is the time between two lines where there is no terminal.
+const plainEvery = 2 * time.Second
+
+func newWatch() *cobra.Command {
+	c := &cobra.Command{
+		Use: "watch [ID]", Short: "Watch one warning until it is over, or all", Args: cobra.MaximumNArgs(1),
+		Example: "  tocsin watch 01J…\n  tocsin watch -o json",
+	}
+	k := calls(c).answers(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		req := &pb.WatchRequest{Id: append(args, "")[0]}
+		return k.with(func(conn *grpc.ClientConn) error {
+			switch {
+			case k.output == "json":
+				return watch(c, conn, req, func(p *pb.WatchResponse) error { return putProto(c.OutOrStdout(), p) })
+			case terminal(c.OutOrStdout()):
+				live := newLive(c.OutOrStdout(), k.language())
+				defer live.end()
+				return watch(c, conn, req, live.show)
+			}
+			req.EveryMs = int32(plainEvery / time.Millisecond)
+			return watch(c, conn, req, func(p *pb.WatchResponse) error {
+				_, err := fmt.Fprintln(c.OutOrStdout(), k.language().Progress(p))
+				return err
+			})
+		})
+	}
+	return c
+}
+
+func watch(c *cobra.Command, conn *grpc.ClientConn, req *pb.WatchRequest, see func(*pb.WatchResponse) error) error {
+	stream, err := pb.NewWarningServiceClient(conn).Watch(c.Context(), req)
+	if err != nil {
+		return err
+	}
+	for {
+		p, err := stream.Recv()
+		if errors.Is(err, io.EOF) || err != nil && c.Context().Err() != nil {
+			return nil // it is over, or somebody pressed Ctrl-C
+		}
+		if err != nil {
+			return err
+		}
+		if err := see(p); err != nil {
+			return err
+		}
+	}
+}
+
+// colours of the tiers on a terminal (ECMA-48, 256 colours).
+var colours = map[pb.Tier]string{
+	pb.Tier_TIER_RED: "196", pb.Tier_TIER_ORANGE: "208", pb.Tier_TIER_YELLOW: "226", pb.Tier_TIER_BLUE: "39", pb.Tier_TIER_NOTICE: "250",
+}
+
+// live is bars on a terminal, one a warning.
+type live struct {
+	language show.Language
+	bars     *mpb.Progress
+	by       map[string]*liveBar
+}
+
+type liveBar struct {
+	bar  *mpb.Bar
+	line atomic.Pointer[string] // written by the stream, read by the painter
+}
+
+func newLive(w io.Writer, l show.Language) *live {
+	return &live{language: l, bars: mpb.New(mpb.WithOutput(w), mpb.WithWidth(50)), by: map[string]*liveBar{}}
+}
+
+func (l *live) show(p *pb.WatchResponse) error {
+	id := p.GetWarning().GetId()
+	b := l.by[id]
+	if b == nil {
+		b = &liveBar{}
+		l.by[id] = b
+		paint := func(s string) string {
+			return "\x1b[38;5;" + colours[p.GetWarning().GetSpec().GetTier()] + "m" + s + "\x1b[0m"
+		}
+		b.say(l.language.Progress(p))
+		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"),
+			mpb.AppendDecorators(decor.Percentage()),
+			mpb.BarExtender(mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
+				_, err := fmt.Fprintln(w, *b.line.Load())
+				return err
+			}), false))
+	}
+	b.say(l.language.Progress(p))
+	done, planned, _ := show.Done(p)
+	b.bar.SetTotal(max(planned, 1), false)
+	b.bar.SetCurrent(done)
+	return nil
+}
+
+func (b *liveBar) say(line string) { b.line.Store(&line) }
+
+func (l *live) end() {
+	for _, b := range l.by {
+		b.bar.Abort(false)
+	}
+	l.bars.Wait()
+}
