@@ -65,13 +65,14 @@ func BenchmarkResolve(b *testing.B) {
 			{"winding-10000", []warning.Area{winding(10_000)}},
 			{"spiked-10000", []warning.Area{spiked(10_000)}},
 			{"winding-199000", []warning.Area{winding(199_000)}},
+			{"spiked-199000", []warning.Area{spiked(199_000)}},
 		} {
 			b.Run(fmt.Sprintf("people=%d/%s", people, c.name), func(b *testing.B) {
 				s := directory(b, people)
 				var inside int64
 				for b.Loop() {
 					sel, err := s.Resolve(c.areas)
-					if err != nil {
+					if err != nil && c.name != "spiked-199000" { // refused as too intricate where many people live
 						b.Fatal(err)
 					}
 					inside = sel.People()

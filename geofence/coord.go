@@ -90,9 +90,12 @@ func (e edge) meets(r box) bool {
 	if r.has(e.a) || r.has(e.b) {
 		return true
 	}
-	// The line of e separates the rectangle from it unless two corners lie on different sides of it, or one on it.
-	s := side(e.a, e.b, r.min)
-	return s == 0 || side(e.a, e.b, r.max) != s || side(e.a, e.b, coord{r.min.x, r.max.y}) != s || side(e.a, e.b, coord{r.max.x, r.min.y}) != s
+	// The line of e has the rectangle on one side only if it has those two corners there that lie farthest from it.
+	p, q := r.min, r.max
+	if (e.a.x <= e.b.x) == (e.a.y <= e.b.y) {
+		p.y, q.y = q.y, p.y
+	}
+	return side(e.a, e.b, p)*side(e.a, e.b, q) <= 0
 }
 
 // crossesRay tells whether the ray from p to the east crosses e. Of each edge the lower end counts and the upper does

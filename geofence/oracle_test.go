@@ -168,7 +168,7 @@ func smallPolygons(r *rand.Rand) [][]warning.Ring {
 func TestValidityAgreesWithSimpleFeatures(t *testing.T) {
 	r := seed(t)
 	valid, faulty := 0, map[string]int{}
-	for range 30_000 {
+	for range 15_000 {
 		polygons := smallPolygons(r)
 		b, err := json.Marshal(map[string]any{"type": "MultiPolygon", "coordinates": polygons})
 		if err != nil {
@@ -198,7 +198,7 @@ func TestValidityAgreesWithSimpleFeatures(t *testing.T) {
 			t.Errorf("the random polygons never broke %s", rule)
 		}
 	}
-	if valid < 500 {
+	if valid < 250 {
 		t.Errorf("only %d of the random polygons were sound", valid)
 	}
 }
@@ -285,7 +285,7 @@ func star(r *rand.Rand, middle warning.Point, radius float64, corners int) warni
 func TestPointInPolygonAgreesWithFractions(t *testing.T) {
 	r := seed(t)
 	checked := map[where]int{}
-	for range 300 {
+	for range 150 {
 		// Tiny shapes make points on lines common, large ones need all 64 bits.
 		radius := math.Pow(10, -6+8*r.Float64())
 		polygons := [][]warning.Ring{{star(r, warning.Point{100 * (r.Float64() - 0.5), 0}, min(radius, 89), 3+r.IntN(20))}}
@@ -323,7 +323,7 @@ func TestPointInPolygonAgreesWithFractions(t *testing.T) {
 			checked[want]++
 		}
 	}
-	if t.Log(checked); checked[inside] < 1000 || checked[onLine] < 1000 || checked[outside] < 1000 {
+	if t.Log(checked); checked[inside] < 500 || checked[onLine] < 500 || checked[outside] < 500 {
 		t.Errorf("too few of a kind: %v", checked)
 	}
 }

@@ -66,12 +66,7 @@ func (e *Edition) surfaceOf(shapes []*shape, b box) (sum float64) {
 
 // cut is the stretches of the rows that lie in any of the shapes, in order and without overlap.
 func cut(shapes []*shape, rows []int32, b box) []span {
-	type hit struct {
-		row int32
-		x   float64
-	}
-	var hits []hit
-	var spans []span
+	var hits, spans []span
 	for _, s := range shapes {
 		if s.box.max.y < b.min.y || s.box.min.y > b.max.y {
 			continue
@@ -82,28 +77,18 @@ func cut(shapes []*shape, rows []int32, b box) []span {
 			if low.y > high.y {
 				low, high = high, low
 			}
-			i, _ := slices.BinarySearch(rows, low.y)
-			for ; i < len(rows) && rows[i] < high.y; i++ {
-				t := (float64(rows[i]) + 0.5 - float64(low.y)) / (float64(high.y) - float64(low.y))
-				hits = append(hits, hit{int32(i), float64(low.x) + t*(float64(high.x)-float64(low.x))})
+			slope := (float64(high.x) - float64(low.x)) / (float64(high.y) - float64(low.y))
+			for i := rowFrom(rows, low.y); i < len(rows) && rows[i] < high.y; i++ {
+				x := float64(low.x) + slope*(float64(rows[i])+0.5-float64(low.y))
+				hits = append(hits, span{int32(i), x, x})
 			}
 		}
-		slices.SortFunc(hits, func(p, q hit) int {
-			if p.row != q.row {
-				return int(p.row - q.row)
-			}
-			return cmp.Compare(p.x, q.x)
-		})
-		for i := 0; i+1 < len(hits); i += 2 {
-			spans = append(spans, span{hits[i].row, hits[i].x, hits[i+1].x})
+		sorted := byRow(hits, len(rows))
+		for i := 0; i+1 < len(sorted); i += 2 {
+			spans = append(spans, span{sorted[i].row, sorted[i].from, sorted[i+1].from})
 		}
 	}
-	slices.SortFunc(spans, func(p, q span) int {
-		if p.row != q.row {
-			return int(p.row - q.row)
-		}
-		return cmp.Compare(p.from, q.from)
-	})
+	spans = byRow(spans, len(rows))
 	out := spans[:0]
 	for _, s := range spans {
 		if n := len(out); n > 0 && out[n-1].row == s.row && s.from <= out[n-1].to {
@@ -111,6 +96,44 @@ func cut(shapes []*shape, rows []int32, b box) []span {
 			continue
 		}
 		out = append(out, s)
+	}
+	return out
+}
+
+// rowFrom is the first of the evenly spaced rows that is not below y.
+func rowFrom(rows []int32, y int32) int {
+	first, last := int64(rows[0]), int64(rows[len(rows)-1])
+	i := 0
+	if last > first {
+		i = int(min(max((int64(y)-first)*int64(len(rows)-1)/(last-first), 0), int64(len(rows)-1)))
+	}
+	for i > 0 && rows[i-1] >= y {
+		i--
+	}
+	for i < len(rows) && rows[i] < y {
+		i++
+	}
+	return i
+}
+
+// byRow sorts stretches by row and where they begin: first into the rows, then each row.
+func byRow(spans []span, rows int) []span {
+	ends := make([]int32, rows+1)
+	for _, s := range spans {
+		ends[s.row+1]++
+	}
+	for i := range rows {
+		ends[i+1] += ends[i]
+	}
+	out := make([]span, len(spans))
+	for _, s := range spans {
+		out[ends[s.row]] = s
+		ends[s.row]++ // from where the row begins to where it ends
+	}
+	from := int32(0)
+	for _, end := range ends[:rows] {
+		slices.SortFunc(out[from:end], func(p, q span) int { return cmp.Compare(p.from, q.from) })
+		from = end
 	}
 	return out
 }
