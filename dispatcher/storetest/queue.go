@@ -76,7 +76,7 @@ func fenced(t *testing.T, s Store) {
 		"other name": {Account: "a", Owner: "one", Epoch: g.Epoch}, "other account": {Account: "b", Owner: "two", Epoch: g.Epoch},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seq := uint64(0); seq <= 2; seq++ {
+			for seq := range uint64(3) {
 				_, err := s.Commit(ctx, stale, seq, dispatcher.Commit{Now: start, Journal: []byte("x"), Grants: []dispatcher.Grant{{Strand: ids[0], To: 5}}})
 				must(t, err, dispatcher.ErrFenced)
 			}

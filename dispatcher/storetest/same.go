@@ -58,8 +58,8 @@ func (p *pair) strand() dispatcher.StrandID {
 
 func (p *pair) at() time.Time { return start.Add(time.Duration(p.upTo(70, "minute")) * time.Minute) }
 
-// both asks both stores and fails when the answers differ; it answers what they said.
-func both[T any](p *pair, what string, ask func(Store) (T, error)) (T, error) {
+// both asks both stores and fails when the answers differ. It answers what they said, and whether it was no error.
+func both[T any](p *pair, what string, ask func(Store) (T, error)) (answer T, ok bool) {
 	p.Helper()
 	va, ea := ask(p.a)
 	vb, eb := ask(p.b)
@@ -69,7 +69,7 @@ func both[T any](p *pair, what string, ask func(Store) (T, error)) (T, error) {
 	if d := cmp.Diff(va, vb, cmpopts.EquateEmpty()); ea == nil && d != "" {
 		p.Fatalf("%s: the stores differ (-a +b):\n%s", what, d)
 	}
-	return va, ea
+	return va, ea == nil
 }
 
 // begin plans two warnings and takes the accounts, which chance alone would seldom do.
@@ -77,10 +77,7 @@ func (p *pair) begin() {
 	for n := 1; n <= p.upTo(2, "begun"); n++ {
 		w := draft(n, warning.Released)
 		w.Digest = fmt.Sprint("digest", n%2)
-		_, err := both(p, "release", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, dispatcher.Act{Warning: w, ToPlan: true}) })
-		if err != nil {
-			p.Fatal(err)
-		}
+		both(p, "release", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, dispatcher.Act{Warning: w, ToPlan: true}) })
 		p.rev[n] = 1
 		ids, _ := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, 1, plan(n, 1000, accounts...)) })
 		p.strands = int(ids[len(ids)-1])
@@ -121,8 +118,8 @@ func (p *pair) act() {
 		}
 		a.Puts = append(a.Puts, put)
 	}
-	d, err := both(p, "act", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, a) })
-	if err == nil && !d.Repeated && n > 0 {
+	d, ok := both(p, "act", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, a) })
+	if ok && !d.Repeated && n > 0 {
 		p.rev[n]++
 	}
 }
@@ -130,8 +127,8 @@ func (p *pair) act() {
 func (p *pair) plan() {
 	n := 1 + p.upTo(3, "warning")
 	pl := plan(n, uint32(p.upTo(3000, "people")), accounts[:p.upTo(len(accounts), "accounts")]...)
-	ids, err := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, p.rev[n], pl) })
-	if err == nil && len(ids) > 0 {
+	ids, ok := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, p.rev[n], pl) })
+	if ok && len(ids) > 0 {
 		p.strands = max(p.strands, int(ids[len(ids)-1]))
 	}
 }
@@ -146,10 +143,10 @@ func (p *pair) acquire() {
 		beat = 0
 	}
 	own, floor := p.flip("own"), uint64(p.upTo(9, "floor"))
-	f, err := both(p, "acquire", func(s Store) (dispatcher.Fence, error) {
+	f, ok := both(p, "acquire", func(s Store) (dispatcher.Fence, error) {
 		return s.Acquire(p.ctx, account, owner, floor, beat, own)
 	})
-	if err == nil {
+	if ok {
 		p.fences = append(p.fences, f)
 	}
 }
@@ -201,8 +198,8 @@ func (p *pair) commit() {
 		t.Stats = dispatcher.StrandStats{Segments: p.upTo(8, "segments"), Messages: rapid.Int64().Draw(p.T, "messages"), First: p.at()}
 		c.Tails = append(c.Tails, t)
 	}
-	r, err := both(p, "commit", func(s Store) (dispatcher.Committed, error) { return s.Commit(p.ctx, f, seq, c) })
-	if err != nil || seq != p.seq[f]+1 {
+	r, ok := both(p, "commit", func(s Store) (dispatcher.Committed, error) { return s.Commit(p.ctx, f, seq, c) })
+	if !ok || seq != p.seq[f]+1 {
 		return
 	}
 	p.seq[f] = seq

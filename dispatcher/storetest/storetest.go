@@ -159,21 +159,21 @@ func no(t *testing.T, err error) {
 // must checks that err is of a kind; nil asks for an error of no kind.
 func must(t *testing.T, err, kind error) {
 	t.Helper()
-	if err == nil || kindOf(err) != kind {
+	if err == nil || kindOf(err) != kindOf(kind) {
 		t.Fatalf("error is %v, wanted kind %v", err, kind)
 	}
 }
 
-// kindOf is which of the errors that callers decide on err is, or nil.
-func kindOf(err error) error {
+// kindOf names which of the errors that callers decide on err is; "" is none of them.
+func kindOf(err error) string {
 	for _, kind := range []error{
 		dispatcher.ErrFenced, dispatcher.ErrChanged, dispatcher.ErrOtherUse, dispatcher.ErrSame, dispatcher.ErrNotFound,
 	} {
 		if errors.Is(err, kind) {
-			return kind
+			return kind.Error()
 		}
 	}
-	return nil
+	return ""
 }
 
 func same(t *testing.T, what string, got, want any) {
