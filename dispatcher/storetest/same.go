@@ -18,7 +18,7 @@ import (
 // honest stores agree in every value and in the kind of every error.
 func Same(t *testing.T, open func(t testing.TB) (a, b Store)) {
 	rapid.Check(t, func(r *rapid.T) {
-		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}}
+		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}, entries: map[string]uint64{}}
 		p.a, p.b = open(t)
 		p.begin()
 		steps := []func(){p.act, p.act, p.plan, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask}
@@ -38,6 +38,7 @@ type pair struct {
 	seq     map[dispatcher.Fence]uint64
 	rev     map[int]uint64 // of each warning
 	granted map[dispatcher.StrandID]uint32
+	entries map[string]uint64 // the last journal entry of each account
 	strands int
 }
 
@@ -202,7 +203,7 @@ func (p *pair) commit() {
 	if !ok || seq != p.seq[f]+1 {
 		return
 	}
-	p.seq[f] = seq
+	p.seq[f], p.entries[f.Account] = seq, r.Entry
 	for i, g := range c.Grants {
 		if r.Refused[i] == 0 {
 			p.granted[g.Strand] = g.To
@@ -220,7 +221,7 @@ func (p *pair) fold() {
 	for range p.upTo(3, "chunks") {
 		chunks = append(chunks, dispatcher.Chunk{Strand: p.strand(), Data: p.bytes("chunk")})
 	}
-	entry := uint64(p.upTo(20, "entry"))
+	entry := uint64(p.upTo(int(p.entries[f.Account])+p.upTo(1, "beyond"), "entry"))
 	both(p, "fold", func(s Store) (bool, error) { return true, s.Fold(p.ctx, f, chunks, entry) })
 }
 
