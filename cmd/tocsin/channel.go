@@ -17,7 +17,7 @@ func newChannel() *cobra.Command {
 }
 
 func newChannelList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the accounts with their health", Args: cobra.NoArgs, Example: "  tocsin channel list -o json"}
+	c := &cobra.Command{Use: "list", Short: "List the accounts with their health", Args: upTo(0), Example: "  tocsin channel list -o json"}
 	k := calls(c).answers(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return k.with(func(conn *grpc.ClientConn) error {
@@ -57,7 +57,7 @@ func steer(c *cobra.Command, do func(ctx context.Context, api pb.ChannelServiceC
 }
 
 func newPause() *cobra.Command {
-	c := &cobra.Command{Use: "pause ACCOUNT", Short: "Stop an account until resume", Args: cobra.ExactArgs(1), Example: "  tocsin channel pause mobile --why 'work at the carrier until 14:00'"}
+	c := &cobra.Command{Use: "pause ACCOUNT", Short: "Stop an account until resume", Args: exactly(1), Example: "  tocsin channel pause mobile --why 'work at the carrier until 14:00'"}
 	why := c.Flags().String("why", "", "the reason, for the record")
 	return steer(c, func(ctx context.Context, api pb.ChannelServiceClient, key string, args []string) (steered, error) {
 		return api.Pause(ctx, &pb.PauseRequest{Key: key, Account: args[0], Why: *why})
@@ -65,14 +65,14 @@ func newPause() *cobra.Command {
 }
 
 func newResume() *cobra.Command {
-	c := &cobra.Command{Use: "resume ACCOUNT", Short: "Let a paused account go on", Args: cobra.ExactArgs(1), Example: "  tocsin channel resume mobile"}
+	c := &cobra.Command{Use: "resume ACCOUNT", Short: "Let a paused account go on", Args: exactly(1), Example: "  tocsin channel resume mobile"}
 	return steer(c, func(ctx context.Context, api pb.ChannelServiceClient, key string, args []string) (steered, error) {
 		return api.Resume(ctx, &pb.ResumeRequest{Key: key, Account: args[0]})
 	})
 }
 
 func newRate() *cobra.Command {
-	c := &cobra.Command{Use: "rate ACCOUNT MESSAGES_PER_SECOND", Short: "Change the rate of an account", Args: cobra.ExactArgs(2), Example: "  tocsin channel rate mobile 1200"}
+	c := &cobra.Command{Use: "rate ACCOUNT MESSAGES_PER_SECOND", Short: "Change the rate of an account", Args: exactly(2), Example: "  tocsin channel rate mobile 1200"}
 	return steer(c, func(ctx context.Context, api pb.ChannelServiceClient, key string, args []string) (steered, error) {
 		rate, err := strconv.ParseInt(args[1], 10, 32)
 		if err != nil {

@@ -26,7 +26,7 @@ type answered interface {
 
 // decision is a verb that changes one warning.
 func decision(use, short, example string, why bool, do func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error)) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: exactly(1)}
 	k := calls(c).answers(c).changes(c)
 	reason := ""
 	if why {
@@ -74,7 +74,7 @@ func newCancel() *cobra.Command {
 
 func newApprove() *cobra.Command {
 	c := &cobra.Command{
-		Use: "approve ID", Short: "Approve a warning as it was shown; it may leave with it", Args: cobra.ExactArgs(1),
+		Use: "approve ID", Short: "Approve a warning as it was shown; it may leave with it", Args: exactly(1),
 		Long: "Shows the warning and asks on a terminal. A script names the digest that it was shown by submit or preview.",
 		Example: `  tocsin approve 01J…
   tocsin approve 01J… --digest 5f2a…e1 --people 2341207`,

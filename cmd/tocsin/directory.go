@@ -25,7 +25,7 @@ func newDirectory() *cobra.Command {
 
 func newSynth() *cobra.Command {
 	c := &cobra.Command{
-		Use: "synth --count N --out FILE", Short: "Make a synthetic directory: the same people for the same count and seed", Args: cobra.NoArgs,
+		Use: "synth --count N --out FILE", Short: "Make a synthetic directory: the same people for the same count and seed", Args: upTo(0),
 		Example: "  tocsin directory synth --count 1000000 --seed 1 --out people.csv",
 	}
 	count := c.Flags().Int("count", 0, "how many people")
@@ -50,7 +50,7 @@ func newSynth() *cobra.Command {
 
 func newImport() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import FILE", Short: "Replace the directory by a CSV file; faulty rows are named and left out", Args: cobra.ExactArgs(1),
+		Use: "import FILE", Short: "Replace the directory by a CSV file; faulty rows are named and left out", Args: exactly(1),
 		Long: "The header of the file is: " + geofence.CSVHeader, Example: "  tocsin directory import people.csv",
 	}
 	k := calls(c).answers(c).changes(c)
@@ -121,7 +121,7 @@ func meter(c *cobra.Command, f *os.File) (io.Reader, func()) {
 }
 
 func newStats() *cobra.Command {
-	c := &cobra.Command{Use: "stats", Short: "Say what the directory holds", Args: cobra.NoArgs, Example: "  tocsin directory stats -o json"}
+	c := &cobra.Command{Use: "stats", Short: "Say what the directory holds", Args: upTo(0), Example: "  tocsin directory stats -o json"}
 	k := calls(c).answers(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return k.with(func(conn *grpc.ClientConn) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func newGet() *cobra.Command {
-	c := &cobra.Command{Use: "get ID", Short: "Show one warning as it is recorded", Args: cobra.ExactArgs(1), Example: "  tocsin get 01J… -o json"}
+	c := &cobra.Command{Use: "get ID", Short: "Show one warning as it is recorded", Args: exactly(1), Example: "  tocsin get 01J… -o json"}
 	k := calls(c).answers(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return k.with(func(conn *grpc.ClientConn) error {
@@ -28,7 +28,7 @@ func newGet() *cobra.Command {
 }
 
 func newList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List warnings, newest first", Args: cobra.NoArgs, Example: "  tocsin list --state released --state held"}
+	c := &cobra.Command{Use: "list", Short: "List warnings, newest first", Args: upTo(0), Example: "  tocsin list --state released --state held"}
 	k := calls(c).answers(c)
 	var states []string
 	limit := int32(0)
@@ -60,7 +60,7 @@ func newList() *cobra.Command {
 
 func newReport() *cobra.Command {
 	c := &cobra.Command{
-		Use: "report ID", Short: "Say what became of everybody, in people", Args: cobra.ExactArgs(1),
+		Use: "report ID", Short: "Say what became of everybody, in people", Args: exactly(1),
 		Example: "  tocsin report 01J… --lang zh-CN\n  tocsin report 01J… -o csv > report.csv",
 	}
 	k := calls(c).answers(c)
@@ -82,7 +82,7 @@ func newReport() *cobra.Command {
 
 func newWho() *cobra.Command {
 	c := &cobra.Command{
-		Use: "who NUMBER --why REASON", Short: "Show one person's messages; the look-up stands in the record", Args: cobra.ExactArgs(1),
+		Use: "who NUMBER --why REASON", Short: "Show one person's messages; the look-up stands in the record", Args: exactly(1),
 		Example: "  tocsin who 9991000000001 --why 'asked by the person, case 17'",
 	}
 	k := calls(c).answers(c)
@@ -102,7 +102,7 @@ func newWho() *cobra.Command {
 
 func newHealth() *cobra.Command {
 	c := &cobra.Command{
-		Use: "health [intake|dispatch|live]", Short: "Ask how the engine is; exits 1 when it is not well", Args: cobra.MaximumNArgs(1),
+		Use: "health [intake|dispatch|live]", Short: "Ask how the engine is; exits 1 when it is not well", Args: upTo(1),
 		ValidArgs: []string{"intake", "dispatch", "live"}, Example: "  tocsin health intake",
 	}
 	k := calls(c).answers(c)

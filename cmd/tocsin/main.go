@@ -38,7 +38,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use: "tocsin", Short: "Dispatch warnings to everybody in danger, and prove what became of each person",
 		Version: version, SilenceErrors: true, SilenceUsage: true,
-		Args: noSuchVerb,
+		Args: noSuchVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -48,7 +48,7 @@ func newRoot() *cobra.Command {
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
 		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(),
 		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
-		newChannel(), newDirectory(), newSim(),
+		newChannel(), newDirectory(), newSim(), newDemo(), newBench(),
 	)
 	return root
 }
@@ -58,6 +58,19 @@ func noSuchVerb(c *cobra.Command, args []string) error {
 		return nil
 	}
 	return usage(fmt.Errorf("%q is no verb of %s: see `%s --help`", args[0], c.CommandPath(), c.CommandPath()))
+}
+
+// exactly wants n arguments, upTo at most n; the error shows how.
+func exactly(n int) cobra.PositionalArgs { return explained(cobra.ExactArgs(n)) }
+func upTo(n int) cobra.PositionalArgs    { return explained(cobra.MaximumNArgs(n)) }
+
+func explained(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usage(fmt.Errorf("%w: %s", err, c.UseLine()))
+		}
+		return nil
+	}
 }
 
 // usageError is a mistake in the command line.

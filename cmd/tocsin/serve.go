@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"tocsin/dispatcher/wiring"
 )
@@ -33,7 +34,7 @@ func inHouse(c *cobra.Command, path string, do func(*wiring.House) error) error 
 }
 
 func newServe() *cobra.Command {
-	c := &cobra.Command{Use: "serve", Short: "Run an engine process until it is told to stop", Args: cobra.NoArgs, Example: "  tocsin serve --config /etc/tocsin/tocsin.yaml"}
+	c := &cobra.Command{Use: "serve", Short: "Run an engine process until it is told to stop", Args: upTo(0), Example: "  tocsin serve --config /etc/tocsin/tocsin.yaml"}
 	path := configured(c)
 	verbose := c.Flags().Bool("verbose", false, "log every call")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -41,12 +42,7 @@ func newServe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		how := zap.NewProductionConfig()
-		how.Sampling = nil // no line of an incident is left out
-		if *verbose {
-			how.Level.SetLevel(zap.DebugLevel)
-		}
-		log, err := how.Build()
+		log, err := newLogger(*verbose)
 		if err != nil {
 			return err
 		}
@@ -55,9 +51,19 @@ func newServe() *cobra.Command {
 	return c
 }
 
+func newLogger(verbose bool) (*zap.Logger, error) {
+	how := zap.NewProductionConfig()
+	how.Sampling = nil // no line of an incident is left out
+	how.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	if verbose {
+		how.Level.SetLevel(zap.DebugLevel)
+	}
+	return how.Build()
+}
+
 func newInit() *cobra.Command {
 	c := &cobra.Command{
-		Use: "init DIR", Short: "Make a house: keys, certificates, the first user, and a configuration to fill in", Args: cobra.ExactArgs(1),
+		Use: "init DIR", Short: "Make a house: keys, certificates, the first user, and a configuration to fill in", Args: exactly(1),
 		Example: "  tocsin init /etc/tocsin --realm chongqing --host warn.example.org --user chen",
 	}
 	n := wiring.NewHouse{}
@@ -86,7 +92,7 @@ func newInit() *cobra.Command {
 }
 
 func newConfig() *cobra.Command {
-	write := &cobra.Command{Use: "init [FILE]", Short: "Write a configuration with every key, to be filled in", Args: cobra.MaximumNArgs(1), Example: "  tocsin config init tocsin.yaml"}
+	write := &cobra.Command{Use: "init [FILE]", Short: "Write a configuration with every key, to be filled in", Args: upTo(1), Example: "  tocsin config init tocsin.yaml"}
 	write.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			_, err := c.OutOrStdout().Write(wiring.ExampleConfig())
@@ -99,7 +105,7 @@ func newConfig() *cobra.Command {
 		_, err = f.Write(wiring.ExampleConfig())
 		return errors.Join(err, f.Close())
 	}
-	check := &cobra.Command{Use: "check [FILE]", Short: "Read a configuration and show it with all defaults", Args: cobra.MaximumNArgs(1), Example: "  tocsin config check tocsin.yaml"}
+	check := &cobra.Command{Use: "check [FILE]", Short: "Read a configuration and show it with all defaults", Args: upTo(1), Example: "  tocsin config check tocsin.yaml"}
 	check.RunE = func(c *cobra.Command, args []string) error {
 		cfg, err := wiring.LoadConfig(append(args, wiring.ConfigFile)[0])
 		if err != nil {
@@ -112,7 +118,7 @@ func newConfig() *cobra.Command {
 }
 
 func newRedis() *cobra.Command {
-	stop := &cobra.Command{Use: "stop", Short: "Stop the Redis that the engine runs in its data directory", Args: cobra.NoArgs, Example: "  tocsin redis stop --config /etc/tocsin/tocsin.yaml"}
+	stop := &cobra.Command{Use: "stop", Short: "Stop the Redis that the engine runs in its data directory", Args: upTo(0), Example: "  tocsin redis stop --config /etc/tocsin/tocsin.yaml"}
 	path := configured(stop)
 	stop.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := wiring.LoadConfig(*path)
@@ -125,7 +131,7 @@ func newRedis() *cobra.Command {
 }
 
 func newAudit() *cobra.Command {
-	check := &cobra.Command{Use: "verify", Short: "Compare the record of acts with its seals; exits 1 when it was changed", Args: cobra.NoArgs, Example: "  tocsin audit verify --config /etc/tocsin/tocsin.yaml -o json"}
+	check := &cobra.Command{Use: "verify", Short: "Compare the record of acts with its seals; exits 1 when it was changed", Args: upTo(0), Example: "  tocsin audit verify --config /etc/tocsin/tocsin.yaml -o json"}
 	path := configured(check)
 	output := outputFlag(check)
 	check.RunE = func(c *cobra.Command, _ []string) error {

@@ -10,7 +10,7 @@ func newSim() *cobra.Command { return group("sim", "Play a carrier", newSimSMPP(
 
 func newSimSMPP() *cobra.Command {
 	c := &cobra.Command{
-		Use: "smpp", Short: "Play a carrier that speaks SMPP 3.4 on the loopback, until it is told to stop", Args: cobra.NoArgs,
+		Use: "smpp", Short: "Play a carrier that speaks SMPP 3.4 on the loopback, until it is told to stop", Args: upTo(0),
 		Example: "  tocsin sim smpp --name mobile --listen 127.0.0.1:2775 --log mobile.jsonl --rate 1500 --round-trip 20ms",
 	}
 	cfg := carrier.Default()

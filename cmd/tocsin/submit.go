@@ -21,6 +21,7 @@ type specFlags struct {
 	tier, event, eventName, status string
 	areas, geojson, issuers        []string
 	text, textEN, file             string
+	asOf                           string
 	lasts                          time.Duration
 	again                          bool
 }
@@ -32,6 +33,7 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringVar(&s.event, "event", "", "event code, e.g. 11B03 (rainstorm)")
 	f.StringVar(&s.eventName, "event-name", "", "the danger as people call it (default: the name of the code)")
 	f.StringArrayVar(&s.areas, "area", nil, "district by code or name; may be repeated")
+	f.StringVar(&s.asOf, "as-of", "", "day whose districts are meant, e.g. 2025-11-05 (default: today)")
 	f.StringArrayVar(&s.geojson, "geojson", nil, "file with a drawn area (RFC 7946); may be repeated")
 	f.DurationVar(&s.lasts, "for", 0, "how long it holds, e.g. 6h; never assumed")
 	f.StringVar(&s.status, "status", "", "actual, exercise or public_drill; there is no default")
@@ -73,12 +75,8 @@ func (s *specFlags) spec() (*pb.WarningSpec, error) {
 			w.Words = append(w.Words, &pb.Words{Language: t.language, Kind: pb.Type_TYPE_ALERT, Text: t.text})
 		}
 	}
-	for _, a := range s.areas {
-		code, name, err := district(a)
-		if err != nil {
-			return nil, err
-		}
-		w.Areas = append(w.Areas, &pb.Area{Name: name, Where: &pb.Area_Unit{Unit: code}})
+	if err := s.units(w); err != nil {
+		return nil, err
 	}
 	for _, path := range s.geojson {
 		b, err := os.ReadFile(path)
@@ -88,6 +86,26 @@ func (s *specFlags) spec() (*pb.WarningSpec, error) {
 		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}})
 	}
 	return w, nil
+}
+
+// units adds the districts, of the day that was said.
+func (s *specFlags) units(w *pb.WarningSpec) error {
+	day, asOf := time.Now(), (*timestamppb.Timestamp)(nil)
+	if s.asOf != "" {
+		var err error
+		if day, err = time.ParseInLocation(time.DateOnly, s.asOf, time.Local); err != nil {
+			return usage(fmt.Errorf("--as-of %q is no day: say it as 2025-11-05", s.asOf))
+		}
+		asOf = timestamppb.New(day)
+	}
+	for _, a := range s.areas {
+		code, name, err := district(a, day)
+		if err != nil {
+			return err
+		}
+		w.Areas = append(w.Areas, &pb.Area{Name: name, Where: &pb.Area_Unit{Unit: code}, AsOf: asOf})
+	}
+	return nil
 }
 
 // readSpec reads a file of JSON, or of YAML, which is its superset, strictly by the names of the contract.
@@ -114,12 +132,12 @@ func readSpec(path string, w *pb.WarningSpec) error {
 
 // district is the code and name of a district given by code, name or short name. An unknown code is left to the engine,
 // which says what is wrong with it.
-func district(s string) (code, name string, err error) {
+func district(s string, day time.Time) (code, name string, err error) {
 	if len(s) == 6 && strings.Trim(s, "0123456789") == "" {
 		return s, "", nil
 	}
 	var known []string
-	for _, u := range geofence.EditionAt(time.Now()).Units {
+	for _, u := range geofence.EditionAt(day).Units {
 		if u.Name == s || u.Short == s || strings.EqualFold(u.Pinyin, s) {
 			return fmt.Sprintf("%06d", u.Code), u.Name, nil
 		}
@@ -131,7 +149,7 @@ func district(s string) (code, name string, err error) {
 func newSubmit() *cobra.Command {
 	c := &cobra.Command{
 		Use: "submit", Short: "Submit a warning; it leaves when everybody has approved whom the policy asks for",
-		Args: cobra.NoArgs,
+		Args: upTo(0),
 		Example: `  tocsin submit --tier orange --event 11B03 --area 万州 --area 500102 --for 6h --status exercise \
     --issuer 重庆市气象台 --text '重庆市气象台发布暴雨橙色预警,请注意防范。'`,
 	}
@@ -154,7 +172,7 @@ func newSubmit() *cobra.Command {
 
 func newPreview() *cobra.Command {
 	c := &cobra.Command{
-		Use: "preview [ID]", Short: "Say who would get what, and record nothing", Args: cobra.MaximumNArgs(1),
+		Use: "preview [ID]", Short: "Say who would get what, and record nothing", Args: upTo(1),
 		Example: "  tocsin preview --tier red --event 11A51 --geojson valley.geojson --for 2h --status exercise --issuer 县气象台 --text '山洪!请立即转移。'",
 	}
 	k, s := calls(c).answers(c), describes(c)

@@ -42,7 +42,7 @@ func newUser() *cobra.Command {
 }
 
 func newUserAdd() *cobra.Command {
-	c := &cobra.Command{Use: "add NAME --role ROLE", Short: "Make a user and show the token once", Args: cobra.ExactArgs(1), Example: "  tocsin user add wang --role forecaster"}
+	c := &cobra.Command{Use: "add NAME --role ROLE", Short: "Make a user and show the token once", Args: exactly(1), Example: "  tocsin user add wang --role forecaster"}
 	path, out, life := configured(c), outputFlag(c), lifeFlag(c)
 	role := c.Flags().String("role", "", "forecaster, approver, commander, engineer, load_tester or viewer")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -59,7 +59,7 @@ func newUserAdd() *cobra.Command {
 }
 
 func newUserList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List users, also those who are revoked", Args: cobra.NoArgs, Example: "  tocsin user list -o json"}
+	c := &cobra.Command{Use: "list", Short: "List users, also those who are revoked", Args: upTo(0), Example: "  tocsin user list -o json"}
 	path, out := configured(c), outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return inHouse(c, *path, func(h *wiring.House) error {
@@ -78,7 +78,7 @@ func newUserList() *cobra.Command {
 }
 
 func newUserRevoke() *cobra.Command {
-	c := &cobra.Command{Use: "revoke NAME", Short: "End a user for good, within a second", Args: cobra.ExactArgs(1), Example: "  tocsin user revoke wang"}
+	c := &cobra.Command{Use: "revoke NAME", Short: "End a user for good, within a second", Args: exactly(1), Example: "  tocsin user revoke wang"}
 	path := configured(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return inHouse(c, *path, func(h *wiring.House) error { return h.RevokeUser(c.Context(), args[0]) })
@@ -87,7 +87,7 @@ func newUserRevoke() *cobra.Command {
 }
 
 func newUserRotate() *cobra.Command {
-	c := &cobra.Command{Use: "rotate NAME", Short: "Give a user a new token; the old one ends within a second", Args: cobra.ExactArgs(1), Example: "  tocsin user rotate wang --life 720h"}
+	c := &cobra.Command{Use: "rotate NAME", Short: "Give a user a new token; the old one ends within a second", Args: exactly(1), Example: "  tocsin user rotate wang --life 720h"}
 	path, out, life := configured(c), outputFlag(c), lifeFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return inHouse(c, *path, func(h *wiring.House) error {
@@ -104,7 +104,7 @@ func newUserRotate() *cobra.Command {
 
 func newLogin() *cobra.Command {
 	c := &cobra.Command{
-		Use: "login", Short: "Try a server and a token, and keep them for later commands", Args: cobra.NoArgs,
+		Use: "login", Short: "Try a server and a token, and keep them for later commands", Args: upTo(0),
 		Example: "  tocsin login --server warn.example.org:7443 --ca ca.pem --token-file my.token",
 	}
 	k := calls(c)

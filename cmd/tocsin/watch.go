@@ -21,7 +21,7 @@ const plainEvery = 2 * time.Second
 
 func newWatch() *cobra.Command {
 	c := &cobra.Command{
-		Use: "watch [ID]", Short: "Watch one warning until it is over, or all", Args: cobra.MaximumNArgs(1),
+		Use: "watch [ID]", Short: "Watch one warning until it is over, or all", Args: upTo(1),
 		Example: "  tocsin watch 01J…\n  tocsin watch -o json",
 	}
 	k := calls(c).answers(c)

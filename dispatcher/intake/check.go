@@ -151,6 +151,9 @@ func (s *Server) specFrom(p *pb.WarningSpec) (warning.Spec, []warning.Violation)
 		Issuers: p.GetIssuers(), EventID: p.GetEventId(), Stage: p.GetStage(), References: p.GetReferences(),
 		Again: p.GetAgain(),
 	}
+	if known, ok := warning.EventOf(spec.Event); ok && spec.EventName == "" {
+		spec.EventName = known.Chinese // what is recorded names the danger for people
+	}
 	for _, w := range p.GetWords() {
 		spec.Words = append(spec.Words, warning.Words{
 			Language: w.GetLanguage(), Channel: warning.Channel(w.GetChannel()), Kind: warning.Type(w.GetKind()), Text: w.GetText(),

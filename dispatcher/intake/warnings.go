@@ -2,7 +2,10 @@ package intake
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -43,7 +46,7 @@ func (s *warnings) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitR
 		w, preview, err = s.Acts.Submit(ctx, c, r.GetKey(), dispatcher.Submission{
 			Spec: spec, NationalID: r.GetWarning().GetNationalId(), SourceSystem: r.GetWarning().GetSourceSystem(),
 		})
-		return w, err
+		return w, inSpec(err)
 	})
 	if err != nil {
 		return nil, err
@@ -71,7 +74,25 @@ func (s *warnings) preview(ctx context.Context, c dispatcher.Caller, r *pb.Previ
 	if err != nil {
 		return dispatcher.Preview{}, err
 	}
-	return s.Looks.Preview(ctx, c, spec)
+	p, err := s.Looks.Preview(ctx, c, spec)
+	return p, inSpec(err)
+}
+
+// inSpec gives violations the path that the request has: who looks at areas alone knows nothing of the warning around
+// them.
+func inSpec(err error) error {
+	var e *warning.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	placed := *e
+	placed.Violations = slices.Clone(e.Violations)
+	for i, v := range placed.Violations {
+		if strings.HasPrefix(v.Field, "areas") {
+			placed.Violations[i].Field = "warning." + v.Field
+		}
+	}
+	return &placed
 }
 
 func (s *warnings) Approve(ctx context.Context, r *pb.ApproveRequest) (*pb.ApproveResponse, error) {

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/dispatcher/wiring"
+	"tocsin/geofence"
+	"tocsin/loadtest/demo"
+	"tocsin/loadtest/rig"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// demoFlags is what every demonstration can be told.
+type demoFlags struct {
+	dir        string
+	recipients int
+	seed       uint64
+	output     string
+}
+
+func (f *demoFlags) add(c *cobra.Command, recipients int) {
+	c.Flags().StringVar(&f.dir, "dir", "", "new directory for everything (default: a temporary one, removed at the end)")
+	c.Flags().IntVar(&f.recipients, "recipients", recipients, "people of the synthetic Chongqing")
+	c.Flags().Uint64Var(&f.seed, "seed", 0, "of people and of what is drawn by lot (default: a new one, printed)")
+	c.Flags().StringVarP(&f.output, "output", "o", "text", "text or json")
+}
+
+// options makes a demonstration's options; done removes what it wrote where nobody named a directory.
+func (f *demoFlags) options(c *cobra.Command, accounts []rig.Account) (o demo.Options, done func(), err error) {
+	done = func() {}
+	binary, err := os.Executable()
+	if err != nil {
+		return o, done, err
+	}
+	if f.dir == "" {
+		if f.dir, err = os.MkdirTemp("", "tocsin-demo-"); err != nil {
+			return o, done, err
+		}
+		dir := f.dir
+		done = func() { _ = os.RemoveAll(dir) }
+	}
+	if f.dir, err = filepath.Abs(f.dir); err != nil {
+		return o, done, err
+	}
+	if f.seed == 0 {
+		f.seed = rand.Uint64()>>1 | 1 //nolint:gosec // by lot, not secret
+	}
+	said := c.ErrOrStderr()
+	began := time.Now()
+	o.Seed = f.seed
+	o.Say = func(format string, args ...any) {
+		fmt.Fprintf(said, "%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	o.Rig = rig.Options{
+		Binary: binary, Dir: f.dir, People: f.recipients, Seed: f.seed, Accounts: accounts,
+		Outlines: geofence.RawOutlines(geofence.EditionAt(time.Time{}).ID), Say: o.Say,
+	}
+	return o, done, nil
+}
+
+// chongqing is the contract of the model city in a demonstration: 4,500 messages a second over three carriers.
+func chongqing(trip time.Duration) []rig.Account { return rig.Thirds(4500, 5, 16, trip) }
+
+func newDemo() *cobra.Command {
+	f := &demoFlags{}
+	var once bool
+	var show string
+	var count int
+	c := &cobra.Command{
+		Use: "demo", Short: "Warn a synthetic Chongqing through three simulated carriers, and show what became of it", Args: upTo(0),
+		Example: "  tocsin demo --once --recipients 100000 -o json\n  tocsin demo --show kill -o json",
+	}
+	f.add(c, 1_000_000)
+	c.Flags().BoolVar(&once, "once", false, "end after the verdict instead of staying up")
+	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill")
+	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt: 200) or kills (kill: 20)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		switch show {
+		case "":
+			return runDemo(c, f, once)
+		case "contract":
+			return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+				r, err := demo.ShowContract(ctx, o)
+				return r, r != nil && r.OK, err
+			})
+		case "latency":
+			return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+				r, err := demo.ShowLatency(ctx, o, pb.Tier_TIER_ORANGE, pb.Tier_TIER_ORANGE, orElse(count, 1000))
+				return r, r != nil && r.OK, err
+			})
+		case "preempt":
+			return measure(c, f, chongqing(50*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+				r, err := demo.ShowLatency(ctx, o, pb.Tier_TIER_BLUE, pb.Tier_TIER_RED, orElse(count, 200))
+				return r, r != nil && r.OK, err
+			})
+		case "kill":
+			return measure(c, f, rig.Thirds(4500, 5, 10, 20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+				r, err := demo.ShowKill(ctx, o, orElse(count, 20))
+				return r, r != nil && r.OK, err
+			})
+		}
+		return usage(fmt.Errorf("--show %q: say contract, latency, preempt or kill", show))
+	}
+	c.AddCommand(newDemoEngine())
+	return c
+}
+
+func orElse(n, usual int) int {
+	if n > 0 {
+		return n
+	}
+	return usual
+}
+
+// newDemoEngine runs the engine of a demonstration, whose directory serve refuses.
+func newDemoEngine() *cobra.Command {
+	c := &cobra.Command{Use: "engine", Short: "Run the engine of a demonstration", Args: upTo(0), Hidden: true}
+	path := configured(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := wiring.LoadConfig(*path)
+		if err != nil {
+			return err
+		}
+		log, err := newLogger(false)
+		if err != nil {
+			return err
+		}
+		return wiring.ServeDemo(c.Context(), cfg, log)
+	}
+	return c
+}
+
+// measure runs one measurement and prints its JSON; a bad verdict exits 1.
+func measure(c *cobra.Command, f *demoFlags, accounts []rig.Account, run func(context.Context, demo.Options) (any, bool, error)) error {
+	o, done, err := f.options(c, accounts)
+	if err != nil {
+		return err
+	}
+	defer done()
+	result, ok, err := run(c.Context(), o)
+	if err != nil {
+		return err
+	}
+	if err := putJSON(c.OutOrStdout(), result); err != nil {
+		return err
+	}
+	if !ok {
+		return errBadVerdict
+	}
+	return nil
+}
+
+func runDemo(c *cobra.Command, f *demoFlags, _ bool) error {
+	return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+		r, err := demo.Once(ctx, o)
+		return r, r != nil && r.OK, err
+	})
+}
+
+func newBench() *cobra.Command {
+	f := &demoFlags{}
+	c := &cobra.Command{
+		Use: "bench", Short: "Measure the unthrottled speed of the whole, carriers on the same machine", Args: upTo(0),
+		Example: "  tocsin bench --runs 3 -o json",
+	}
+	f.add(c, 1_000_000)
+	runs := c.Flags().Int("runs", 3, "of each shape of links")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return measure(c, f, nil, func(ctx context.Context, o demo.Options) (any, bool, error) {
+			r, err := demo.RunBench(ctx, o, *runs)
+			return r, r != nil && r.OK, err
+		})
+	}
+	return c
+}
