@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // honest stores agree in every value and in the kind of every error.
 func Same(t *testing.T, open func(t testing.TB) (a, b Store)) {
 	rapid.Check(t, func(r *rapid.T) {
-		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}, entries: map[string]uint64{}}
+		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}, entries: map[string]uint64{}, carries: map[string][]dispatcher.StrandID{}}
 		p.a, p.b = open(t)
 		p.begin()
 		steps := []func(){p.act, p.act, p.plan, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask}
@@ -38,8 +39,8 @@ type pair struct {
 	seq     map[dispatcher.Fence]uint64
 	rev     map[int]uint64 // of each warning
 	granted map[dispatcher.StrandID]uint32
-	entries map[string]uint64 // the last journal entry of each account
-	strands int
+	entries map[string]uint64                // the last journal entry of each account
+	carries map[string][]dispatcher.StrandID // the strands of each account
 }
 
 var accounts = []string{"a", "b"}
@@ -53,8 +54,12 @@ func (p *pair) rarely(label string) bool { return p.upTo(7, label) == 7 }
 
 func (p *pair) account() string { return rapid.SampledFrom(accounts).Draw(p.T, "account") }
 
-func (p *pair) strand() dispatcher.StrandID {
-	return dispatcher.StrandID(p.upTo(p.strands+p.upTo(1, "beyond"), "strand"))
+// strand is most often one of the account's.
+func (p *pair) strand(account string) dispatcher.StrandID {
+	if own := p.carries[account]; len(own) > 0 && !p.rarely("any strand") {
+		return rapid.SampledFrom(own).Draw(p.T, "strand")
+	}
+	return dispatcher.StrandID(p.upTo(5, "strand"))
 }
 
 func (p *pair) at() time.Time { return start.Add(time.Duration(p.upTo(70, "minute")) * time.Minute) }
@@ -80,8 +85,7 @@ func (p *pair) begin() {
 		w.Digest = fmt.Sprint("digest", n%2)
 		both(p, "release", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, dispatcher.Act{Warning: w, ToPlan: true}) })
 		p.rev[n] = 1
-		ids, _ := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, 1, plan(n, 1000, accounts...)) })
-		p.strands = int(ids[len(ids)-1])
+		p.put(n, plan(n, 1000, accounts...))
 	}
 	p.acquire()
 	p.acquire()
@@ -128,9 +132,18 @@ func (p *pair) act() {
 func (p *pair) plan() {
 	n := 1 + p.upTo(3, "warning")
 	pl := plan(n, uint32(p.upTo(3000, "people")), accounts[:p.upTo(len(accounts), "accounts")]...)
-	ids, ok := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, p.rev[n], pl) })
-	if ok && len(ids) > 0 {
-		p.strands = max(p.strands, int(ids[len(ids)-1]))
+	p.put(n, pl)
+}
+
+func (p *pair) put(n int, pl dispatcher.Plan) {
+	ids, _ := both(p, "plan", func(s Store) ([]dispatcher.StrandID, error) { return s.PutPlan(p.ctx, p.rev[n], pl) })
+	if len(ids) != len(pl.Strands) {
+		return // refused, or another plan was there already
+	}
+	for i, id := range ids {
+		if a := pl.Strands[i].Account; !slices.Contains(p.carries[a], id) {
+			p.carries[a] = append(p.carries[a], id)
+		}
 	}
 }
 
@@ -172,7 +185,7 @@ func (p *pair) commit() {
 	c := dispatcher.Commit{Now: p.at(), Obeyed: uint64(p.upTo(20, "obeyed")), Journal: p.bytes("journal"), Stats: p.bytes("stats")}
 	next := map[dispatcher.StrandID]uint32{}
 	for range p.upTo(3, "grants") {
-		id := p.strand()
+		id := p.strand(f.Account)
 		from, ok := next[id]
 		if !ok {
 			from = p.granted[id]
@@ -188,10 +201,10 @@ func (p *pair) commit() {
 		c.Grants = append(c.Grants, g)
 	}
 	if p.rarely("close") {
-		c.Close = append(c.Close, dispatcher.Close{Strand: p.strand(), As: warning.PersonState(p.upTo(warning.PersonStates-1, "as"))})
+		c.Close = append(c.Close, dispatcher.Close{Strand: p.strand(f.Account), As: warning.PersonState(p.upTo(warning.PersonStates-1, "as"))})
 	}
 	for range p.upTo(2, "tails") {
-		t := dispatcher.StrandTail{Strand: p.strand(), Granted: 7, Closed: 3}
+		t := dispatcher.StrandTail{Strand: p.strand(f.Account), Granted: 7, Closed: 3}
 		t.Counts[p.upTo(warning.PersonStates-1, "state")] = rapid.Int64().Draw(p.T, "count")
 		if p.flip("reasons") {
 			t.Reasons = map[string]int64{"no_answer": 3, "": rapid.Int64().Draw(p.T, "reason")}
@@ -219,7 +232,7 @@ func (p *pair) fold() {
 	f := p.fence()
 	var chunks []dispatcher.Chunk
 	for range p.upTo(3, "chunks") {
-		chunks = append(chunks, dispatcher.Chunk{Strand: p.strand(), Data: p.bytes("chunk")})
+		chunks = append(chunks, dispatcher.Chunk{Strand: p.strand(f.Account), Data: p.bytes("chunk")})
 	}
 	entry := uint64(p.upTo(int(p.entries[f.Account])+p.upTo(1, "beyond"), "entry"))
 	both(p, "fold", func(s Store) (bool, error) { return true, s.Fold(p.ctx, f, chunks, entry) })
@@ -239,7 +252,7 @@ func (p *pair) ask() {
 	states := rapid.SliceOfN(rapid.SampledFrom([]warning.State{1, 2, 3, 4, 5, 6, 7, 8}), 0, 3).Draw(p.T, "states")
 	limit := p.upTo(3, "limit")
 	both(p, "warnings", func(s Store) ([]warning.Warning, error) { return s.Warnings(p.ctx, states, limit) })
-	ids := []dispatcher.StrandID{p.strand(), p.strand()}
+	ids := []dispatcher.StrandID{p.strand("a"), p.strand("b")}
 	both(p, "states", func(s Store) ([]dispatcher.StrandState, error) { return s.States(p.ctx, ids) })
 	from, n := uint64(p.upTo(5, "from")), p.upTo(5, "n")
 	both(p, "entries", func(s Store) ([][]byte, error) { return s.Entries(p.ctx, from, n) })
