@@ -192,11 +192,7 @@ func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
 	if len(c.faults) > before {
 		return nil
 	}
-	rings := make([]ring, len(n.rings))
-	for i := range n.rings {
-		rings[i] = n.rings[i].ring
-	}
-	return shapeOf(rings)
+	return n.shape(0, len(n.rings))
 }
 
 // ring converts one ring and checks what can be seen without the others.

@@ -77,6 +77,7 @@ func TestFaultyAreasAreRefusedWithPlaceAndRule(t *testing.T) {
 		{"unknown code", []warning.Area{{Unit: "500199"}}, "area.unit.unknown", "areas[0].unit", "500199"},
 		{"retired code", []warning.Area{{Unit: "500105"}}, "area.unit.retired", "areas[0].unit", "500157 两江新区"},
 		{"retired that day", []warning.Area{{Unit: "500112", AsOf: day("2025-11-06")}}, "area.unit.retired", "areas[0].unit", "2025-11-06"},
+		{"retired that second", []warning.Area{{Unit: "500105", AsOf: day("2025-11-05").Add(16 * time.Hour)}}, "area.unit.retired", "areas[0].unit", "2025-11-06"},
 		{"not begun that day", []warning.Area{{Unit: "500157", AsOf: day("2025-11-05")}}, "area.unit.future", "areas[0].unit", "2025-11-06"},
 		{"not surveyed", []warning.Area{{Unit: "500157"}}, "area.unit.outline", "areas[0].unit", "两江新区"},
 		{"no coordinate system", []warning.Area{{Polygons: [][]warning.Ring{{square(107, 30, 0.1)}}}}, "area.crs", "areas[0].crs", ""},
@@ -134,10 +135,12 @@ func TestSoundAreasAreTaken(t *testing.T) {
 	repeated := warning.Ring{{107, 30}, {107, 30}, {107.2, 30}, {107.2, 30.2}, {107.2, 30.2}, {107, 30.2}, {107, 30}, {107, 30}}
 	backward := warning.Ring{{107, 30}, {107, 30.2}, {107.2, 30.2}, {107.2, 30}, {107, 30}}
 	before := time.Date(2025, 11, 5, 0, 0, 0, 0, time.UTC)
+	end := time.Date(2025, 11, 5, 16, 0, 0, 0, time.UTC) // midnight in Chongqing
 	for name, a := range map[string]warning.Area{
 		"unit":                        {Unit: "500101"},
 		"unit whose outline changed":  {Unit: "500109"},
 		"retired unit, on its day":    {Unit: "500105", AsOf: before},
+		"retired unit, last second":   {Unit: "500105", AsOf: end.Add(-time.Second)},
 		"unit of a later day":         {Unit: "500101", AsOf: before.AddDate(10, 0, 0)},
 		"counter-clockwise":           polygon(square(107, 30, 0.1)),
 		"clockwise":                   polygon(backward),
@@ -271,6 +274,11 @@ func TestEdition(t *testing.T) {
 	}
 	if people != 32_054_159 {
 		t.Errorf("%d residents", people)
+	}
+	for _, u := range e.Units {
+		if strings.ContainsAny(u.Pinyin, "[]←") {
+			t.Errorf("pinyin %q", u.Pinyin)
+		}
 	}
 	u, ok := e.Unit(500109)
 	if !ok || u.Name != "北碚区" || u.Short != "北碚" || u.Pinyin != "Bĕibèi Qū" || !strings.Contains(u.Note, "boundary changed 2025-11-06") {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -219,7 +220,8 @@ func (e *Edition) readList() error {
 		if err != nil {
 			return err
 		}
-		u := &Unit{Code: uint32(code), Name: get("name"), Short: get("short_name"), Pinyin: get("pinyin"), Kind: get("kind"), Note: get("note"),
+		pinyin, _, _ := strings.Cut(get("pinyin"), " [") // behind it stand remarks on the source
+		u := &Unit{Code: uint32(code), Name: get("name"), Short: get("short_name"), Pinyin: pinyin, Kind: get("kind"), Note: get("note"),
 			Population: population[get("adcode")]}
 		if u.From, err = day(get("valid_from")); err != nil {
 			return err

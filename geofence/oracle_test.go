@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -122,7 +123,7 @@ func TestPointInPolygonAgreesWithGEOS(t *testing.T) {
 
 // unchecked is the shape of polygons that may be faulty.
 func unchecked(polygons [][]warning.Ring) *shape {
-	var rings []ring
+	s := &shape{box: nothing()}
 	for _, part := range polygons {
 		for _, r := range part {
 			var out ring
@@ -130,11 +131,12 @@ func unchecked(polygons [][]warning.Ring) *shape {
 				x, _ := E7(p[0])
 				y, _ := E7(p[1])
 				out = append(out, coord{x, y})
+				s.box.add(out[len(out)-1])
 			}
-			rings = append(rings, out)
+			s.edges = slices.AppendSeq(s.edges, out.edges)
 		}
 	}
-	return shapeOf(rings)
+	return s
 }
 
 // smallPolygons is random polygons on a grid so coarse that touching, overlapping and crossing are common: one part with

@@ -23,22 +23,6 @@ type shape struct {
 	box   box
 }
 
-// shapeOf gathers the sides of rings. The sides of one pair of ends are the same edges whichever way the ring runs.
-func shapeOf(rings []ring) *shape {
-	n := 0
-	for _, r := range rings {
-		n += len(r)
-	}
-	s := &shape{edges: make([]edge, 0, n), box: nothing()}
-	for _, r := range rings {
-		for e := range r.edges {
-			s.edges = append(s.edges, e)
-			s.box.add(e.a)
-		}
-	}
-	return s
-}
-
 // where a point lies.
 type where int8
 

@@ -87,8 +87,8 @@ func (n *nest) neighbours(i, j int32) bool {
 	if i > j {
 		i, j = j, i
 	}
-	r := &n.rings[n.sides[i].ring]
-	return n.sides[i].ring == n.sides[j].ring && (j == i+1 || int(i) == r.first && int(j) == r.first+len(r.ring)-1)
+	r := &n.rings[n.owner[i]]
+	return n.owner[i] == n.owner[j] && (j == i+1 || int(i) == r.first && int(j) == r.first+len(r.ring)-1)
 }
 
 // line is the sides under the sweeping line from south to north: a treap, so that any order of sides keeps it flat, and

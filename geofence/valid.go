@@ -13,7 +13,8 @@ type nest struct {
 	c     *checker
 	field string
 	rings []nestedRing
-	sides []nestedSide
+	sides []edge  // of all rings, one after the other
+	owner []int32 // the ring of each side
 
 	touches map[touch]struct{}   // where a ring touches another
 	seen    map[meeting]struct{} // faults told already
@@ -25,11 +26,6 @@ type nestedRing struct {
 	path  string
 	first int // index of its first side
 	box   box
-}
-
-type nestedSide struct {
-	edge
-	ring int32
 }
 
 // touch is a point that a ring has in common with another ring.
@@ -52,7 +48,8 @@ func newNest(c *checker, field string) *nest {
 func (n *nest) add(part int, path string, r ring) {
 	nr := nestedRing{ring: r, part: part, path: path, first: len(n.sides), box: nothing()}
 	for e := range r.edges {
-		n.sides = append(n.sides, nestedSide{e, int32(len(n.rings))})
+		n.sides = append(n.sides, e)
+		n.owner = append(n.owner, int32(len(n.rings)))
 		nr.box.add(e.a)
 	}
 	n.rings = append(n.rings, nr)
@@ -100,12 +97,12 @@ func (n *nest) compare(i, j int32) {
 	case a == 0 && b == 0: // on one line
 		from, to := later(earlier(s.a, s.b), earlier(t.a, t.b)), earlier(later(s.a, s.b), later(t.a, t.b))
 		if from.less(to) {
-			n.meet(s.ring, t.ring, from, "have a line in common at")
+			n.meet(n.owner[i], n.owner[j], from, "have a line in common at")
 		} else if from == to {
 			n.touch(i, j, from)
 		}
 	case a*b < 0 && c*d < 0:
-		n.meet(s.ring, t.ring, crossing(s.edge, t.edge), "cross at")
+		n.meet(n.owner[i], n.owner[j], crossing(s, t), "cross at")
 	case a == 0 && t.box().has(s.a):
 		n.touch(i, j, s.a)
 	case b == 0 && t.box().has(s.b):
@@ -159,7 +156,7 @@ func (n *nest) meet(a, b int32, p coord, how string) {
 
 // touch takes note of a point that two sides have in common and finds out whether the rings cross there.
 func (n *nest) touch(i, j int32, p coord) {
-	a, b := n.sides[i].ring, n.sides[j].ring
+	a, b := n.owner[i], n.owner[j]
 	if a == b {
 		n.meet(a, b, p, "touch at")
 		return
@@ -176,8 +173,7 @@ func (n *nest) touch(i, j int32, p coord) {
 
 // around is where the ring of side i comes from and goes to at its point p.
 func (n *nest) around(i int32, p coord) (from, to coord) {
-	s := &n.sides[i]
-	r := &n.rings[s.ring]
+	s, r := n.sides[i], &n.rings[n.owner[i]]
 	k, size := int(i)-r.first, len(r.ring)
 	switch p {
 	case s.a:
@@ -247,7 +243,7 @@ func (n *nest) holes() {
 			shell = i
 			continue
 		}
-		if n.corner(h, &n.rings[shell]) != inside {
+		if n.corner(i, shell) != inside {
 			n.c.fault(h.path, "area.hole.outside", "put the hole inside its shell, or make it a part of its own", "the hole at %v lies outside its shell", h.ring[0])
 		}
 		for j := shell + 1; j < i; j++ {
@@ -255,7 +251,7 @@ func (n *nest) holes() {
 			if !n.c.spend(n.field, 1) {
 				return
 			}
-			if h.box.meets(o.box) && (n.corner(h, o) == inside || n.corner(o, h) == inside) {
+			if h.box.meets(o.box) && (n.corner(i, j) == inside || n.corner(j, i) == inside) {
 				n.c.fault(h.path, "area.hole.nested", "leave out the inner hole, or make it a part", "the hole at %v and %s lie in each other", h.ring[0], o.path)
 			}
 		}
@@ -271,12 +267,11 @@ func (n *nest) parts() {
 	}
 	var parts []part
 	for i := 0; i < len(n.rings); {
-		p := part{shell: &n.rings[i], number: n.rings[i].part}
-		var rings []ring
+		first := i
+		p := part{shell: &n.rings[first], number: n.rings[first].part}
 		for ; i < len(n.rings) && n.rings[i].part == p.number; i++ {
-			rings = append(rings, n.rings[i].ring)
 		}
-		p.shape = shapeOf(rings)
+		p.shape = n.shape(first, i)
 		parts = append(parts, p)
 	}
 	// From west to east, so that only parts whose boxes can meet are looked at.
@@ -293,10 +288,20 @@ func (n *nest) parts() {
 	}
 }
 
-// corner tells where the first corner of r that is not on the line of o lies.
-func (n *nest) corner(r, o *nestedRing) where {
-	s := &shape{edges: slices.AppendSeq(make([]edge, 0, len(o.ring)), o.ring.edges), box: o.box}
-	for _, c := range r.ring[:2] {
+// shape is the surface of the rings from to to.
+func (n *nest) shape(from, to int) *shape {
+	last := &n.rings[to-1]
+	s := &shape{edges: n.sides[n.rings[from].first : last.first+len(last.ring)], box: nothing()}
+	for i := range n.rings[from:to] {
+		s.box.join(n.rings[from+i].box)
+	}
+	return s
+}
+
+// corner tells where the first corner of ring r that is not on the line of ring o lies.
+func (n *nest) corner(r, o int) where {
+	s := n.shape(o, o+1)
+	for _, c := range n.rings[r].ring[:2] {
 		if n.c.spend(n.field, len(s.edges)) {
 			if w := s.locate(c); w != onLine {
 				return w
