@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/grpc"
@@ -21,7 +23,7 @@ type specFlags struct {
 	tier, event, eventName, status string
 	areas, geojson, issuers        []string
 	text, textEN, file             string
-	asOf                           string
+	asOf, until                    string
 	lasts                          time.Duration
 	again                          bool
 }
@@ -36,6 +38,7 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringVar(&s.asOf, "as-of", "", "day whose districts are meant, e.g. 2025-11-05 (default: today)")
 	f.StringArrayVar(&s.geojson, "geojson", nil, "file with a drawn area (RFC 7946); may be repeated")
 	f.DurationVar(&s.lasts, "for", 0, "how long it holds, e.g. 6h; never assumed")
+	f.StringVar(&s.until, "until", "", "end of validity instead, e.g. 2026-06-13T18:00:00+08:00")
 	f.StringVar(&s.status, "status", "", "actual, exercise or public_drill; there is no default")
 	f.StringArrayVar(&s.issuers, "issuer", nil, "who issues it; may be repeated")
 	f.StringVar(&s.text, "text", "", "the words in zh-CN")
@@ -45,8 +48,8 @@ func describes(c *cobra.Command) *specFlags {
 	return s
 }
 
-// spec is the warning that the flags and the file say. What is missing stays missing: the engine names it.
-func (s *specFlags) spec() (*pb.WarningSpec, error) {
+// spec is the warning that the flags and the file say, as of now. What is missing stays missing: the engine names it.
+func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 	w := &pb.WarningSpec{Type: pb.Type_TYPE_ALERT, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}}
 	if s.file != "" {
 		if err := readSpec(s.file, w); err != nil {
@@ -66,7 +69,14 @@ func (s *specFlags) spec() (*pb.WarningSpec, error) {
 		w.EventName = s.eventName
 	}
 	if s.lasts != 0 {
-		w.Expires = timestamppb.New(time.Now().Add(s.lasts))
+		w.Expires = timestamppb.New(now.Add(s.lasts))
+	}
+	if s.until != "" {
+		end, err := time.Parse(time.RFC3339, s.until)
+		if err != nil {
+			return nil, usage(fmt.Errorf("--until %q is no time: say it as 2026-06-13T18:00:00+08:00", s.until))
+		}
+		w.Expires = timestamppb.New(end)
 	}
 	w.Issuers = append(w.Issuers, s.issuers...)
 	w.Again = w.GetAgain() || s.again
@@ -146,6 +156,16 @@ func district(s string, day time.Time) (code, name string, err error) {
 	return "", "", usage(fmt.Errorf("--area %q is no district: use a code of six digits, or one of %s", s, strings.Join(known, " ")))
 }
 
+// made is when a key was made. What a submission says of time counts from there, so that the same command with the
+// same key says the same.
+func made(key string) (time.Time, error) {
+	id, err := ulid.ParseStrict(key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return id.Timestamp(), nil
+}
+
 func newSubmit() *cobra.Command {
 	c := &cobra.Command{
 		Use: "submit", Short: "Submit a warning; it leaves when everybody has approved whom the policy asks for",
@@ -155,11 +175,15 @@ func newSubmit() *cobra.Command {
 	}
 	k, s := calls(c).answers(c).changes(c), describes(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		spec, err := s.spec()
-		if err != nil {
-			return err
-		}
 		return k.act(func(conn *grpc.ClientConn, key string) error {
+			now, err := made(key)
+			if err != nil && s.lasts != 0 {
+				return usage(errors.New("with a --key of your own say --until instead of --for: a repeat must say the same"))
+			}
+			spec, err := s.spec(now)
+			if err != nil {
+				return err
+			}
 			r, err := pb.NewWarningServiceClient(conn).Submit(c.Context(), &pb.SubmitRequest{Key: key, Warning: spec})
 			if err != nil {
 				return err
@@ -181,7 +205,7 @@ func newPreview() *cobra.Command {
 		if len(args) == 1 {
 			req.What = &pb.PreviewRequest_Id{Id: args[0]}
 		} else {
-			spec, err := s.spec()
+			spec, err := s.spec(time.Now())
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,134 @@
+package demo
+
+import (
+	"fmt"
+	"time"
+
+	"tocsin/loadtest/rig"
+	"tocsin/loadtest/verify"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// Result is one run: what the engine says, what the carriers say, and whether all of it is as promised.
+type Result struct {
+	OK            bool           `json:"ok"`
+	Why           []string       `json:"why"` // what is not as promised
+	Recipients    int            `json:"recipients"`
+	PeopleReached int64          `json:"people_reached"` // over all channels: delivered, or handed over without receipt yet
+	Lanes         []Lane         `json:"lanes"`
+	Accounts      []Account      `json:"accounts"`
+	Verify        verify.Sums    `json:"verify"`
+	Carriers      verify.Verdict `json:"carriers"`
+	Durability    string         `json:"durability"`
+	Engine        *Process       `json:"engine,omitempty"`
+	TookS         float64        `json:"took_s"`
+}
+
+// Lane is promise 2 for one lane: planned is the sum of the states.
+type Lane struct {
+	Channel      string  `json:"channel"`
+	Planned      int64   `json:"planned"`
+	Waiting      int64   `json:"waiting"`
+	Sending      int64   `json:"sending"`
+	HandedOver   int64   `json:"handed_over"`
+	Delivered    int64   `json:"delivered"`
+	Undelivered  int64   `json:"undelivered"`
+	Refused      int64   `json:"refused"`
+	Expired      int64   `json:"expired"`
+	Cancelled    int64   `json:"cancelled"`
+	Superseded   int64   `json:"superseded"`
+	Moved        int64   `json:"moved"`
+	Withdrawn    int64   `json:"withdrawn"`
+	Unknown      int64   `json:"unknown"`
+	Balanced     bool    `json:"balanced"`
+	PeoplePerS   float64 `json:"people_per_s"`
+	MessagesPerS float64 `json:"messages_per_s"`
+	Segments     int32   `json:"segments"`
+	// From the client's send of the release to the first arrival at a carrier, and to the last.
+	TimeToFirstMS   float64 `json:"time_to_first_ms"`
+	TimeToLastS     float64 `json:"time_to_last_s"`
+	PossibleRepeats int64   `json:"possible_repeats"`
+}
+
+// Account is promise 7 for one account.
+type Account struct {
+	Account        string   `json:"account"`
+	Contract       float64  `json:"contract_messages_per_s"`
+	MaxInAnySecond BothWays `json:"max_messages_in_any_second"`
+	ContractUsed   float64  `json:"contract_used"` // at the carrier, while there was a backlog
+}
+
+// BothWays is a figure as the engine counted it and as the carrier did.
+type BothWays struct {
+	Engine  int64 `json:"engine"`
+	Carrier int64 `json:"carrier"`
+}
+
+// Process is what the engine used of the machine.
+type Process struct {
+	PeakResidentMB float64 `json:"peak_resident_mb"`
+	CPUSeconds     float64 `json:"cpu_s"`
+}
+
+func (r *Result) fault(format string, args ...any) {
+	r.Why = append(r.Why, fmt.Sprintf(format, args...))
+}
+
+// finish draws the conclusion.
+func (r *Result) finish(began time.Time) {
+	r.TookS = time.Since(began).Seconds()
+	r.OK = len(r.Why) == 0
+}
+
+// judge compares the report of one warning with the carriers' verdict.
+func judge(o rig.Options, rep *pb.ReportResponse, v verify.Verdict, sent time.Time) *Result {
+	r := &Result{
+		Why: v.Faults, Recipients: o.People, Verify: v.Sums, Carriers: v, Durability: rep.GetDurability(),
+		PeopleReached: rep.GetDelivered() + rep.GetHandedOver(),
+	}
+	for _, l := range rep.GetLanes() {
+		r.Lanes = append(r.Lanes, laneOf(l, rep, v, sent))
+		if !l.GetBalanced() {
+			r.fault("lane %s is not balanced", l.GetChannel())
+		}
+	}
+	if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea() {
+		r.fault("%d people are in the area and %d are accounted for", rep.GetInArea(), out)
+	}
+	if rep.GetInArea() != v.InArea {
+		r.fault("the engine finds %d people in the area, the verdict %d", rep.GetInArea(), v.InArea)
+	}
+	if reached := r.PeopleReached; reached > v.Got {
+		r.fault("the engine says that %d people were reached, the carriers have the whole text for %d", reached, v.Got)
+	}
+	engine := map[string]*pb.ReportResponse_Account{}
+	for _, a := range rep.GetAccounts() {
+		engine[a.GetAccount()] = a
+	}
+	for _, c := range v.Accounts {
+		r.Accounts = append(r.Accounts, Account{
+			Account: c.Name, Contract: c.ContractPerS, ContractUsed: c.ContractUsedBusy,
+			MaxInAnySecond: BothWays{Engine: engine[c.Name].GetMaxMessagesInAnySecond(), Carrier: c.MaxInAnySecond},
+		})
+	}
+	return r
+}
+
+func laneOf(l *pb.LaneCounts, rep *pb.ReportResponse, v verify.Verdict, sent time.Time) Lane {
+	out := Lane{
+		Channel: l.GetChannel().String(), Planned: l.GetPlanned(), Waiting: l.GetWaiting(), Sending: l.GetSending(),
+		HandedOver: l.GetHandedOver(), Delivered: l.GetDelivered(), Undelivered: l.GetUndelivered(), Refused: l.GetRefused(),
+		Expired: l.GetExpired(), Cancelled: l.GetCancelled(), Superseded: l.GetSuperseded(), Moved: l.GetMoved(),
+		Withdrawn: l.GetWithdrawn(), Unknown: l.GetUnknown(), Balanced: l.GetBalanced(), Segments: l.GetSegments(),
+		PossibleRepeats: l.GetPossibleRepeats(),
+	}
+	for _, w := range v.Warnings {
+		if len(w.Warnings) != 1 || w.Warnings[0] != rep.GetWarning().GetId() || w.FirstAt == nil {
+			continue
+		}
+		out.PeoplePerS, out.MessagesPerS = w.PeoplePerS, w.MessagesPerS
+		out.TimeToFirstMS = float64(w.FirstAt.Sub(sent).Microseconds()) / 1000
+		out.TimeToLastS = w.LastAt.Sub(sent).Seconds()
+	}
+	return out
+}

@@ -1,0 +1,113 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"tocsin/loadtest/verify"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// Verify makes the verdict over warnings from the directory, the warnings and the carriers' logs. allowed is how many
+// messages beyond what was wanted are no fault.
+func (r *Rig) Verify(ctx context.Context, allowed int64, ids ...string) (verify.Verdict, error) {
+	conn, err := r.As(Commander)
+	if err != nil {
+		return verify.Verdict{}, err
+	}
+	f, err := os.Create(r.path("warnings.json"))
+	if err != nil {
+		return verify.Verdict{}, err
+	}
+	w := bufio.NewWriter(f)
+	for _, id := range ids {
+		resp, gerr := pb.NewWarningServiceClient(conn).Get(ctx, &pb.GetRequest{Id: id})
+		if gerr != nil {
+			return verify.Verdict{}, errors.Join(gerr, f.Close())
+		}
+		b, merr := protojson.Marshal(resp.GetWarning())
+		if merr != nil {
+			return verify.Verdict{}, errors.Join(merr, f.Close())
+		}
+		_, err = fmt.Fprintf(w, "%s\n", b)
+	}
+	if err := errors.Join(err, w.Flush(), f.Close()); err != nil {
+		return verify.Verdict{}, err
+	}
+	in := verify.Input{Directory: r.People(), Warnings: f.Name(), Outlines: r.o.Outlines, AllowedRepeats: allowed}
+	for _, a := range r.o.Accounts {
+		acc := verify.Account{Name: a.Name, Logs: []string{r.Log(a.Name)}}
+		if !a.Unlimited {
+			acc.MessagesPerS = float64(a.Contract)
+		}
+		in.Accounts = append(in.Accounts, acc)
+	}
+	// A log is flushed each 50 ms; what was answered to the engine is in it after that.
+	pause(ctx, 200*time.Millisecond)
+	return verify.Run(in)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// PeakResident is the most memory that the engine's process has had, in MB, and the processor time it used.
+func (r *Rig) PeakResident() (mb, cpu float64, err error) {
+	pid := r.EnginePID()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			if err != nil {
+				return 0, 0, err
+			}
+			mb = kb / 1024
+		}
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return mb, 0, err
+	}
+	if _, after, ok := strings.Cut(string(stat), ") "); ok {
+		f := strings.Fields(after)
+		user, _ := strconv.ParseFloat(f[11], 64)
+		system, _ := strconv.ParseFloat(f[12], 64)
+		cpu = (user + system) / 100
+	}
+	return mb, cpu, nil
+}
+
+// RedisPID is the process id of the engine's own Redis.
+func (r *Rig) RedisPID() (int, error) {
+	b, err := os.ReadFile(r.path("data/redis/redis.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
+}
+
+// KillRedis ends the engine's own Redis as kill -9 does.
+func (r *Rig) KillRedis() error {
+	pid, err := r.RedisPID()
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
+}

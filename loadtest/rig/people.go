@@ -1,0 +1,102 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// lastDay38 is the last day of the edition with 38 units, which together hold everybody.
+var lastDay38 = time.Date(2025, 11, 5, 0, 0, 0, 0, time.UTC)
+
+// AllUnits is every district of the edition of 38.
+func AllUnits() []*pb.Area {
+	var codes []string
+	for c := 500101; c <= 500120; c++ {
+		codes = append(codes, strconv.Itoa(c))
+	}
+	for c := 500151; c <= 500156; c++ {
+		codes = append(codes, strconv.Itoa(c))
+	}
+	for c := 500229; c <= 500243; c++ {
+		if c != 500232 && c != 500234 && c != 500239 { // not in use
+			codes = append(codes, strconv.Itoa(c))
+		}
+	}
+	out := Units(codes...)
+	for _, a := range out {
+		a.AsOf = timestamppb.New(lastDay38)
+	}
+	return out
+}
+
+// Places draws the homes of so many people by lot, longitude and latitude.
+func (r *Rig) Places(count int, seed uint64) ([][2]float64, error) {
+	f, err := os.Open(r.People())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lot := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // by lot, not secret
+	out := make([][2]float64, 0, count)
+	lines := bufio.NewScanner(f)
+	for n := 0; lines.Scan(); n++ {
+		cols := strings.Split(lines.Text(), ",")
+		if n == 0 || len(cols) < 3 || cols[0] == "" {
+			continue
+		}
+		lon, err := strconv.ParseFloat(cols[1], 64)
+		if err != nil {
+			return nil, err
+		}
+		lat, err := strconv.ParseFloat(cols[2], 64)
+		if err != nil {
+			return nil, err
+		}
+		if len(out) < count { // a reservoir: everybody has the same chance
+			out = append(out, [2]float64{lon, lat})
+		} else if i := lot.IntN(n); i < count {
+			out[i] = [2]float64{lon, lat}
+		}
+	}
+	if len(out) < count {
+		return nil, fmt.Errorf("%d homes for %d places", len(out), count)
+	}
+	return out, lines.Err()
+}
+
+// WarnLarge submits and approves with the head count typed in, as a large area asks.
+func (r *Rig) WarnLarge(ctx context.Context, spec *pb.WarningSpec) (*pb.Warning, time.Time, error) {
+	w, preview, err := r.Submit(ctx, spec)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	conn, err := r.As(Approver)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	sent := time.Now()
+	resp, err := pb.NewWarningServiceClient(conn).Approve(ctx, &pb.ApproveRequest{
+		Key: Key(), Id: w.GetId(), Version: w.GetVersion(), Digest: w.GetDigest(), People: preview.GetPeople(),
+	})
+	return resp.GetWarning(), sent, err
+}
+
+// Cancel ends a warning that was issued by mistake.
+func (r *Rig) Cancel(ctx context.Context, id string) error {
+	conn, err := r.As(Commander)
+	if err != nil {
+		return err
+	}
+	_, err = pb.NewWarningServiceClient(conn).Cancel(ctx, &pb.CancelRequest{Key: Key(), Id: id, Why: "the demonstration goes on"})
+	return err
+}

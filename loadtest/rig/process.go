@@ -1,0 +1,113 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a child that runs until it is stopped by its process id.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+	err  error         // why, after done
+}
+
+// start runs the binary with its output in a file. The child gets a process group of its own, so that Ctrl-C reaches
+// the rig alone and the rig decides in which order things end.
+func (r *Rig) start(name string, args ...string) (*process, error) {
+	out, err := os.OpenFile(filepath.Join(r.o.Dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	p := &process{name: name, cmd: exec.Command(r.o.Binary, args...), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop asks the process to end, and makes it end when it has not after patience.
+func (p *process) stop(patience time.Duration) {
+	if p == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-t.C:
+		p.kill()
+	}
+}
+
+// kill ends the process as a power cut would.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// run runs the binary to its end and answers what it printed; an error carries what it complained of.
+func (r *Rig) run(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, r.o.Binary, args...)
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("tocsin %s: %w: %s", strings.Join(args[:min(2, len(args))], " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return out.Bytes(), nil
+}
+
+// runJSON is run for a verb that answers JSON.
+func (r *Rig) runJSON(ctx context.Context, into any, args ...string) error {
+	out, err := r.run(ctx, append(args, "-o", "json")...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		return fmt.Errorf("tocsin %s answered no JSON: %w", strings.Join(args[:min(2, len(args))], " "), err)
+	}
+	return nil
+}
+
+// until calls ready again and again until it answers nil, or the time is over, or the process has ended.
+func until(ctx context.Context, p *process, patience time.Duration, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var last error
+	for {
+		if last = ready(ctx); last == nil {
+			return nil
+		}
+		var ended <-chan struct{}
+		if p != nil {
+			ended = p.done
+		}
+		select {
+		case <-ended:
+			return fmt.Errorf("%s ended (%w); see %s.log", p.name, errors.Join(p.err, last), p.name)
+		case <-ctx.Done():
+			return fmt.Errorf("not ready after %v: %w", patience, last)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,329 @@
+package rig
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// Account is one contract of the house and the carrier that keeps it.
+type Account struct {
+	Name     string
+	Prefix   string // of numbers
+	Links    int
+	Window   int           // messages without an answer, on each link
+	Contract int           // messages/s, for engine and carrier alike
+	Trip     time.Duration // of a message to its answer
+	Receipt  time.Duration // after the answer; half of it is jitter
+	// Unlimited carriers do not throttle; the contract binds the engine alone.
+	Unlimited bool
+}
+
+// Thirds is the contract of the model city: three carriers that share messages/s equally.
+func Thirds(contract, links, window int, trip time.Duration) []Account {
+	out := make([]Account, 3)
+	for i, name := range []string{"mobile", "unicom", "telecom"} {
+		out[i] = Account{
+			Name: name, Prefix: fmt.Sprintf("999%d", i+1), Links: links, Window: window, Contract: contract / 3, Trip: trip,
+			Receipt: 300 * time.Millisecond,
+		}
+	}
+	return out
+}
+
+// Options of a rig.
+type Options struct {
+	Binary   string // tocsin
+	Dir      string // for everything it writes; must not exist or be empty
+	People   int
+	Seed     uint64
+	Accounts []Account
+	Outlines []byte // of the administrative units, GeoJSON: for the verdict
+	Say      func(format string, args ...any)
+}
+
+// Rig is a house at work.
+type Rig struct {
+	o        Options
+	address  string
+	config   string
+	engine   *process
+	carriers []*process
+	ports    []string
+	ca       []byte
+	tokens   map[string]string
+	conns    map[string]*grpc.ClientConn
+}
+
+// The users of the house, by name.
+var users = []struct{ name, role string }{
+	{Engineer, "engineer"}, {Forecaster, "forecaster"}, {Approver, "approver"}, {Commander, "commander"},
+}
+
+// Names of users for As.
+const (
+	Forecaster = "fang"
+	Approver   = "an"
+	Commander  = "hu"
+	Engineer   = "gong"
+)
+
+// New prepares a rig; nothing runs yet.
+func New(o Options) (*Rig, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	left, err := os.ReadDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(left) > 0 {
+		return nil, fmt.Errorf("%s is not empty; name another directory or remove it", o.Dir)
+	}
+	if o.Say == nil {
+		o.Say = func(string, ...any) {}
+	}
+	return &Rig{o: o, tokens: map[string]string{}, conns: map[string]*grpc.ClientConn{}}, nil
+}
+
+func (r *Rig) path(name string) string { return filepath.Join(r.o.Dir, name) }
+
+// People is the file of the synthetic directory.
+func (r *Rig) People() string { return r.path("people.csv") }
+
+// Config is the engine's configuration, for commands to try.
+func (r *Rig) Config() string { return r.config }
+
+// freePort is an address on the loopback that nobody uses now.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// Up starts everything and brings the people in: carriers, keys and users, the engine, the directory.
+func (r *Rig) Up(ctx context.Context) error {
+	made := make(chan error, 1)
+	go func() {
+		r.o.Say("making a synthetic Chongqing of %d people", r.o.People)
+		_, err := r.run(ctx, "directory", "synth", "--count", fmt.Sprint(r.o.People), "--seed", fmt.Sprint(r.o.Seed), "--out", r.People())
+		made <- err
+	}()
+	if err := r.startCarriers(ctx); err != nil {
+		return errors.Join(err, <-made)
+	}
+	if err := r.setUp(ctx); err != nil {
+		return errors.Join(err, <-made)
+	}
+	if err := r.StartEngine(ctx); err != nil {
+		return errors.Join(err, <-made)
+	}
+	if err := <-made; err != nil {
+		return err
+	}
+	r.o.Say("bringing them into the directory")
+	_, err := r.run(ctx, r.Command(Engineer, "directory", "import", r.People())...)
+	return err
+}
+
+func (r *Rig) startCarriers(ctx context.Context) error {
+	for _, a := range r.o.Accounts {
+		address, err := freePort()
+		if err != nil {
+			return err
+		}
+		args := []string{
+			"sim", "smpp", "--name", a.Name, "--listen", address, "--log", r.Log(a.Name), "--system-id", "tocsin", "--password", "secret",
+			"--round-trip", a.Trip.String(), "--receipt-delay", a.Receipt.String(), "--receipt-jitter", (a.Receipt / 2).String(),
+			"--links", fmt.Sprint(a.Links), "--window", fmt.Sprint(a.Window),
+		}
+		if !a.Unlimited {
+			args = append(args, "--rate", fmt.Sprint(a.Contract))
+		}
+		p, err := r.start("carrier-"+a.Name, args...)
+		if err != nil {
+			return err
+		}
+		r.carriers, r.ports = append(r.carriers, p), append(r.ports, address)
+		err = until(ctx, p, 10*time.Second, func(context.Context) error {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Log is the log of a carrier.
+func (r *Rig) Log(account string) string { return r.path(account + ".jsonl") }
+
+// setUp writes the configuration and makes keys, certificates and users.
+func (r *Rig) setUp(ctx context.Context) (err error) {
+	if r.address, err = freePort(); err != nil {
+		return err
+	}
+	r.config = r.path("tocsin.yaml")
+	var b strings.Builder
+	fmt.Fprintf(&b, "realm: demo\nnode: n1\ndata: ./data\nlisten: %s\n", r.address)
+	b.WriteString("tls: {certificate: ./server.pem, key: ./server.key}\nkeys: {data: ./data.key, seal: ./seal.key}\njurisdiction: {units: \"500000\"}\n")
+	b.WriteString("accounts:\n")
+	for i, a := range r.o.Accounts {
+		fmt.Fprintf(&b, "  - {name: %s, protocol: smpp, address: %q, links: %d, window: %d, system_id: tocsin, password_env: TOCSIN_CARRIER, ",
+			a.Name, r.ports[i], a.Links, a.Window)
+		fmt.Fprintf(&b, "source: \"106900000000\", rate: %d, channels: [sms], prefixes: [%q], kind: simulated}\n", a.Contract, a.Prefix)
+	}
+	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
+		return err
+	}
+	if err := os.Setenv("TOCSIN_CARRIER", "secret"); err != nil {
+		return err
+	}
+	return r.addUsers(ctx)
+}
+
+// addUsers makes the house and everybody who works in it. Tokens lie in files, as a person would keep them.
+func (r *Rig) addUsers(ctx context.Context) error {
+	var made struct{ Token string }
+	if err := r.runJSON(ctx, &made, "init", r.o.Dir, "--realm", "demo", "--user", Engineer, "--role", "engineer"); err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.name != Engineer {
+			if err := r.runJSON(ctx, &made, "user", "add", u.name, "--role", u.role, "--config", r.config); err != nil {
+				return err
+			}
+		}
+		r.tokens[u.name] = made.Token
+		if err := os.WriteFile(r.path(u.name+".token"), []byte(made.Token), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Command is the arguments that make a verb speak to this house as a user.
+func (r *Rig) Command(user string, args ...string) []string {
+	return append(args, "--server", r.address, "--ca", r.path("ca.pem"), "--token-file", r.path(user+".token"))
+}
+
+// StartEngine starts the engine and waits until it takes calls and every link is up.
+func (r *Rig) StartEngine(ctx context.Context) (err error) {
+	if r.engine, err = r.start("engine", "demo", "engine", "--config", r.config); err != nil {
+		return err
+	}
+	if r.ca, err = os.ReadFile(r.path("ca.pem")); err != nil {
+		return err
+	}
+	return until(ctx, r.engine, 60*time.Second, func(ctx context.Context) error { return r.well(ctx) })
+}
+
+// well tells whether intake answers and every account is bound and may send.
+func (r *Rig) well(ctx context.Context) error {
+	conn, err := r.As(Engineer)
+	if err != nil {
+		return err
+	}
+	h, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "intake"})
+	if err != nil {
+		return err
+	}
+	if h.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		return errors.New("intake is not ready")
+	}
+	list, err := pb.NewChannelServiceClient(conn).List(ctx, &pb.ListChannelsRequest{})
+	if err != nil {
+		return err
+	}
+	for _, a := range list.GetAccounts() {
+		if a.GetHealth() == "waiting" || a.GetHealth() == "down" {
+			return fmt.Errorf("account %s is %s", a.GetName(), a.GetHealth())
+		}
+		for _, l := range a.GetLinks() {
+			if !l.GetUp() {
+				return fmt.Errorf("link %d of account %s is not up: %s", l.GetIndex(), a.GetName(), l.GetLastError())
+			}
+		}
+	}
+	return nil
+}
+
+// KillEngine ends the engine as kill -9 does.
+func (r *Rig) KillEngine() { r.engine.kill() }
+
+// StopEngine ends the engine in order.
+func (r *Rig) StopEngine() { r.engine.stop(15 * time.Second) }
+
+// EnginePID is the process id of the engine.
+func (r *Rig) EnginePID() int { return r.engine.cmd.Process.Pid }
+
+// Down ends everything: the engine first, then its Redis, then the carriers, so that their logs are whole.
+func (r *Rig) Down() {
+	for _, c := range r.conns {
+		_ = c.Close()
+	}
+	r.conns = map[string]*grpc.ClientConn{}
+	r.engine.stop(15 * time.Second)
+	if r.config != "" && r.engine != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		if _, err := r.run(ctx, "redis", "stop", "--config", r.config); err != nil {
+			r.o.Say("%v", err)
+		}
+		cancel()
+	}
+	r.StopCarriers()
+}
+
+// StopCarriers ends the carriers; their logs are whole then.
+func (r *Rig) StopCarriers() {
+	for _, c := range r.carriers {
+		c.stop(10 * time.Second)
+	}
+	r.carriers = nil
+}
+
+// bearer sends a token with every call, over TLS only.
+type bearer string
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+func (b bearer) RequireTransportSecurity() bool { return true }
+
+// As is a connection with the token of a user.
+func (r *Rig) As(user string) (*grpc.ClientConn, error) {
+	if c, ok := r.conns[user]; ok {
+		return c, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(r.ca) {
+		return nil, errors.New("ca.pem holds no certificate")
+	}
+	c, err := grpc.NewClient(r.address, grpc.WithPerRPCCredentials(bearer(r.tokens[user])),
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})))
+	if err != nil {
+		return nil, err
+	}
+	r.conns[user] = c
+	return c, nil
+}
