@@ -151,6 +151,11 @@ func TestSubmitFields(t *testing.T) {
 			t.Fatalf("%d messages were taken", n)
 		}
 		sink.wait(t, "the segments", func() bool { return len(p.Got()) == before+words.Segments() })
+		sink.wait(t, "the outcomes", func() bool {
+			sink.mu.Lock()
+			defer sink.mu.Unlock()
+			return len(sink.outcomes[uint64(i)]) == words.Segments()
+		})
 		p.mu.Lock()
 		got := p.submits[before:]
 		p.mu.Unlock()

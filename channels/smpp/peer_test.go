@@ -289,8 +289,18 @@ func (s *peerSession) submit(q pdu.PDU) {
 		s.later(2*channelstest.AnswerTimeout, answer)
 		return
 	case channelstest.Sluggish:
-		if third := (s.number - 1) / (full / 3); third == 1 || third == 2 {
-			s.later([]time.Duration{1: channelstest.AnswerTimeout / 2, 2: 2 * channelstest.AnswerTimeout}[third], answer)
+		// What comes too late comes while the slots are open for the second window, and must not be taken for it.
+		const tenth = channelstest.AnswerTimeout / 10
+		switch third := (s.number - 1) / (full / 3); third {
+		case 0:
+		case 1:
+			s.later(5*tenth, answer)
+			return
+		case 2:
+			s.later(14*tenth, pdu.AppendHeader(nil, pdu.SubmitSMResp, pdu.SubmitFailed, q.Sequence))
+			return
+		default:
+			s.later(7*tenth, answer)
 			return
 		}
 	case channelstest.UnknownCommand:
