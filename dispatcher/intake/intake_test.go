@@ -251,6 +251,21 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	}
 }
 
+func TestARepeatIsNotRefusedForItsAge(t *testing.T) {
+	e := &engine{}
+	conn, _ := serve(t, e, Health{})
+	spec := goodSpec()
+	spec.Onset, spec.Expires = nil, timestamppb.New(now.Add(-time.Hour))
+	if _, err := pb.NewWarningServiceClient(conn).Submit(t.Context(), &pb.SubmitRequest{Key: "k", Warning: spec}); err != nil {
+		t.Fatal(err)
+	}
+	spec.Issuers = nil
+	_, err := pb.NewWarningServiceClient(conn).Submit(t.Context(), &pb.SubmitRequest{Key: "k", Warning: spec})
+	if got := violationsIn(t, err); got["warning.expires"] != "expires.past" || len(got) != 2 {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestTheContractIsCheckedForCallsWithoutSpec(t *testing.T) {
 	conn, _ := serve(t, &engine{}, Health{})
 	_, err := pb.NewWarningServiceClient(conn).Approve(t.Context(), &pb.ApproveRequest{Key: "k", Id: "x", Digest: "short", People: -1})
