@@ -174,7 +174,6 @@ func arrange(c *Columns) {
 	for i, k := range order {
 		rows[i] = k.row
 	}
-	order = nil
 	c.Number, c.Lon, c.Lat = picked(c.Number, rows), picked(c.Lon, rows), picked(c.Lat, rows)
 	c.Home, c.Seen = picked(c.Home, rows), picked(c.Seen, rows)
 	c.Language, c.Duty, c.Flags = picked(c.Language, rows), picked(c.Duty, rows), picked(c.Flags, rows)

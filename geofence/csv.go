@@ -88,7 +88,7 @@ func appendDegrees(b []byte, v int32) []byte {
 func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	head, _, err := readLine(in)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if string(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) != CSVHeader {
@@ -101,7 +101,7 @@ func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
 		var line []byte
 		var whole bool
 		line, whole, err = readLine(in)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return bad, err
 		}
 		if len(line) == 0 {

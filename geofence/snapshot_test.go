@@ -250,7 +250,7 @@ func TestLoadRefusesWhatDoesNotFit(t *testing.T) {
 		}
 		return nil, gone
 	}
-	for n := range len(manifest) {
+	for n := range manifest {
 		if _, err := geofence.Load(manifest[:n], fetch); err == nil {
 			t.Fatalf("a manifest cut at %d is taken", n)
 		}
@@ -362,10 +362,13 @@ func TestResolveAgreesWithLookingAtEverybody(t *testing.T) {
 		a := randomArea(t)
 		sel, err := s.Resolve([]warning.Area{a})
 		if err != nil {
-			if v := err.(*warning.Error).Violations[0].Rule; v == "area.ring.zero" || v == "area.ring.spike" || v == "area.ring.crossing" || v == "area.hole.crossing" || v == "area.outside" || v == "area.part.split" {
-				return
+			var e *warning.Error
+			if !errors.As(err, &e) || !slices.Contains([]string{
+				"area.ring.zero", "area.ring.spike", "area.ring.crossing", "area.hole.crossing", "area.hole.outside", "area.part.split",
+			}, e.Violations[0].Rule) {
+				t.Fatal(err)
 			}
-			t.Fatal(err)
+			return // random corners do not always make a sound ring
 		}
 		var want []uint64
 		for i := range everyone.Len() {
