@@ -89,6 +89,7 @@ func TestBreachesOfTheStandard(t *testing.T) {
 		{"68 UCS-2 with a header", with(func(m *message) { m.esm, m.coding, m.body = 0x40, 8, udh(1, 2, 1, make([]byte, 136)...) }), badMsgLen, faultTextLong},
 		{"odd UCS-2", with(func(m *message) { m.coding, m.body = 8, make([]byte, 5) }), badMsgLen, faultTextOdd},
 		{"high half at the end", with(func(m *message) { m.coding, m.body = 8, []byte{0, 'a', 0xD8, 0x3D} }), submitFailed, faultTextSurrogate},
+		{"high half alone", with(func(m *message) { m.coding, m.body = 8, []byte{0xD8, 0x3D, 0, 'a'} }), submitFailed, faultTextSurrogate},
 		{"low half alone", with(func(m *message) { m.coding, m.body = 8, []byte{0xDE, 0, 0, 'a'} }), submitFailed, faultTextSurrogate},
 		{"eighth bit", with(func(m *message) { m.body = []byte{'a', 0x80} }), submitFailed, faultTextSeptet},
 		{"escape at the end", with(func(m *message) { m.body = []byte{'a', 0x1B} }), submitFailed, faultTextEscape},
