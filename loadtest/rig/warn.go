@@ -50,14 +50,14 @@ func Rainstorm(tier pb.Tier, name, english string, areas ...*pb.Area) *pb.Warnin
 	}[tier]
 	at := now.Format("2006年01月02日15时04分")
 	text := fmt.Sprintf("【演练】重庆市气象台%s发布暴雨%s预警信号：预计未来12小时%s部分地区雨量将达50毫米以上，请注意防范山洪和地质灾害。", at, colour, name)
-	english := fmt.Sprintf("[EXERCISE] Chongqing Meteorological Observatory, %s: rainstorm warning (%s) for 12 hours in %s. Beware of flash floods and landslides.",
+	translated := fmt.Sprintf("[EXERCISE] Chongqing Meteorological Observatory, %s: rainstorm warning (%s) for 12 hours in %s. Beware of flash floods and landslides.",
 		now.Format("2006-01-02 15:04"), strings.ToLower(strings.TrimPrefix(tier.String(), "TIER_")), english)
 	return &pb.WarningSpec{
 		Event: "11B03", EventName: "暴雨", Tier: tier, Status: pb.Status_STATUS_EXERCISE, Type: pb.Type_TYPE_ALERT,
 		Expires: timestamppb.New(now.Add(12 * time.Hour)), Areas: areas, Issuers: []string{"重庆市气象台"},
 		Words: []*pb.Words{
 			{Language: "zh-CN", Kind: pb.Type_TYPE_ALERT, Text: text},
-			{Language: "en", Kind: pb.Type_TYPE_ALERT, Text: english},
+			{Language: "en", Kind: pb.Type_TYPE_ALERT, Text: translated},
 		},
 		Channels: []pb.Channel{pb.Channel_CHANNEL_SMS},
 	}
