@@ -283,13 +283,12 @@ func (l *link) down(w *wire, err error) {
 	w.end(err)
 	w.flusher.Wait() // then written is final
 	l.wire.Store(nil)
-	now := l.c.now()
 	l.outcomes = l.outcomes[:0]
 	l.mu.Lock()
 	l.bound, l.lastErr, l.since = false, w.ended.Error(), time.Now()
 	for i := range l.window.slots {
 		if s := &l.window.slots[i]; s.seq != 0 {
-			o := channels.Outcome{Token: s.token, Segment: s.segment, Kind: channels.Retry, Reason: channels.LinkDown, Took: now - s.at}
+			o := channels.Outcome{Token: s.token, Segment: s.segment, Kind: channels.Retry, Reason: channels.LinkDown}
 			if s.start < w.written {
 				o.Kind, o.Reason = channels.Unknown, channels.NoAnswer
 			}

@@ -3,13 +3,16 @@ package smpp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"tocsin/channels"
@@ -417,6 +420,104 @@ func TestWireKeepsOnlySoMuch(t *testing.T) {
 	}
 }
 
+// openLink is a link with four open messages, tokens 0 to 3, on a connection that the test reads.
+func openLink(t testing.TB, sink channels.Sink) (*link, *wire, net.Conn) {
+	t.Helper()
+	c := &carrier{account: channels.Account{Window: 4}, sink: sink, began: time.Now()}
+	c.groups.New = func() any { return new(group) }
+	l := newLink(c, 0)
+	l.cutter = pdu.NewCutter()
+	w, theirs := pair(t)
+	l.up(w)
+	for i := range 4 {
+		s := l.window.take()
+		s.token = uint64(i)
+	}
+	c.open.Add(4)
+	return l, w, theirs
+}
+
+// What a carrier may send, what it is answered, and what becomes of the link and of its open messages.
+func TestWhatCarriersSend(t *testing.T) {
+	const first = 1<<3 | 1 // the sequence number of message 0
+	head := func(c pdu.Command, s pdu.Status, seq uint32) []byte { return pdu.AppendHeader(nil, c, s, seq) }
+	deliver := func(sm pdu.SM) []byte {
+		b, err := pdu.AppendSM(nil, pdu.DeliverSM, 5, &sm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	receipt := deliver(pdu.SM{Class: pdu.ClassReceipt, Source: []byte("999123"), Text: []byte("id:7 stat:DELIVRD")})
+	strange := deliver(pdu.SM{Class: pdu.ClassReceipt, Source: []byte("nobody"), Text: []byte("id:7 stat:PONDERING")})
+	cut := bytes.Clone(receipt[:len(receipt)-3])
+	cut[3] = byte(len(cut))
+	longID := append(head(pdu.SubmitSMResp, pdu.OK, first), bytes.Repeat([]byte{'7'}, 80)...)
+	longID[3] = byte(len(longID))
+	tests := []struct {
+		name     string
+		raw      []byte
+		reply    []byte
+		end      error
+		outcome  verdict // of message 0; zero: none
+		receipts []channels.Receipt
+	}{
+		{name: "enquire_link", raw: head(pdu.EnquireLink, 0, 5), reply: head(pdu.EnquireLinkResp, 0, 5)},
+		{name: "unbind", raw: head(pdu.Unbind, 0, 5), reply: head(pdu.UnbindResp, 0, 5), end: errUnbound},
+		{name: "an unknown command", raw: head(0x103, 0, 5), reply: head(pdu.GenericNack, pdu.InvalidCommandID, 5)},
+		{name: "a command that is for the carrier", raw: head(pdu.SubmitSM, 0, 5), reply: head(pdu.GenericNack, pdu.InvalidCommandID, 5)},
+		{name: "an unknown answer", raw: head(0x80000103, 0, 5)},
+		{name: "an answer to nothing", raw: head(pdu.SubmitSMResp, 0, 99)},
+		{name: "an answer to slot 0", raw: head(pdu.SubmitSMResp, 0, 1<<3)},
+		{name: "an answer without an id", raw: head(pdu.SubmitSMResp, 0, first), outcome: verdictOf(pdu.OK)},
+		{name: "an answer with an id that is too long", raw: longID, outcome: verdictOf(pdu.OK)},
+		{name: "generic_nack", raw: head(pdu.GenericNack, pdu.InvalidCommandID, first), outcome: verdictOf(pdu.InvalidCommandID)},
+		{name: "generic_nack that says all is well", raw: head(pdu.GenericNack, pdu.OK, first), outcome: verdictOf(pdu.UnknownError)},
+		{name: "not bound", raw: head(pdu.SubmitSMResp, pdu.InvalidBindStatus, first), outcome: verdictOf(pdu.SystemError), end: errNotBound},
+		{name: "a receipt", raw: receipt, reply: pdu.AppendDeliverResp(nil, pdu.OK, 5), receipts: []channels.Receipt{
+			{Number: 999123, Print: channels.Fingerprint([]byte("7")), State: channels.Arrived}}},
+		{name: "a receipt of nobody in words unknown", raw: strange, reply: pdu.AppendDeliverResp(nil, pdu.OK, 5), receipts: []channels.Receipt{
+			{Print: channels.Fingerprint([]byte("7")), State: channels.Passing}}},
+		{name: "a receipt cut short", raw: cut, reply: pdu.AppendDeliverResp(nil, pdu.InvalidMessageLength, 5)},
+		{name: "what a person wrote", raw: deliver(pdu.SM{Text: []byte("ok")}), reply: pdu.AppendDeliverResp(nil, pdu.OK, 5)},
+		{name: "a length of 15", raw: []byte{0, 0, 0, 15}, end: &pdu.Fault{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sink := newTally()
+			l, w, theirs := openLink(t, sink)
+			l.cutter.Filled(copy(l.cutter.Space(), tt.raw))
+			end := l.take(w)
+			if fault := (*pdu.Fault)(nil); errors.As(tt.end, &fault) {
+				if !errors.As(end, &fault) {
+					t.Errorf("the link ends with %v", end)
+				}
+			} else if end != tt.end {
+				t.Errorf("the link ends with %v, want %v", end, tt.end)
+			}
+			var got verdict
+			if o := sink.outcomes[0]; len(o) > 0 {
+				got = verdict{o[0].Kind, o[0].Reason}
+			}
+			if got != tt.outcome {
+				t.Errorf("message 0 is %+v, want %+v", got, tt.outcome)
+			}
+			if d := cmp.Diff(tt.receipts, sink.receipts); d != "" {
+				t.Error(d)
+			}
+			l.down(w, errClosed)
+			reply, err := io.ReadAll(theirs)
+			if err != nil || !bytes.Equal(reply, tt.reply) {
+				t.Errorf("the carrier got % x, want % x (%v)", reply, tt.reply, err)
+			}
+			_ = theirs.Close()
+			if n := total(sink.counts(t)); n != 4 {
+				t.Errorf("%d of 4 messages have an outcome", n)
+			}
+		})
+	}
+}
+
 // FuzzCarrier plays any octets that a carrier may send while four messages are open: each gets exactly one outcome, and
 // every receipt is reported.
 func FuzzCarrier(f *testing.F) {
@@ -429,17 +530,7 @@ func FuzzCarrier(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		sink := newTally()
-		c := &carrier{account: channels.Account{Window: 4}, sink: sink, began: time.Now()}
-		c.groups.New = func() any { return new(group) }
-		l := newLink(c, 0)
-		l.cutter = pdu.NewCutter()
-		w, theirs := pair(t)
-		l.up(w)
-		for i := range 4 {
-			s := l.window.take()
-			s.token = uint64(i)
-		}
-		c.open.Add(4)
+		l, w, theirs := openLink(t, sink)
 		var end error
 		for len(raw) > 0 && end == nil {
 			n := copy(l.cutter.Space(), raw)
@@ -452,7 +543,7 @@ func FuzzCarrier(f *testing.F) {
 		if got := sink.counts(t); total(got) != 4 {
 			t.Fatalf("outcomes by kind: %v", got)
 		}
-		if c.open.Load() != 0 || l.room.Load() != 0 {
+		if c := l.c; c.open.Load() != 0 || l.room.Load() != 0 {
 			t.Fatalf("%d open, room %d", c.open.Load(), l.room.Load())
 		}
 	})

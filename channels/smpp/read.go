@@ -211,9 +211,7 @@ func (l *link) overdue(w *wire, now time.Duration) (late []channels.Outcome, nev
 		if silent || s.start >= w.written {
 			return late, true
 		}
-		late = append(late, channels.Outcome{
-			Token: s.token, Segment: s.segment, Kind: channels.Unknown, Reason: channels.NoAnswer, Took: now - s.at,
-		})
+		late = append(late, channels.Outcome{Token: s.token, Segment: s.segment, Kind: channels.Unknown, Reason: channels.NoAnswer})
 		l.window.put(s)
 	}
 	l.publish()
