@@ -89,7 +89,7 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 		return err
 	}
 	defer f.Close()
-	r := carrierlog.NewReader(f)
+	r := carrierlog.NewReader(&tail{file: f})
 	var l carrierlog.Line
 	var texts []int32 // of the start at hand: number in the line - 1 → body
 	begun := false

@@ -287,6 +287,29 @@ func TestDamagedInputHasNoVerdict(t *testing.T) {
 	}
 }
 
+// TestALogThatIsBeingWritten: a line that is finished while it is read is no cut one.
+func TestALogThatIsBeingWritten(t *testing.T) {
+	in := city(t).input()
+	path := in.Accounts[1].Logs[0]
+	var rest []byte
+	edit(t, path, func(b []byte) []byte { rest = b[len(b)-9:]; return b[:len(b)-9] })
+	read, written := make(chan struct{}), make(chan error, 1)
+	go func() {
+		<-read
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.Write(rest)
+			err = errors.Join(err, f.Close())
+		}
+		written <- err
+	}()
+	close(read)
+	v, err := Run(in)
+	if werr := <-written; werr != nil || err != nil || v.Got != 42 {
+		t.Fatal(werr, err, v.Sums)
+	}
+}
+
 func edit(t *testing.T, path string, f func([]byte) []byte) {
 	t.Helper()
 	b, err := os.ReadFile(path)
