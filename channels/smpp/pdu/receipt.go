@@ -68,34 +68,45 @@ type fields [fieldCount]struct {
 func (f *fields) scan(text []byte) {
 	before := true // the text field has not begun
 	for len(text) > 0 {
-		word, rest, _ := bytes.Cut(text, space)
-		text = rest
-		colon := bytes.IndexByte(word, ':')
-		if colon < 2 || colon > 4 {
+		word := text
+		if n := bytes.IndexByte(text, ' '); n >= 0 {
+			word, text = text[:n], text[n+1:]
+		} else {
+			text = nil
+		}
+		if len(word) < len("id:") {
 			continue
 		}
-		field := -1
-		switch key := word[:colon]; {
-		case fold(key, "id"):
-			field = fieldID
-		case fold(key, "stat"):
-			field = fieldStat
-		case fold(key, "err"):
-			field = fieldErr
-		case fold(key, "text"):
-			before = false
-			if f[fieldID].sure && f[fieldStat].sure && f[fieldErr].sure {
-				return
+		field, key := 0, ""
+		switch word[0] | 0x20 {
+		case 'i':
+			field, key = fieldID, "id"
+		case 's':
+			field, key = fieldStat, "stat"
+		case 'e':
+			field, key = fieldErr, "err"
+		case 't':
+			if named(word, "text") {
+				before = false
 			}
-		}
-		if field < 0 || f[field].sure {
+			continue
+		default:
 			continue
 		}
-		f[field].value, f[field].sure = bytes.TrimRight(word[colon+1:], "\x00\r\n"), before
+		if !f[field].sure && named(word, key) {
+			value := word[len(key)+1:]
+			for len(value) > 0 && value[len(value)-1] < ' ' { // a zero or a new line at the end of the text
+				value = value[:len(value)-1]
+			}
+			f[field].value, f[field].sure = value, before
+		}
 	}
 }
 
-var space = []byte{' '}
+// named tells whether a word begins with the key, in any case, and a colon.
+func named(word []byte, key string) bool {
+	return len(word) > len(key) && word[len(key)] == ':' && fold(word[:len(key)], key)
+}
 
 // fold compares ASCII without regard to case; lower is lower case.
 func fold(b []byte, lower string) bool {
