@@ -226,9 +226,16 @@ func TestEncodeAndLoad(t *testing.T) {
 	if perPerson := float64(size) / float64(s.People()); perPerson > 28 {
 		t.Errorf("%.1f bytes a person", perPerson)
 	}
-	l, err := geofence.Load(manifest, func(h [32]byte) ([]byte, error) { return blocks[h], nil })
+	var fetched [][32]byte
+	l, err := geofence.Load(manifest, func(h [32]byte) ([]byte, error) {
+		fetched = append(fetched, h)
+		return blocks[h], nil
+	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if named, err := geofence.BlobsOf(manifest); err != nil || !slices.Equal(named, fetched) {
+		t.Errorf("BlobsOf does not name what Load fetches: %v", err)
 	}
 	if l.ID() != s.ID() || !reflect.DeepEqual(everybody(l), everybody(s)) || l.Stats().Count != s.Stats().Count {
 		t.Error("the loaded snapshot is another")

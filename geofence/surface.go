@@ -11,7 +11,7 @@ import (
 const surfaceRows = 1024
 
 // surfaceHits is how many times sides may cut those lines, about; an outline with more gets fewer lines.
-const surfaceHits = 1_000_000
+const surfaceHits = 300_000
 
 // span is a stretch of longitudes on a line of latitude.
 type span struct {
