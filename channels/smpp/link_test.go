@@ -415,7 +415,7 @@ func TestWireKeepsOnlySoMuch(t *testing.T) {
 	if w.ended != nil {
 		t.Fatalf("ended: %v", w.ended)
 	}
-	if w.write([]byte{1}); w.ended != errNotReading {
+	if w.write([]byte{1}); !errors.Is(w.ended, errNotReading) {
 		t.Errorf("ended: %v", w.ended)
 	}
 }
@@ -492,7 +492,7 @@ func TestWhatCarriersSend(t *testing.T) {
 				if !errors.As(end, &fault) {
 					t.Errorf("the link ends with %v", end)
 				}
-			} else if end != tt.end {
+			} else if !errors.Is(end, tt.end) {
 				t.Errorf("the link ends with %v, want %v", end, tt.end)
 			}
 			var got verdict

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"errors"
 	"time"
 
 	"tocsin/channels"
@@ -35,7 +36,8 @@ func (l *link) read(w *wire) error {
 func (l *link) take(w *wire) (end error) {
 	l.answers, l.replies = l.answers[:0], l.replies[:0]
 	var g *group
-	for p, ok := l.cutter.Next(); ok && end != errUnbound; p, ok = l.cutter.Next() {
+	over := false // nothing that follows is meant for a session
+	for p, ok := l.cutter.Next(); ok && !over; p, ok = l.cutter.Next() {
 		switch p.Command {
 		case pdu.SubmitSMResp:
 			a := answer{seq: p.Sequence, status: p.Status}
@@ -57,9 +59,9 @@ func (l *link) take(w *wire) (end error) {
 			l.answered.Store(int64(l.c.now()))
 		case pdu.Unbind:
 			l.replies = pdu.AppendHeader(l.replies, pdu.UnbindResp, pdu.OK, p.Sequence)
-			end = errUnbound
+			end, over = errUnbound, true
 		case pdu.UnbindResp:
-			end = errUnbindResp
+			end, over = errUnbindResp, true
 		default:
 			if p.Command&pdu.Response == 0 {
 				l.replies = pdu.AppendHeader(l.replies, pdu.GenericNack, pdu.InvalidCommandID, p.Sequence)
@@ -117,7 +119,9 @@ func (l *link) settle() {
 func (l *link) deliver(w *wire, p pdu.PDU, g *group) *group {
 	var sm pdu.SM
 	if err := pdu.ParseSM(p.Body, &sm); err != nil {
-		l.replies = pdu.AppendDeliverResp(l.replies, err.(*pdu.Fault).Status, p.Sequence)
+		fault := &pdu.Fault{Status: pdu.UnknownError}
+		_ = errors.As(err, &fault)
+		l.replies = pdu.AppendDeliverResp(l.replies, fault.Status, p.Sequence)
 		return g
 	}
 	var r pdu.Receipt
