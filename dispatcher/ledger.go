@@ -272,16 +272,23 @@ func (l *ledger) crash(f func(r record)) {
 	}
 }
 
-// match finds the segment of pos whose id has this fingerprint, or, for somebody who was unknown once, the first
-// segment without receipt: the receipt may belong to the hand-off whose answer was lost.
+// match finds the segment of pos whose id has this fingerprint, one without receipt before one that has its: one in
+// 65,536 pairs of segments share a fingerprint. For somebody who was unknown once it is else the first segment without
+// receipt: the receipt may belong to the hand-off whose answer was lost.
 func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 	if pos >= l.granted {
 		return 0, false, false
 	}
 	for seg, p := range l.prints[int(pos)*l.width : (int(pos)+1)*l.width] {
 		if p == print && l.handed[pos]>>seg&1 != 0 {
-			return seg, true, true
+			segment, exact = seg, true
+			if (l.got[pos]|l.failed[pos])>>seg&1 == 0 {
+				break
+			}
 		}
+	}
+	if exact {
+		return segment, true, true
 	}
 	if warning.PersonState(l.state[pos]) == warning.Unknown || l.tries[pos] > 0 {
 		for seg := range l.width {

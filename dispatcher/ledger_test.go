@@ -146,6 +146,24 @@ func TestOnlyMissingSegmentsGoAgain(t *testing.T) {
 	}
 }
 
+// TestSegmentsThatShareAFingerprint: two receipts of a person whose segments' ids hash alike settle both segments.
+func TestSegmentsThatShareAFingerprint(t *testing.T) {
+	l := one(t, 2)
+	for seg := range uint8(2) {
+		l.apply(base, record{kind: recHandedOver, segment: seg, print: 9})
+	}
+	for want := range 2 {
+		seg, exact, ok := l.match(0, 9)
+		if seg != want || !exact || !ok {
+			t.Fatalf("receipt %d is of segment %d (%v, %v)", want, seg, exact, ok)
+		}
+		l.apply(base, record{kind: recArrived, segment: uint8(seg), print: 9})
+	}
+	if s := warning.PersonState(l.state[0]); s != warning.Delivered {
+		t.Fatalf("the person is %v", s)
+	}
+}
+
 // TestCrashLeavesUnknown: granted and without outcome is unknown after a crash, never waiting (promise 3).
 func TestCrashLeavesUnknown(t *testing.T) {
 	l := newLedger(10, base, []uint8{1}, nil, 0)
