@@ -31,7 +31,7 @@ type ShapeRun struct {
 	Median       float64   `json:"median_messages_per_s"`
 	PeakMB       []float64 `json:"engine_peak_resident_mb"`
 	EngineCPU    []float64 `json:"engine_cpu_s"`
-	Results      []*Result `json:"-"`
+	Results      []*Result `json:"runs"`
 }
 
 // The shapes and what the first issue asks of them.
@@ -52,6 +52,7 @@ func RunBench(ctx context.Context, o Options, runs int) (*Bench, error) {
 			s.MessagesPerS = append(s.MessagesPerS, res.Lanes[0].MessagesPerS)
 			s.PeakMB = append(s.PeakMB, res.Engine.PeakResidentMB)
 			s.EngineCPU = append(s.EngineCPU, res.Engine.CPUSeconds)
+			s.Results = append(s.Results, res)
 			b.Why = append(b.Why, res.Why...)
 			o.Say("%d × %d, run %d: %.0f messages/s, engine %.0f MB", s.Links, s.Window, n+1, res.Lanes[0].MessagesPerS, res.Engine.PeakResidentMB)
 			if mb := res.Engine.PeakResidentMB; mb > mostResidentMB {

@@ -28,6 +28,7 @@ type Account struct {
 	Contract int           // messages/s, for engine and carrier alike
 	Trip     time.Duration // of a message to its answer
 	Receipt  time.Duration // after the answer; half of it is jitter
+	Guard    time.Duration // of the engine; 0: its usual one
 	// Unlimited carriers do not throttle; the contract binds the engine alone.
 	Unlimited bool
 }
@@ -190,7 +191,11 @@ func (r *Rig) setUp(ctx context.Context) (err error) {
 	for i, a := range r.o.Accounts {
 		fmt.Fprintf(&b, "  - {name: %s, protocol: smpp, address: %q, links: %d, window: %d, system_id: tocsin, password_env: TOCSIN_CARRIER, ",
 			a.Name, r.ports[i], a.Links, a.Window)
-		fmt.Fprintf(&b, "source: \"106900000000\", rate: %d, channels: [sms], prefixes: [%q], kind: simulated}\n", a.Contract, a.Prefix)
+		fmt.Fprintf(&b, "source: \"106900000000\", rate: %d, channels: [sms], prefixes: [%q], kind: simulated", a.Contract, a.Prefix)
+		if a.Guard > 0 {
+			fmt.Fprintf(&b, ", guard: %s", a.Guard)
+		}
+		b.WriteString("}\n")
 	}
 	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
 		return err

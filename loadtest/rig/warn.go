@@ -141,30 +141,26 @@ func (r *Rig) Report(ctx context.Context, id string) (*pb.ReportResponse, error)
 	return pb.NewWarningServiceClient(conn).Report(ctx, &pb.ReportRequest{Id: id})
 }
 
-// Settled waits until nobody waits any more and every receipt that will come has come: nobody is handed over without
-// receipt, or nothing has changed for the patience.
+// Settled waits until nobody waits any more, and then until every receipt that will come has come: nobody is handed
+// over without receipt, or nothing has changed for the patience.
 func (r *Rig) Settled(ctx context.Context, id string, patience time.Duration) (*pb.ReportResponse, error) {
+	if err := r.Follow(ctx, id, 200*time.Millisecond, func(*pb.WatchResponse) bool { return true }); err != nil {
+		return nil, err
+	}
 	var last int64 = -1
 	still := time.Now()
 	for {
 		rep, err := r.Report(ctx, id)
-		if err != nil {
-			return nil, err
+		if err != nil || rep.GetHandedOver() == 0 {
+			return rep, err
 		}
-		done := rep.GetWaiting() == 0 && rep.GetWarning().GetState() != pb.State_STATE_RELEASED
-		if done && rep.GetHandedOver() == 0 {
-			return rep, nil
-		}
-		if n := rep.GetDelivered() + rep.GetWaiting(); n != last {
+		if n := rep.GetDelivered(); n != last {
 			last, still = n, time.Now()
-		} else if done && time.Since(still) > patience {
+		} else if time.Since(still) > patience {
 			return rep, nil
 		}
-		t := time.NewTimer(200 * time.Millisecond)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		pause(ctx, 500*time.Millisecond)
+		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
