@@ -28,7 +28,8 @@ const (
 	TextSpeed      Text = "speed"
 	TextKept       Text = "kept"
 
-	TextProgress Text = "progress" // tier, event, handed over, planned, waiting, people/s, messages/s, contract
+	TextProgress Text = "progress" // tier, event, handed over, planned, waiting
+	TextRates    Text = "rates"    // people/s, messages/s, contract
 	TextFirst    Text = "first"    // time
 	TextLast     Text = "last"     // time
 	TextFinish   Text = "finish"   // time
@@ -84,7 +85,8 @@ var phrases = map[Text]phrase{
 	TextSpeed:      {"每秒 %s 人、%s 条；发布后 %.0f 毫秒发出第一条，%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
 
-	TextProgress: {"%s %s %s/%s 人，等待 %s，每秒 %s 人，每秒 %s 条（合同 %s）", "%s %s %s/%s people, waiting %s, %s people/s, %s messages/s (contract %s)"},
+	TextProgress: {"%s %s %s/%s 人，等待 %s", "%s %s %s/%s people, waiting %s"},
+	TextRates:    {"每秒 %s 人，每秒 %s 条（合同 %s）", "%s people/s, %s messages/s (contract %s)"},
 	TextFirst:    {"第一条 %s", "first %s"},
 	TextLast:     {"最近一条 %s", "last %s"},
 	TextFinish:   {"预计完成 %s", "finishes %s"},

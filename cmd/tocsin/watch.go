@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -95,7 +96,7 @@ func (l *live) show(p *pb.WatchResponse) error {
 		paint := func(s string) string {
 			return "\x1b[38;5;" + colours[p.GetWarning().GetSpec().GetTier()] + "m" + s + "\x1b[0m"
 		}
-		b.say(l.language.Progress(p))
+		b.say(strings.Join(l.language.ProgressLines(p), "\n"))
 		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"),
 			mpb.AppendDecorators(decor.Percentage()),
 			mpb.BarExtender(mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
@@ -103,7 +104,7 @@ func (l *live) show(p *pb.WatchResponse) error {
 				return err
 			}), false))
 	}
-	b.say(l.language.Progress(p))
+	b.say(strings.Join(l.language.ProgressLines(p), "\n"))
 	done, planned, _ := show.Done(p)
 	b.bar.SetTotal(max(planned, 1), false)
 	b.bar.SetCurrent(done)

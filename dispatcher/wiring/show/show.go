@@ -118,14 +118,21 @@ func (l Language) Ask() string { return l.say(warning.TextAsk) }
 
 // Progress is one line about a warning under way.
 func (l Language) Progress(p *pb.WatchResponse) string {
+	return strings.Join(l.ProgressLines(p), " · ")
+}
+
+// ProgressLines is the same in up to three lines that fit a narrow terminal.
+func (l Language) ProgressLines(p *pb.WatchResponse) []string {
 	spec := p.GetWarning().GetSpec()
 	if !p.GetPlanned() {
-		return l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))
+		return []string{l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))}
 	}
 	done, planned, waiting := Done(p)
-	line := l.say(warning.TextProgress, l.tier(spec.GetTier()), l.event(spec), count(done), count(planned), count(waiting),
-		count(p.GetPeoplePerS()), count(p.GetMessagesPerS()), count(int64(p.GetContractMessagesPerS())))
-	return strings.Join(append([]string{line}, l.times(p)...), " · ")
+	return []string{
+		l.say(warning.TextProgress, l.tier(spec.GetTier()), l.event(spec), count(done), count(planned), count(waiting)),
+		l.say(warning.TextRates, count(p.GetPeoplePerS()), count(p.GetMessagesPerS()), count(int64(p.GetContractMessagesPerS()))),
+		strings.Join(l.times(p), " · "),
+	}
 }
 
 func (l Language) times(p *pb.WatchResponse) []string {

@@ -1,0 +1,107 @@
+package show
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "tocsin/proto/tocsin/v1"
+)
+
+func report() *pb.ReportResponse {
+	return &pb.ReportResponse{
+		Warning: &pb.Warning{Id: "01J", State: pb.State_STATE_COMPLETED, Spec: &pb.WarningSpec{Event: "11B03", EventName: "暴雨", Tier: pb.Tier_TIER_RED, Status: pb.Status_STATUS_EXERCISE}},
+		Lanes:   []*pb.LaneCounts{{Planned: 1234560}},
+		InArea:  1234567, Addressable: 1234560, Delivered: 1200000, HandedOver: 30000, NotReached: 4560, Waiting: 0,
+		WhyNot:     []*pb.ReportResponse_Why{{Reason: "bad_number", People: 4500}, {Reason: "something_new", People: 60}},
+		FinishedAt: timestamppb.New(time.Date(2026, 6, 13, 12, 34, 56, 0, time.Local)),
+		ByDistrict: []*pb.ReportResponse_Row{{Key: "500101", Name: "万州区", Planned: 5, Delivered: 4, Waiting: 1}, {Key: "500102", Name: "涪陵区", Planned: 1234}},
+		Accounts:   []*pb.ReportResponse_Account{{Account: "mobile", Messages: 1000, ContractUsed: 0.998}},
+	}
+}
+
+func TestTheMayorsFiveLines(t *testing.T) {
+	for language, want := range map[Language]string{
+		"en": "In the area 1,234,567 people, addressable 1,234,560\n" +
+			"Delivered 1,200,000\n" +
+			"Handed over, no receipt yet 30,000\n" +
+			"Not reached 4,560 (bad number 4,500, something_new 60)\n" +
+			"Still waiting 0, finished at 12:34",
+		"zh-CN": "区域内 1,234,567 人\uff0c可联系 1,234,560 人\n" +
+			"已送达 1,200,000 人\n" +
+			"已交运营商、尚无回执 30,000 人\n" +
+			"未送达 4,560 人\uff08号码无效 4,500、something_new 60\uff09\n" +
+			"等待发送 0 人\uff0c完成于 12:34",
+	} {
+		if got := strings.Join(language.Report(report())[:5], "\n"); got != want {
+			t.Errorf("%s:\n%s\nwant:\n%s", language, got, want)
+		}
+	}
+}
+
+func TestAReportWithoutEndOrPlanSaysSo(t *testing.T) {
+	r := report()
+	r.FinishedAt, r.Waiting = nil, 17
+	if got := Language("en").Report(r)[4]; got != "Still waiting 17, not finished" {
+		t.Error(got)
+	}
+	r.Lanes = nil
+	if got := Language("en").Report(r)[0]; got != "Not released: nobody was told yet" {
+		t.Error(got)
+	}
+}
+
+func TestCSVHasEveryRowWithAllColumns(t *testing.T) {
+	var b strings.Builder
+	if err := ReportCSV(&b, report()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(b.String())).ReadAll()
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("got %v, %v", rows, err)
+	}
+	if got := strings.Join(rows[2], "|"); got != "district|500101|万州区|5|4|0|0|1" {
+		t.Error(got)
+	}
+}
+
+func TestFewPeopleStayHidden(t *testing.T) {
+	lines := Language("en").Preview(&pb.PreviewResponse{Few: true, Units: []*pb.PreviewResponse_Unit{{Name: "渝中区", Few: true}}})
+	if !strings.HasPrefix(lines[0], "In the area fewer than 20 people") || lines[2] != "  渝中区 fewer than 20 people" {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	p := &pb.WatchResponse{Warning: report().GetWarning(), Planned: true, PeoplePerS: 1500, MessagesPerS: 3000, ContractMessagesPerS: 4500,
+		Lanes: []*pb.LaneCounts{{Planned: 1000, Waiting: 300, Sending: 100}}}
+	if got := Language("en").Progress(p); got != "red rainstorm 600/1,000 people, waiting 400 · 1,500 people/s, 3,000 messages/s (contract 4,500) · completed" {
+		t.Error(got)
+	}
+	p.Planned = false
+	if got := Language("zh-CN").Progress(p); got != "红色 暴雨 已完成" {
+		t.Error(got)
+	}
+}
+
+func TestWho(t *testing.T) {
+	lines := Language("en").Who(&pb.WhoResponse{Number: "*********0001", Known: true, District: "万州区", Messages: []*pb.WhoResponse_Message{
+		{WarningId: "01J", Tier: "red", EventName: "暴雨", Channel: pb.Channel_CHANNEL_SMS, Account: "mobile", State: "delivered"},
+		{WarningId: "01K", Tier: "blue", EventName: "大风", Excluded: "opted_out"},
+	}})
+	want := "*********0001, 万州区\n01J red 暴雨 SMS mobile: delivered, handed over –, receipt –\n01K blue 大风: not sent (opted out)"
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Error(got)
+	}
+}
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: %s", n, got)
+		}
+	}
+}
