@@ -128,6 +128,15 @@ func (a area) holds(p point) bool {
 	return false
 }
 
+// latitudes is from where to where the area reaches.
+func (a area) latitudes() (from, to int64) {
+	from, to = a[0].min.y, a[0].max.y
+	for _, s := range a {
+		from, to = min(from, s.min.y), max(to, s.max.y)
+	}
+	return from, to
+}
+
 // geometry is what of GeoJSON (RFC 7946) has a surface, or holds something that has.
 type geometry struct {
 	Type        string          `json:"type"`

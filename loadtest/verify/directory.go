@@ -3,9 +3,12 @@ package verify
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"sort"
 )
 
 // header is the first line of a directory.
@@ -20,7 +23,7 @@ type row struct {
 
 // people is the directory: its rows, and each number once.
 type people struct {
-	rows      []row
+	rows      []row // by latitude, so that many small warnings need not look at everybody
 	numbers   []uint64
 	language  []uint8 // index into languages
 	duty      []bool  // responsible
@@ -55,7 +58,15 @@ func readDirectory(path string) (*people, error) {
 			return nil, fmt.Errorf("%s line %d: %w", path, n, err)
 		}
 	}
+	slices.SortFunc(p.rows, func(a, b row) int { return cmp.Compare(a.at.y, b.at.y) })
 	return p, nil
+}
+
+// between is the rows from one latitude to another.
+func (p *people) between(from, to int64) []row {
+	a := sort.Search(len(p.rows), func(i int) bool { return p.rows[i].at.y >= from })
+	b := sort.Search(len(p.rows), func(i int) bool { return p.rows[i].at.y > to })
+	return p.rows[a:max(a, b)]
 }
 
 func (p *people) row(line []byte) error {

@@ -24,6 +24,33 @@ type judge struct {
 
 	open   []message
 	copies map[int32]*copies // texts that the person at hand has whole
+	said   []wrong           // of the person at hand, so that people are counted and not texts
+}
+
+// wrong is what is counted once a person and group; a nil group is unattributed.
+type wrong struct {
+	g    *group
+	kind wrongKind
+}
+
+type wrongKind uint8
+
+const (
+	wrongPerson wrongKind = iota
+	wrongText
+	incomplete
+)
+
+// count counts a wrong of the person at hand.
+func (j *judge) count(g *group, kind wrongKind) {
+	if w := (wrong{g, kind}); !slices.Contains(j.said, w) {
+		j.said = append(j.said, w)
+		sums := &j.v.Sums
+		if g != nil {
+			sums = &g.v.Sums
+		}
+		*[...]*int64{&sums.WrongPerson, &sums.WrongText, &sums.Incomplete}[kind]++
+	}
 }
 
 // copies is how often a person has a text.
@@ -37,6 +64,7 @@ type copies struct {
 // person judges one person: what arrived against what was wanted.
 func (j *judge) person(as []arrival, wants []want) {
 	clear(j.copies)
+	j.said = j.said[:0]
 	j.open = j.open[:0]
 	for i := range as {
 		if as[i].fate == accepted {
@@ -74,14 +102,12 @@ func (j *judge) person(as []arrival, wants []want) {
 		}
 		g := j.blame(m, wants)
 		switch {
-		case g == nil:
-			j.v.WrongText++
-		case m.could == 0:
-			g.v.WrongText++
+		case g == nil || m.could == 0:
+			j.count(g, wrongText)
 		case !j.wantedOf(m.could, wants):
-			g.v.WrongPerson++
+			j.count(g, wrongPerson)
 		default:
-			g.v.Incomplete++
+			j.count(g, incomplete)
 		}
 	}
 	for t, c := range j.copies {
@@ -89,9 +115,9 @@ func (j *judge) person(as []arrival, wants []want) {
 		w := wanted(t)
 		if w == nil {
 			if other := j.sameGroup(t, wants); other {
-				g.v.WrongText++ // the words of another language
+				j.count(g, wrongText) // the words of another language
 			} else {
-				g.v.WrongPerson++
+				j.count(g, wrongPerson)
 			}
 			continue
 		}
@@ -193,13 +219,13 @@ func (j *judge) whole(as []arrival, m *message) {
 // spoilt counts a whole message that is no expected text, at the warning that a piece of it is of.
 func (j *judge) spoilt(as []arrival, m *message) {
 	if m.any == 0 {
-		j.v.WrongText++
+		j.count(nil, wrongText)
 		return
 	}
 	for _, i := range m.took {
 		j.clock(&as[i], m.any)
 	}
-	j.groups[j.groupOf[j.lib.sets[m.any][0]]].v.WrongText++
+	j.count(j.groups[j.groupOf[j.lib.sets[m.any][0]]], wrongText)
 }
 
 // clock checks the time of an arrival against what all warnings allow whose text it can be.

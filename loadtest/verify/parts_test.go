@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
 	"pgregory.net/rapid"
 
@@ -148,6 +149,58 @@ func TestWarningsComeInManyWrappings(t *testing.T) {
 	if ws, err := readWarnings(append(append(one, '\n'), one...)); err != nil || len(ws) != 2 {
 		t.Errorf("two in a row: %d %v", len(ws), err)
 	}
+}
+
+// TestAnyHistoryIsCounted hands every person's segments over in any number and order, and counts along.
+func TestAnyHistoryIsCounted(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		w := newWorld(t)
+		w.allowed = -1
+		w.warn("W1", "500103")
+		_, segs := segments(chinese)
+		var want Sums
+		at := release
+		for i := 1; i <= rapid.IntRange(1, 6).Draw(r, "people"); i++ {
+			inside := rapid.Bool().Draw(r, "inside")
+			w.person(i, map[bool]float64{true: 106.5, false: 107.5}[inside], 29.5, "zh-CN", "public", "")
+			times := make([]int, len(segs))
+			for n := rapid.IntRange(0, 5).Draw(r, "messages"); n > 0; n-- {
+				s := rapid.IntRange(0, len(segs)-1).Draw(r, "segment")
+				at = at.Add(time.Second)
+				from := w.hand("mobile", i, chinese, at)
+				w.lines["mobile"] = append(w.lines["mobile"][:from], w.lines["mobile"][from+s])
+				times[s]++
+				want.Messages++
+			}
+			least, sum := slices.Min(times), 0
+			for _, n := range times {
+				sum += n
+			}
+			switch {
+			case !inside && sum > 0:
+				want.WrongPerson++
+			case inside && least > 0:
+				want.Got++
+				if sum > len(segs) {
+					want.Doubled++
+					want.ExtraMessages += int64(sum - len(segs))
+				}
+			case inside:
+				want.Lost++
+				if sum > 0 {
+					want.Incomplete++
+				}
+			}
+			if inside {
+				want.InArea++
+				want.Expected++
+			}
+		}
+		w.textNo("mobile", 0, []byte("a log has to begin"))
+		if d := cmp.Diff(want, w.run().Sums); d != "" {
+			r.Fatal(d)
+		}
+	})
 }
 
 func FuzzDirectoryRow(f *testing.F) {

@@ -43,7 +43,7 @@ type Verdict struct {
 	OK     bool     `json:"ok"`
 	Faults []string `json:"faults"`
 	Sums
-	// Unattributed wrong texts are counted in wrong_text above and in no warning.
+	// People with a text of which no piece is known are counted in wrong_text above and in no warning.
 	Warnings []WarningVerdict `json:"warnings"`
 	Accounts []AccountVerdict `json:"accounts"`
 	Rows     int64            `json:"directory_rows"`
@@ -270,7 +270,7 @@ func (v *Verdict) faults(allowed int64) []string {
 	}
 	say(v.Lost, "people lost")
 	say(v.WrongPerson, "people got what was not for them")
-	say(v.WrongText, "texts are not the words of a warning")
+	say(v.WrongText, "people got what are not the words of a warning")
 	say(v.BeforeApproval, "messages before the release")
 	say(v.AfterExpiry, "messages after the expiry")
 	say(v.AfterStop, "messages after the stop")

@@ -87,7 +87,7 @@ func TestPlantedFaults(t *testing.T) {
 			w.lines["mobile"] = append(w.lines["mobile"][:at], w.lines["mobile"][at+1:]...)
 			l.Text = w.textNo("mobile", coding, b)
 			w.lines["mobile"] = append(w.lines["mobile"], l)
-		}, func(s *Sums) { s.Got--; s.Lost++; s.WrongText++ }, "1 texts are not the words of a warning"},
+		}, func(s *Sums) { s.Got--; s.Lost++; s.WrongText++ }, "1 people got what are not the words of a warning"},
 		{"the words of another language", func(w *world) {
 			for _, at := range submits(w, "mobile")[:2] { // the first at mobile reads English
 				if w.lines["mobile"][at].To != 99900000002 {
@@ -97,7 +97,7 @@ func TestPlantedFaults(t *testing.T) {
 			at := submits(w, "mobile")[0]
 			w.lines["mobile"] = append(w.lines["mobile"][:at], w.lines["mobile"][at+2:]...)
 			w.hand("mobile", 2, chinese, release.Add(time.Second))
-		}, func(s *Sums) { s.Got--; s.Lost++; s.WrongText++ }, "1 texts are not the words of a warning"},
+		}, func(s *Sums) { s.Got--; s.Lost++; s.WrongText++ }, "1 people got what are not the words of a warning"},
 		{"before the release", func(w *world) {
 			w.lines["unicom"][submits(w, "unicom")[0]].Time = release.UnixNano() - 1
 		}, func(s *Sums) { s.BeforeApproval++ }, "1 messages before the release"},

@@ -140,8 +140,7 @@ func expect(ws []*tocsinv1.Warning, p *people, units map[string]area, lib *libra
 		}
 		g := groups[groupOf[byLanguage[i][0]]]
 		from := len(wants)
-		for k := range p.rows {
-			r := &p.rows[k]
+		for _, r := range p.between(a.latitudes()) {
 			if !a.holds(r.at) {
 				continue
 			}
