@@ -41,7 +41,7 @@ type House struct {
 	log      *zap.Logger
 	own      *managed.Server // nil: the Redis is run by others
 	client   *redis.Client
-	checked  managed.Store
+	checked  managed.Store // as it was last seen; of one goroutine at a time
 	sealKey  identity.Key
 	closings []func()
 }

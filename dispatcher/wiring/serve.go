@@ -164,7 +164,7 @@ func (p *process) run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(l) }()
 	p.log.Info("serving", zap.Stringer("address", l.Addr()), zap.String("realm", p.Config.Realm), zap.String("node", p.Config.Node),
-		zap.Int("accounts", len(p.Config.Accounts)), zap.String("durability", p.checked.Durability))
+		zap.Int("accounts", len(p.Config.Accounts)), zap.String("durability", p.Store.Durability()))
 	var failed error
 	select {
 	case <-ctx.Done():
