@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,10 +55,12 @@ func watch(c *cobra.Command, conn *grpc.ClientConn, req *pb.WatchRequest, see fu
 	}
 	for {
 		p, err := stream.Recv()
-		if errors.Is(err, io.EOF) || err != nil && c.Context().Err() != nil {
-			return nil // it is over, or somebody pressed Ctrl-C
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF): // it is over
+			return nil
+		case errors.Is(c.Context().Err(), context.Canceled): // somebody pressed Ctrl-C
+			return nil
+		case err != nil:
 			return err
 		}
 		if err := see(p); err != nil {

@@ -114,6 +114,8 @@ func (e *engine) Import(_ context.Context, _ dispatcher.Caller, _ string, next f
 	}
 }
 
+const maxRequest = 1 << 20
+
 var now = time.Date(2026, 6, 13, 12, 0, 0, 0, time.UTC)
 
 // serve starts a server over real TLS on a free port and gives a connection to it.
@@ -145,7 +147,7 @@ func serve(t *testing.T, e *engine, h Health, change ...func(*tls.Config)) (*grp
 			}
 			return warning.Area{CRS: "wgs84", Polygons: [][]warning.Ring{{{{1, 2}, {3, 4}, {5, 6}, {1, 2}}}}}, nil
 		},
-		Now: func() time.Time { return now }, Log: zap.New(core),
+		MaxRequest: maxRequest, Now: func() time.Time { return now }, Log: zap.New(core),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -318,9 +320,9 @@ func TestAFaultIsToldByNumberOnly(t *testing.T) {
 func TestAnOversizedRequestNamesTheLimit(t *testing.T) {
 	conn, _ := serve(t, &engine{}, Health{})
 	spec := goodSpec()
-	spec.EventName = strings.Repeat("x", MaxMessage)
+	spec.EventName = strings.Repeat("x", maxRequest)
 	_, err := pb.NewWarningServiceClient(conn).Submit(t.Context(), &pb.SubmitRequest{Key: "k", Warning: spec})
-	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), fmt.Sprint(MaxMessage)) {
+	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), fmt.Sprint(maxRequest)) {
 		t.Errorf("got %v", err)
 	}
 }

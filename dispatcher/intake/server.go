@@ -23,10 +23,6 @@ import (
 	"tocsin/warning"
 )
 
-// MaxMessage is the longest message that is taken, in bytes: a GeoJSON text of 4 MB and room beside it. A longer one is
-// answered RESOURCE_EXHAUSTED with both sizes before any of it is read into the engine.
-const MaxMessage = 8 << 20
-
 // Options is what the server is made of. All fields are needed.
 type Options struct {
 	Acts      Acts
@@ -45,6 +41,10 @@ type Options struct {
 	Caller func(context.Context) (dispatcher.Caller, bool)
 	// GeoJSON reads an area; its violations name field.
 	GeoJSON func(field string, text []byte) (warning.Area, error)
+
+	// MaxRequest is the longest message that is taken, in bytes. A longer one is answered RESOURCE_EXHAUSTED with both
+	// sizes before any of it comes into the engine.
+	MaxRequest int
 
 	Now func() time.Time
 	Log *zap.Logger
@@ -70,7 +70,7 @@ func New(o Options) (*Server, error) {
 	rescue := recovery.WithRecoveryHandlerContext(s.rescue)
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(secure)),
-		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.MaxRecvMsgSize(o.MaxRequest),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

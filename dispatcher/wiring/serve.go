@@ -135,7 +135,7 @@ func (p *process) openIntake() error {
 			Dispatch: p.engine.WellDispatch,
 			Live:     func(context.Context) error { return nil },
 		},
-		TLS: secure, Caller: identity.From, GeoJSON: geoJSON, Now: time.Now, Log: p.log,
+		TLS: secure, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
 		Unary:  []grpc.UnaryServerInterceptor{p.Users.Unary, p.gate.unary},
 		Stream: []grpc.StreamServerInterceptor{p.Users.Stream, p.gate.stream},
 	})
