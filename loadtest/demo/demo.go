@@ -33,11 +33,7 @@ func Once(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	res := judge(o.Rig, rep, v, sent)
-	for _, a := range res.Accounts {
-		if m := max(a.MaxInAnySecond.Carrier, a.MaxInAnySecond.Engine); m > int64(a.Contract) {
-			res.fault("account %s: %d messages in a second, the contract is %.0f", a.Account, m, a.Contract)
-		}
-	}
+	res.contractKept()
 	res.Engine = &Process{}
 	if res.Engine.PeakResidentMB, res.Engine.CPUSeconds, err = r.PeakResident(); err != nil {
 		return nil, err

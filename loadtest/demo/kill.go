@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -31,19 +32,12 @@ type KillPart struct {
 	Result        *Result `json:"run"`
 }
 
-// ShowKill kills the engine and then its Redis, each so many times in a run, at moments drawn by lot.
+// ShowKill kills the engine and then its Redis, each so many times in a run of its own, at moments drawn by lot.
 func ShowKill(ctx context.Context, o Options, kills int) (*Kill, error) {
-	r, err := rig.New(o.Rig)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	out := &Kill{Seed: o.Seed}
+	var err error
 	o.Say("killing the engine %d times, seed %d", kills, o.Seed)
-	out.Engine, err = killRun(ctx, o, r, "引擎", "the engine's run", kills, func() error {
+	out.Engine, err = killRun(ctx, o, "engine", kills, func(r *rig.Rig) error {
 		r.KillEngine()
 		return r.StartEngine(ctx)
 	})
@@ -51,7 +45,7 @@ func ShowKill(ctx context.Context, o Options, kills int) (*Kill, error) {
 		return nil, err
 	}
 	o.Say("killing its Redis %d times", kills)
-	if out.Redis, err = killRun(ctx, o, r, "存储", "the store's run", kills, r.KillRedis); err != nil {
+	if out.Redis, err = killRun(ctx, o, "redis", kills, (*rig.Rig).KillRedis); err != nil {
 		return nil, err
 	}
 	for _, p := range []*KillPart{out.Engine, out.Redis} {
@@ -62,7 +56,16 @@ func ShowKill(ctx context.Context, o Options, kills int) (*Kill, error) {
 }
 
 // killRun sends one warning and kills at shares of it between a tenth and nine tenths.
-func killRun(ctx context.Context, o Options, r *rig.Rig, name, english string, kills int, kill func() error) (*KillPart, error) {
+func killRun(ctx context.Context, o Options, name string, kills int, kill func(*rig.Rig) error) (*KillPart, error) {
+	o.Rig.Dir = filepath.Join(o.Rig.Dir, name)
+	r, err := rig.New(o.Rig)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Down()
+	if err := r.Up(ctx); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	lot := rand.New(rand.NewPCG(o.Seed, uint64(len(name)+kills))) //nolint:gosec // by lot, not secret
 	at := make([]float64, kills)
@@ -70,7 +73,7 @@ func killRun(ctx context.Context, o Options, r *rig.Rig, name, english string, k
 		at[i] = 0.1 + 0.8*lot.Float64()
 	}
 	slices.Sort(at)
-	w, sent, err := r.Warn(ctx, rig.Rainstorm(pb.Tier_TIER_ORANGE, name, english, rig.Units(rig.Twelve...)...))
+	w, sent, err := r.Warn(ctx, rig.Rainstorm(pb.Tier_TIER_ORANGE, "渝东南", "the southeast", rig.Units(rig.Twelve...)...))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func killRun(ctx context.Context, o Options, r *rig.Rig, name, english string, k
 		if err := reachAcross(ctx, r, w.GetId(), share); err != nil {
 			return nil, err
 		}
-		if err := kill(); err != nil {
+		if err := kill(r); err != nil {
 			return nil, fmt.Errorf("kill %d: %w", i, err)
 		}
 		ok, err := balanced(ctx, r, w.GetId())

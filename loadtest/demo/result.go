@@ -74,6 +74,15 @@ func (r *Result) fault(format string, args ...any) {
 	r.Why = append(r.Why, fmt.Sprintf(format, args...))
 }
 
+// contractKept holds the engine's own figure against the contract; the carriers' is in their verdict.
+func (r *Result) contractKept() {
+	for _, a := range r.Accounts {
+		if m := a.MaxInAnySecond.Engine; m > int64(a.Contract) {
+			r.fault("account %s: the engine handed over %d messages in a second, the contract is %.0f", a.Account, m, a.Contract)
+		}
+	}
+}
+
 // finish draws the conclusion.
 func (r *Result) finish(began time.Time) {
 	r.TookS = time.Since(began).Seconds()
