@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,7 +51,8 @@ type Made struct {
 }
 
 // Init makes a house in a directory: keys, certificates, the first user, and a configuration where there is none; that
-// one still needs the accounts with carriers. A house is made once: it refuses a directory that has a data key.
+// one still needs the accounts with carriers. A house is made once: a directory whose store has users is refused. After
+// any other failure it can be repeated: what is there already is taken.
 func Init(ctx context.Context, n NewHouse, log *zap.Logger) (Made, error) {
 	out := Made{Config: filepath.Join(n.Dir, ConfigFile), User: n.User}
 	role, err := warning.ParseRole(n.Role)
@@ -63,13 +65,10 @@ func Init(ctx context.Context, n NewHouse, log *zap.Logger) (Made, error) {
 	cfg, err := config.Load(out.Config)
 	written := err == nil
 	if errors.Is(err, fs.ErrNotExist) {
-		cfg, err = n.skeleton(), nil
+		cfg, err = n.skeleton()
 	}
 	if err != nil {
 		return out, err
-	}
-	if _, err := os.Stat(cfg.Keys.Data); !errors.Is(err, fs.ErrNotExist) {
-		return out, fmt.Errorf("%s is there already: a house is made once; take another directory, or `tocsin user add` for another user", cfg.Keys.Data)
 	}
 	if out.CA, err = n.secrets(cfg); err != nil {
 		return out, err
@@ -79,45 +78,59 @@ func Init(ctx context.Context, n NewHouse, log *zap.Logger) (Made, error) {
 		return out, err
 	}
 	defer h.Close()
+	known, err := h.Users.List(ctx)
+	if len(known) > 0 {
+		return out, fmt.Errorf("%s has users: a house is made once; take another directory, or `tocsin user add` for another user", n.Dir)
+	}
+	if err != nil {
+		return out, err
+	}
 	if out.Token, err = h.Users.Add(ctx, Operator(), n.User, role, 0); err != nil || written {
 		return out, err
 	}
 	return out, replace(out.Config, n.fill(config.Example()), 0o600)
 }
 
+// realmForm is what a configuration takes as a realm.
+var realmForm = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
 // skeleton is as much of a configuration as opening the store needs.
-func (n NewHouse) skeleton() *config.Config {
+func (n NewHouse) skeleton() (*config.Config, error) {
+	if !realmForm.MatchString(n.Realm) {
+		return nil, fmt.Errorf("realm %q: use 1 to 32 of a-z, 0-9 and -", n.Realm)
+	}
 	return &config.Config{
 		Realm: n.Realm, Node: "n1", Data: filepath.Join(n.Dir, "tocsin-data"),
 		Keys: config.Keys{Data: filepath.Join(n.Dir, "data.key"), Seal: filepath.Join(n.Dir, "seal.key")},
 		TLS:  config.TLS{Certificate: filepath.Join(n.Dir, "server.pem"), Key: filepath.Join(n.Dir, "server.key")},
-	}
+	}, nil
 }
 
-// secrets makes the keys, and the certificate where there is none, and answers what clients must trust: "" for a
-// certificate that was there.
+// secrets makes the keys and the certificate where there are none, and answers what clients must trust: "" where the
+// certificate was made elsewhere.
 func (n NewHouse) secrets(cfg *config.Config) (caFile string, err error) {
-	if _, err := os.Stat(cfg.TLS.Certificate); errors.Is(err, fs.ErrNotExist) {
-		ca, err := identity.NewAuthority(n.Dir)
-		if err != nil {
-			return "", err
-		}
-		certificate, key, err := ca.Issue("server", n.Hosts...)
-		if err != nil {
-			return "", err
-		}
-		if certificate != cfg.TLS.Certificate || key != cfg.TLS.Key {
-			return "", fmt.Errorf("tls: the configuration wants %s and %s, where there is no certificate; say %s and %s, which were made now",
-				cfg.TLS.Certificate, cfg.TLS.Key, certificate, key)
-		}
-		caFile = ca.CAFile()
-	}
 	for _, path := range []string{cfg.Keys.Data, cfg.Keys.Seal} {
 		if _, err := identity.LoadOrCreateKey(path); err != nil {
 			return "", err
 		}
 	}
-	return caFile, nil
+	own := filepath.Join(n.Dir, "server.pem")
+	if cfg.TLS.Certificate != own {
+		if _, err := os.Stat(cfg.TLS.Certificate); err == nil {
+			return "", nil
+		}
+		return "", fmt.Errorf("tls.certificate: nothing at %s: put one there, or say ./server.pem and ./server.key, which init makes", cfg.TLS.Certificate)
+	}
+	ca, err := identity.NewAuthority(n.Dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
+		if _, _, err := ca.Issue("server", n.Hosts...); err != nil {
+			return "", err
+		}
+	}
+	return ca.CAFile(), nil
 }
 
 // fill puts into the example what is known; what stands in <…> is left for the engineer.

@@ -277,6 +277,15 @@ func warn(t *testing.T, forecaster, approver *grpc.ClientConn) (id string) {
 
 func TestAHouseIsMadeOnceAndServedOnce(t *testing.T) {
 	dir, _ := house(t, "127.0.0.1:1")
+	for _, wrong := range []NewHouse{{Realm: "No", User: "y", Role: "viewer"}, {Realm: "x", User: "y", Role: "boss"}} {
+		wrong.Dir = t.TempDir()
+		if _, err := Init(t.Context(), wrong, zap.NewNop()); err == nil {
+			t.Errorf("%+v was made", wrong)
+		}
+		if left, err := os.ReadDir(wrong.Dir); err != nil || len(left) > 0 {
+			t.Errorf("%v was left behind (%v)", left, err)
+		}
+	}
 	if _, err := Init(t.Context(), NewHouse{Dir: dir, Realm: "x", User: "y", Role: "viewer"}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "made once") {
 		t.Errorf("got %v", err)
 	}
