@@ -78,7 +78,7 @@ func (g *gate) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 }
 
 // recheckEvery is the time between two looks at the store: the settings of a running Redis may change.
-const recheckEvery = 5 * time.Second
+const recheckEvery = 2 * time.Second
 
 // redisDown is told by the watch over the engine's own Redis: nil when it answers again.
 func (p *process) redisDown(err error) {

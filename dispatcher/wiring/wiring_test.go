@@ -372,3 +372,39 @@ func TestGeoJSONFaultsNameTheRequestsField(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestIntakeStopsWhenTheStoreForgets changes a setting of the running Redis, as somebody might by mistake (promise 1).
+func TestIntakeStopsWhenTheStoreForgets(t *testing.T) {
+	dir, _ := house(t, "127.0.0.1:1")
+	address, _ := serving(t, dir)
+	inHouse(t, dir, func(h *House) {
+		token, err := h.AddUser(t.Context(), "fang", "forecaster", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := as(t, dir, address, token)
+		serves := func() bool {
+			r, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "intake"})
+			return err == nil && r.GetStatus() == healthpb.HealthCheckResponse_SERVING
+		}
+		submit := func() error {
+			_, err := pb.NewWarningServiceClient(conn).Submit(t.Context(), &pb.SubmitRequest{})
+			return err
+		}
+		until(t, "intake", serves)
+		if err := submit(); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("while all is well: %v", err)
+		}
+		if err := h.client.ConfigSet(t.Context(), "appendfsync", "everysec").Err(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the stop of intake", func() bool { return !serves() })
+		if err := submit(); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "appendfsync always") {
+			t.Errorf("the line to mend is missing: %v", err)
+		}
+		if err := h.client.ConfigSet(t.Context(), "appendfsync", "always").Err(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "intake again", serves)
+	})
+}
