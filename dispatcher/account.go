@@ -75,7 +75,7 @@ type account struct {
 	early     early
 	people    index
 	inflight  int
-	rtt       time.Duration
+	trip      trip
 	slow      slowdown
 	quiet     time.Time // nothing leaves before
 	deadline  time.Time // nothing leaves after: the lease as this process knows it
@@ -113,7 +113,7 @@ func (a *account) reset() {
 	a.byID, a.newest = map[StrandID]*strand{}, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
 	a.acks, a.early, a.people = nil, early{}, index{}
-	a.inflight, a.rtt, a.slow = 0, 0, slowdown{}
+	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
 	a.seen, a.obeyed, a.unfolded = 0, 0, 0
 	a.setRate()
 }
@@ -436,6 +436,41 @@ func (a *account) add(s *strand) {
 	a.byID[s.ID] = s
 	a.newest = max(a.newest, s.ID)
 	a.people.add(s)
+}
+
+// lateMost is how many guards a message is taken to be late at most: a carrier that answers slowly now and then has not
+// got its messages late.
+const lateMost = 4
+
+// trip is the time from a message to its answer: a running median, and the fastest of the last ten to twenty seconds.
+type trip struct {
+	median time.Duration
+	least  [2]time.Duration // of this ten seconds and the ten before; 0: none
+	since  time.Time
+}
+
+func (t *trip) add(now time.Time, took time.Duration) {
+	if now.Sub(t.since) > 10*time.Second {
+		t.least[1], t.least[0], t.since = t.least[0], 0, now
+	}
+	if t.least[0] == 0 || took < t.least[0] {
+		t.least[0] = took
+	}
+	switch step := max(t.median/64, 20*time.Microsecond); { // a step towards each value
+	case t.median == 0:
+		t.median = took
+	case took > t.median:
+		t.median += step
+	default:
+		t.median -= step
+	}
+}
+
+func (t *trip) fastest() time.Duration {
+	if t.least[1] == 0 || t.least[0] != 0 && t.least[0] < t.least[1] {
+		return t.least[0]
+	}
+	return t.least[1]
 }
 
 // slowdown is how far the carrier's flow control has slowed the account: halved at each such answer, at most once in a

@@ -95,8 +95,8 @@ func (a *account) health(now time.Time) AccountHealth {
 // allowed is the messages a second that contract and windows allow with so many links up.
 func (a *account) allowed(up int) float64 {
 	r := float64(a.rate) / (time.Second + a.opt.Guard).Seconds()
-	if a.rtt > 0 {
-		r = min(r, float64(up*a.opt.Window)/a.rtt.Seconds())
+	if a.trip.median > 0 {
+		r = min(r, float64(up*a.opt.Window)/a.trip.median.Seconds())
 	}
 	return r
 }

@@ -126,7 +126,7 @@ func (a *account) mayLeave(now time.Time, room int) (n int, open bool) {
 
 // flightCap is how many messages may be without answer: a full window is a queue that no red can pass.
 func (a *account) flightCap(rate int) int {
-	rtt := a.rtt
+	rtt := a.trip.median
 	if rtt == 0 {
 		rtt = 100 * time.Millisecond
 	}

@@ -243,17 +243,14 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	again := s.led.apply(now, rec)
 	a.journal.add(s.ID, now, rec)
 	a.touch(s)
-	if o.Took > 0 { // a running median: a step towards each value
-		if step := max(a.rtt/64, 20*time.Microsecond); a.rtt == 0 {
-			a.rtt = o.Took
-		} else if o.Took > a.rtt {
-			a.rtt += step
-		} else {
-			a.rtt -= step
+	if o.Took > 0 {
+		a.trip.add(now, o.Took)
+		if late := min(o.Took-a.trip.fastest(), lateMost*a.opt.Guard) - a.opt.Guard; late > 0 {
+			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
 	if o.Reason == channels.Throttled {
-		a.slow.throttled(now, a.rtt)
+		a.slow.throttled(now, a.trip.median)
 	}
 	if again {
 		a.schedule(s, rec.pos, now)

@@ -1,10 +1,16 @@
 package dispatcher
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 // Ring is the times of sending of one account within the last second and guard: the limiter of promise 7. In every
 // sliding second at most the rate is handed to the sockets; with the guard the same holds at the carrier for a jitter
 // up to it. It is a pure function of the times it is given, and not safe for concurrent use.
+//
+// Jitter beyond the guard shows in answers that come later than the account's fastest: Late makes what they answer count
+// longer.
 //
 // Groups that were sent within the grain are kept as one with the later time, which errs on the slow side.
 type Ring struct {
@@ -20,8 +26,9 @@ type Ring struct {
 }
 
 type sent struct {
-	at time.Time
-	n  int
+	at   time.Time
+	n    int
+	late time.Duration // beyond the guard, as its answer told
 }
 
 const ringGrain = 50 * time.Microsecond
@@ -33,7 +40,7 @@ func NewRing(guard time.Duration) *Ring {
 
 // Allow is how many messages may be sent at now under the rate (messages a second).
 func (r *Ring) Allow(now time.Time, rate int) int {
-	for r.size > 0 && now.Sub(r.groups[r.head].at) >= r.window {
+	for r.size > 0 && now.Sub(r.groups[r.head].at) >= r.window+r.groups[r.head].late {
 		r.sum -= r.groups[r.head].n
 		r.head = (r.head + 1) % len(r.groups)
 		r.size--
@@ -46,7 +53,17 @@ func (r *Ring) Next() time.Time {
 	if r.size == 0 {
 		return time.Time{}
 	}
-	return r.groups[r.head].at.Add(r.window)
+	return r.groups[r.head].at.Add(r.window + r.groups[r.head].late)
+}
+
+// Late says that what was sent at a time may have reached the carrier later than the guard allows for, by so much: it
+// counts that much longer. Groups after it wait for it, which errs on the slow side.
+func (r *Ring) Late(at time.Time, by time.Duration) {
+	i := sort.Search(r.size, func(i int) bool { return !r.groups[(r.head+i)%len(r.groups)].at.Before(at) })
+	if i < r.size {
+		g := &r.groups[(r.head+i)%len(r.groups)]
+		g.late = max(g.late, by)
+	}
 }
 
 // Add says that n messages were handed to sockets, and that they were all there by at.
@@ -70,7 +87,7 @@ func (r *Ring) Add(at time.Time, n int) {
 		}
 		r.groups, r.head = grown, 0
 	}
-	r.groups[(r.head+r.size)%len(r.groups)] = sent{at, n}
+	r.groups[(r.head+r.size)%len(r.groups)] = sent{at: at, n: n}
 	r.size++
 }
 
@@ -88,7 +105,7 @@ func (r *Ring) note(at time.Time, n int) {
 	if k := len(r.stats) - 1; k >= r.statsAt && at.Sub(r.stats[k].at) < ringGrain {
 		r.stats[k].n += n // keeps the earlier time: errs on the high side
 	} else {
-		r.stats = append(r.stats, sent{at, n})
+		r.stats = append(r.stats, sent{at: at, n: n})
 	}
 	r.statSum += n
 	r.highest = max(r.highest, r.statSum)

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -61,6 +62,49 @@ func TestRingUsesTheContract(t *testing.T) {
 	if want := 0.998 * rate / (time.Second + guard).Seconds() * 10; float64(sent) < want {
 		t.Fatalf("%d messages in 10 s, promised are %.0f", sent, want)
 	}
+}
+
+// TestRingCountsLateMessagesLonger: with answers that tell how late each message was, no second at the carrier holds
+// more than the rate, though the lateness is beyond the guard.
+func TestRingCountsLateMessagesLonger(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const rate, guard = 1500, 5 * time.Millisecond
+		r := NewRing(guard)
+		now := time.Unix(1_800_000_000, 0)
+		type arrival struct {
+			at time.Time
+			n  int
+		}
+		var arrivals []arrival
+		for range 1500 {
+			now = now.Add(2 * time.Millisecond)
+			n := min(r.Allow(now, rate), 4)
+			if n == 0 {
+				continue
+			}
+			r.Add(now, n)
+			late := time.Duration(0)
+			if rapid.IntRange(0, 20).Draw(t, "stall") == 0 {
+				late = time.Duration(rapid.IntRange(0, 20).Draw(t, "ms")) * time.Millisecond
+			}
+			if late > guard {
+				r.Late(now, late-guard)
+			}
+			arrivals = append(arrivals, arrival{now.Add(late), n})
+		}
+		slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
+		from, sum := 0, 0
+		for _, a := range arrivals {
+			sum += a.n
+			for a.at.Sub(arrivals[from].at) >= time.Second {
+				sum -= arrivals[from].n
+				from++
+			}
+			if sum > rate {
+				t.Fatalf("%d messages in a second at the carrier, the rate is %d", sum, rate)
+			}
+		}
+	})
 }
 
 func TestRingObeysALowerRateAtOnce(t *testing.T) {
