@@ -82,12 +82,14 @@ type account struct {
 	seen      uint64    // generation that was seen in answers
 	obeyed    uint64    // generation that was obeyed
 	folded    time.Time
+	folding   bool // chunks are on their way to the store
 	unfolded  int // bytes of journal since the last fold
 	stats     accountStats
 	sentTotal progress
 	lastError string
 	busySince time.Time // somebody has waited since then
 
+	folds  sync.WaitGroup
 	wake   chan struct{} // something may be sent
 	commit chan struct{} // something is to be written
 }
@@ -114,7 +116,7 @@ func (a *account) reset() {
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
 	a.acks, a.early, a.people = nil, early{}, index{}
 	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
-	a.seen, a.obeyed, a.unfolded = 0, 0, 0
+	a.seen, a.obeyed, a.unfolded, a.folding = 0, 0, 0, false
 	a.setRate()
 }
 
@@ -124,13 +126,15 @@ func (a *account) setRate() {
 	if a.control.Rate > 0 {
 		a.rate = a.control.Rate
 	}
-	// The ring decides; the limiter only spreads what the ring would let out at once, so it is a little faster.
+	// The ring decides; the limiter spreads what the ring would let out at once. It is hardly faster: what is sent too
+	// early in a second leaves a gap at its end, in which no red can go either.
 	burst := max(int(float64(a.rate)*a.opt.Burst.Seconds()), 8)
+	spread := rate.Limit(1.005 * float64(a.rate) / (time.Second + a.opt.Guard).Seconds())
 	if a.burst == nil {
-		a.burst = rate.NewLimiter(rate.Limit(1.05*float64(a.rate)), burst)
+		a.burst = rate.NewLimiter(spread, burst)
 		return
 	}
-	a.burst.SetLimit(rate.Limit(1.05 * float64(a.rate)))
+	a.burst.SetLimit(spread)
 	a.burst.SetBurst(burst)
 }
 
@@ -242,6 +246,7 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	err = <-failed
 	cancel()
 	group.Wait()
+	a.folds.Wait()
 	return errors.Join(err, a.leave(carrier, err))
 }
 
@@ -268,6 +273,9 @@ func (a *account) leave(carrier channels.Carrier, cause error) error {
 	done, werr := a.write(ctx, r)
 	if werr == nil {
 		a.conclude(r, done)
+		if len(r.chunks) > 0 {
+			a.fold(ctx, r.chunks, done.Entry)
+		}
 		werr = a.e.queue.Release(ctx, a.fence)
 	}
 	return errors.Join(err, werr)

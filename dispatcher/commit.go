@@ -75,7 +75,7 @@ func (a *account) commitOnce(ctx context.Context) error {
 		ack.Ack()
 	}
 	if len(r.chunks) > 0 {
-		return a.fold(ctx, r.chunks, done.Entry)
+		a.folds.Go(func() { a.fold(ctx, r.chunks, done.Entry) })
 	}
 	return nil
 }
@@ -102,18 +102,19 @@ func (a *account) write(ctx context.Context, r *request) (Committed, error) {
 	}
 }
 
-func (a *account) fold(ctx context.Context, chunks []Chunk, entry uint64) error {
+// fold stores chunks beside the commits, so that no grant waits for it; one at a time.
+func (a *account) fold(ctx context.Context, chunks []Chunk, entry uint64) {
 	err := a.e.queue.Fold(ctx, a.fence, chunks, entry)
-	if err == nil || errors.Is(err, ErrFenced) {
-		return err
-	}
-	a.note(err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.folding = false
+	if err == nil {
+		return
+	}
+	a.lastError = err.Error()
 	for _, c := range chunks { // what was journaled is kept; the chunks are folded another time
 		a.byID[c.Strand].led.dirty[c.Index] = true
 	}
-	return nil
 }
 
 // request collects under the lock what is to be written now.
@@ -145,9 +146,9 @@ func (a *account) request() *request {
 	r.acks, a.acks = a.acks, nil
 	r.Journal = a.journal.take(nil)
 	a.unfolded += len(r.Journal)
-	if a.unfolded > foldBytes || a.unfolded > 0 && now.Sub(a.folded) >= foldEvery {
+	if !a.folding && (a.unfolded > foldBytes || a.unfolded > 0 && now.Sub(a.folded) >= foldEvery) {
 		r.chunks = a.chunks()
-		a.folded, a.unfolded = now, 0
+		a.folding, a.folded, a.unfolded = len(r.chunks) > 0, now, 0
 		a.early.journal(a.journal) // their entries are dropped with the rest
 	}
 	return r

@@ -240,8 +240,8 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 		if err != nil {
 			return w, Refusal(err)
 		}
-		e.nudge()
 		if d.stop {
+			e.nudge()
 			return w, e.stopped(ctx, id, generation)
 		}
 		return w, nil
@@ -296,7 +296,7 @@ func (e *Engine) answered(ctx context.Context, c Caller, key, digest string) (w 
 // stopped waits until every owner of an account that carries the warning has obeyed: a dead owner sends nothing, and is
 // known by a heartbeat that stands still for its lease.
 func (e *Engine) stopped(ctx context.Context, id string, generation uint64) error {
-	plan, _, err := e.records.PlanOf(ctx, id)
+	plan, _, err := e.planOf(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil // never planned: nothing can leave
 	}

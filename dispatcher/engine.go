@@ -157,7 +157,7 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 		}
 		return 0, nil
 	}
-	_, tails, err := e.records.PlanOf(ctx, w.ID)
+	_, tails, err := e.planOf(ctx, w.ID)
 	if errors.Is(err, ErrNotFound) && expired {
 		return warning.Expired, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/channels"
+	"tocsin/dispatcher"
 	"tocsin/warning"
 )
 
@@ -274,6 +275,34 @@ func TestSmallBehindLarge(t *testing.T) {
 		}
 		if n := complete(h.c.log(), "small"); len(n) != 1000 {
 			t.Errorf("%d people got the small one", len(n))
+		}
+	})
+}
+
+// TestPausedAccountKeepsItsPeople: a strand that its owner has not written about yet has everybody waiting.
+func TestPausedAccountKeepsItsPeople(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		ctx := context.Background()
+		engineer := dispatcher.Caller{User: "gong", Role: warning.Engineer}
+		if _, err := h.e.Pause(ctx, engineer, "pause", "mobile", "maintenance"); err != nil {
+			t.Fatal(err)
+		}
+		w := h.warn(spec(warning.Red, "paused", ""))
+		pass(5 * time.Second)
+		if s, n := h.state(w.ID), len(h.c.log()); s != warning.Released || n != 0 {
+			t.Fatalf("the warning is %v, %d messages left a paused account", s, n)
+		}
+		if c := h.lane(w.ID).Counts; c[warning.Waiting] != 100 {
+			t.Fatalf("%v, want everybody waiting", c)
+		}
+		if _, err := h.e.Resume(ctx, engineer, "resume", "mobile"); err != nil {
+			t.Fatal(err)
+		}
+		pass(5 * time.Second)
+		if c := h.lane(w.ID).Counts; c[warning.Delivered] != 100 {
+			t.Fatalf("%v after the account went on", c)
 		}
 	})
 }

@@ -12,6 +12,17 @@ import (
 	"tocsin/warning"
 )
 
+// planOf is a plan with the tails of its strands. A strand whose owner has written none yet has everybody waiting.
+func (e *Engine) planOf(ctx context.Context, id string) (Plan, []StrandTail, error) {
+	plan, tails, err := e.records.PlanOf(ctx, id)
+	for i := range tails {
+		if tails[i].Counts.Sum() == 0 {
+			tails[i].Counts[warning.Waiting] = int64(plan.Strands[i].People)
+		}
+	}
+	return plan, tails, err
+}
+
 // lanes sums the tails of a warning's strands by channel.
 func (e *Engine) lanes(plan *Plan, tails []StrandTail) []LaneCounts {
 	var out []LaneCounts
@@ -65,7 +76,7 @@ func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
 		return Progress{}, err
 	}
 	p := Progress{Warning: w}
-	plan, tails, err := e.records.PlanOf(ctx, id)
+	plan, tails, err := e.planOf(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return p, nil
 	}
@@ -171,7 +182,7 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if e.seal != nil {
 		r.Seal = e.seal(ctx)
 	}
-	plan, tails, err := e.records.PlanOf(ctx, id)
+	plan, tails, err := e.planOf(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return r, nil
 	}
@@ -381,7 +392,7 @@ func mask(digits string) string {
 
 // whoIn adds what became of one warning for the person.
 func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, out *Who) error {
-	plan, _, err := e.records.PlanOf(ctx, w.ID)
+	plan, _, err := e.planOf(ctx, w.ID)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

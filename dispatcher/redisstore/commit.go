@@ -67,8 +67,8 @@ func decodeCommitted(answer string) (c dispatcher.Committed, err error) {
 	return c, err
 }
 
-// foldBytes is how much one script of a fold stores.
-const foldBytes = 1 << 20
+// foldBytes is how much one script of a fold stores: nobody else is served while it runs and is put on disk.
+const foldBytes = 256 << 10
 
 // Fold stores ledger chunks and drops the journal entries that they hold. Of a fold that is larger than one script the
 // last part drops them: chunks are states, not changes, so that the journal replayed over some of them gives the same.
