@@ -83,7 +83,7 @@ type account struct {
 	obeyed    uint64    // generation that was obeyed
 	folded    time.Time
 	folding   bool // chunks are on their way to the store
-	unfolded  int // bytes of journal since the last fold
+	unfolded  int  // bytes of journal since the last fold
 	stats     accountStats
 	sentTotal progress
 	lastError string

@@ -53,13 +53,13 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		State: warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, Node: e.node,
 		SubmittedBy: c.User, SubmittedAt: now,
 	}
-	if e.policy.Approvals[s.Spec.Tier] == 0 && look.preview.Share <= e.share(s.Spec.Tier) {
-		w.State, w.ReleasedAt, w.ApprovedPeople = warning.Released, now, look.preview.People
+	if e.policy.Approvals[s.Spec.Tier] == 0 && look.Share <= e.share(s.Spec.Tier) {
+		w.State, w.ReleasedAt, w.ApprovedPeople = warning.Released, now, look.People
 	}
 	a := Act{
 		Entry: Entry{
 			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(),
-			Detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.preview.People),
+			Detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People),
 		},
 		Warning: &w, ToPlan: w.State == warning.Released,
 	}
@@ -67,7 +67,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		a.Unique = w.Digest
 	}
 	w, err = e.record(ctx, c, key, digest, a)
-	return w, look.preview.For(c), err
+	return w, look.For(c), err
 }
 
 // Approve agrees to what the caller saw. When everybody has agreed whom the policy asks for, the warning is released:
@@ -92,12 +92,12 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		if err != nil {
 			return decision{}, err
 		}
-		if err := e.headCount(w, look.preview, people); err != nil {
+		if err := e.headCount(w, look, people); err != nil {
 			return decision{}, err
 		}
 		w.ApprovedBy = append(w.ApprovedBy, c.User)
-		w.ApprovedPeople = look.preview.People
-		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.preview.People)}
+		w.ApprovedPeople = look.People
+		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
 		if len(w.ApprovedBy) >= max(1, e.policy.Approvals[w.Spec.Tier]) {
 			w.State, w.ReleasedAt, d.release = warning.Released, now, true
 		}
@@ -378,15 +378,11 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 	if w.State != warning.Released {
 		return nil
 	}
-	snap, ok := e.dir.Current()
-	if !ok {
-		return errors.New("there is no directory")
-	}
-	sel, err := snap.Resolve(w.Spec.Areas)
+	r, err := e.resolve(w.Spec)
 	if err != nil {
 		return err
 	}
-	_, err = e.records.PutPlan(ctx, rev, makePlan(&w, snap, &sel, e.options))
+	_, err = e.records.PutPlan(ctx, rev, r.planOf(&w))
 	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
 		return nil
 	}

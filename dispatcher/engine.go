@@ -55,8 +55,9 @@ type Engine struct {
 	accounts []*account
 	plan     chan struct{} // something may be to plan
 
-	mu       sync.Mutex // guards known
+	mu       sync.Mutex // guards what follows
 	known    map[string]warning.Warning
+	recent   []*resolved
 	lastWell atomic.Int64 // when a durable write came back last, in ns since 1970
 }
 

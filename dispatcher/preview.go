@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -12,40 +13,82 @@ import (
 	"tocsin/warning"
 )
 
-// look is everything that can be known of a spec before it is recorded.
-type look struct {
-	preview Preview
+// resolved is who a spec reaches over one snapshot, and by which accounts: what a preview shows and a plan stores.
+type resolved struct {
+	digest string // of the spec
+	snap   Snapshot
+	share  float64
+	units  []PreviewUnit
+	plan   Plan // of no warning yet
 }
 
-// look validates a spec and resolves it over the newest directory. It fails closed, with every fault named.
-func (e *Engine) look(s warning.Spec, now time.Time) (look, error) {
-	var l look
+// keptResolved is how many are kept: between the submission of a warning and its release few others come.
+const keptResolved = 8
+
+// resolve finds who a spec reaches over the newest directory. What was resolved a moment ago is not resolved again:
+// release comes soon after approval was looked at, and every millisecond counts there.
+func (e *Engine) resolve(s warning.Spec) (*resolved, error) {
+	snap, ok := e.dir.Current()
+	if !ok {
+		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
+	}
+	digest := warning.DigestOf(s)
+	e.mu.Lock()
+	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest && r.snap.ID() == snap.ID() })
+	if i >= 0 {
+		r := e.recent[i]
+		e.mu.Unlock()
+		return r, nil
+	}
+	e.mu.Unlock()
+	sel, err := snap.Resolve(s.Areas)
+	if err != nil {
+		return nil, err
+	}
+	r := &resolved{
+		digest: digest, snap: snap, share: sel.Share, units: units(snap, &sel),
+		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.recent = append(e.recent, r); len(e.recent) > keptResolved {
+		e.recent = slices.Delete(e.recent, 0, 1)
+	}
+	return r, nil
+}
+
+// planOf is the plan of a warning with this spec.
+func (r *resolved) planOf(w *warning.Warning) Plan {
+	p := r.plan
+	p.Warning, p.Version = w.ID, w.Version
+	p.Strands = slices.Clone(p.Strands)
+	for i := range p.Strands {
+		p.Strands[i].Warning, p.Strands[i].Version = w.ID, w.Version
+	}
+	return p
+}
+
+// look validates a spec and says who would get what. It fails closed, with every fault named.
+func (e *Engine) look(s warning.Spec, now time.Time) (Preview, error) {
 	if err := s.Validate(now); err != nil {
-		return l, err
+		return Preview{}, err
 	}
 	if err := e.served(s); err != nil {
-		return l, err
+		return Preview{}, err
 	}
 	texts, costs, err := e.texts(s)
 	if err != nil {
-		return l, err
+		return Preview{}, err
 	}
-	snap, ok := e.dir.Current()
-	if !ok {
-		return l, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
-	}
-	sel, err := snap.Resolve(s.Areas)
+	r, err := e.resolve(s)
 	if err != nil {
-		return l, err
+		return Preview{}, err
 	}
-	w := warning.Warning{Spec: s}
-	plan := makePlan(&w, snap, &sel, e.options)
-	l.preview = Preview{
-		People: plan.InArea, NoAddress: plan.NoAddress, OptedOut: plan.OptedOut, Share: sel.Share,
-		Addressable: plan.InArea - plan.NoAddress - plan.OptedOut, Texts: texts, Digest: warning.DigestOf(s),
-		Units: units(snap, &sel),
+	p := Preview{
+		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
+		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
 	}
-	for _, st := range plan.Strands {
+	for _, st := range r.plan.Strands {
 		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}
 		for i := range st.Batches {
 			c.Messages += int64(st.Batches[i].Mask.Count() * costs[st.Batches[i].Language])
@@ -54,10 +97,10 @@ func (e *Engine) look(s warning.Spec, now time.Time) (look, error) {
 			c.Contract = float64(a.contract())
 			c.Takes = time.Duration(float64(c.Messages) / c.Contract * float64(time.Second))
 		}
-		l.preview.Finish = max(l.preview.Finish, c.Takes)
-		l.preview.Carriers = append(l.preview.Carriers, c)
+		p.Finish = max(p.Finish, c.Takes)
+		p.Carriers = append(p.Carriers, c)
 	}
-	return l, nil
+	return p, nil
 }
 
 // served refuses a spec that no account may carry (promise 8).
@@ -119,7 +162,7 @@ func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 // Preview says who would get what, and records nothing.
 func (e *Engine) Preview(_ context.Context, c Caller, s warning.Spec) (Preview, error) {
 	l, err := e.look(s, time.Now().UTC())
-	return l.preview.For(c), err
+	return l.For(c), err
 }
 
 // PreviewOf is the preview of a warning that is recorded, over the directory as it is now.
@@ -129,7 +172,7 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 		return Preview{}, err
 	}
 	l, err := e.look(w.Spec, w.SubmittedAt)
-	return l.preview.For(c), err
+	return l.For(c), err
 }
 
 // For is the preview as this caller may see it.
