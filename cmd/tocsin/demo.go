@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -168,11 +169,24 @@ func measure(c *cobra.Command, f *demoFlags, accounts []rig.Account, run func(co
 	return nil
 }
 
-func runDemo(c *cobra.Command, f *demoFlags, _ bool) error {
-	return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-		r, err := demo.Once(ctx, o)
-		return r, r != nil && r.OK, err
-	})
+// runDemo shows the commands as people type them, or measures one run where JSON is asked.
+func runDemo(c *cobra.Command, f *demoFlags, once bool) error {
+	if f.output == "json" {
+		return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+			r, err := demo.Once(ctx, o)
+			return r, r != nil && r.OK, err
+		})
+	}
+	o, done, err := f.options(c, chongqing(20*time.Millisecond))
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = demo.Stay(c.Context(), o, os.Stdout, once)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 func newBench() *cobra.Command {

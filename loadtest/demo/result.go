@@ -9,6 +9,9 @@ import (
 	pb "tocsin/proto/tocsin/v1"
 )
 
+// receiptsEnd is how long nothing may change before no more receipts are waited for.
+const receiptsEnd = 10 * time.Second
+
 // Result is one run: what the engine says, what the carriers say, and whether all of it is as promised.
 type Result struct {
 	OK            bool           `json:"ok"`

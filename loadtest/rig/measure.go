@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,33 +16,58 @@ import (
 	pb "tocsin/proto/tocsin/v1"
 )
 
+// WriteWarnings writes warnings as they are recorded now, for a verdict, and answers the file's path.
+func (r *Rig) WriteWarnings(ctx context.Context, ids ...string) (string, error) {
+	conn, err := r.As(Commander)
+	if err != nil {
+		return "", err
+	}
+	var all []byte
+	for _, id := range ids {
+		resp, err := pb.NewWarningServiceClient(conn).Get(ctx, &pb.GetRequest{Id: id})
+		if err != nil {
+			return "", err
+		}
+		b, err := protojson.Marshal(resp.GetWarning())
+		if err != nil {
+			return "", err
+		}
+		all = append(append(all, b...), '\n')
+	}
+	path := r.path("warnings.json")
+	return path, os.WriteFile(path, all, 0o600)
+}
+
+// Newest is the warning that was submitted last.
+func (r *Rig) Newest(ctx context.Context) (*pb.Warning, error) {
+	conn, err := r.As(Commander)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pb.NewWarningServiceClient(conn).List(ctx, &pb.ListRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var newest *pb.Warning
+	for _, w := range list.GetWarnings() {
+		if newest == nil || w.GetId() > newest.GetId() { // a ULID begins with its time
+			newest = w
+		}
+	}
+	if newest == nil {
+		return nil, errors.New("there is no warning")
+	}
+	return newest, nil
+}
+
 // Verify makes the verdict over warnings from the directory, the warnings and the carriers' logs. allowed is how many
 // messages beyond what was wanted are no fault.
 func (r *Rig) Verify(ctx context.Context, allowed int64, ids ...string) (verify.Verdict, error) {
-	conn, err := r.As(Commander)
+	warnings, err := r.WriteWarnings(ctx, ids...)
 	if err != nil {
 		return verify.Verdict{}, err
 	}
-	f, err := os.Create(r.path("warnings.json"))
-	if err != nil {
-		return verify.Verdict{}, err
-	}
-	w := bufio.NewWriter(f)
-	for _, id := range ids {
-		resp, gerr := pb.NewWarningServiceClient(conn).Get(ctx, &pb.GetRequest{Id: id})
-		if gerr != nil {
-			return verify.Verdict{}, errors.Join(gerr, f.Close())
-		}
-		b, merr := protojson.Marshal(resp.GetWarning())
-		if merr != nil {
-			return verify.Verdict{}, errors.Join(merr, f.Close())
-		}
-		_, err = fmt.Fprintf(w, "%s\n", b)
-	}
-	if err := errors.Join(err, w.Flush(), f.Close()); err != nil {
-		return verify.Verdict{}, err
-	}
-	in := verify.Input{Directory: r.People(), Warnings: f.Name(), Outlines: r.o.Outlines, AllowedRepeats: allowed}
+	in := verify.Input{Directory: r.People(), Warnings: warnings, Outlines: r.o.Outlines, AllowedRepeats: allowed}
 	for _, a := range r.o.Accounts {
 		acc := verify.Account{Name: a.Name, Logs: []string{r.Log(a.Name)}}
 		if !a.Unlimited {

@@ -74,6 +74,22 @@ func (r *Rig) Places(count int, seed uint64) ([][2]float64, error) {
 	return out, lines.Err()
 }
 
+// Someone is the number of a person who lives in the first of the twelve districts.
+func (r *Rig) Someone() (string, error) {
+	f, err := os.Open(r.People())
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if cols := strings.Split(lines.Text(), ","); len(cols) > 3 && cols[0] != "" && cols[3] == Twelve[0] {
+			return cols[0], nil
+		}
+	}
+	return "", fmt.Errorf("nobody lives in %s: %w", Twelve[0], lines.Err())
+}
+
 // WarnLarge submits and approves with the head count typed in, as a large area asks.
 func (r *Rig) WarnLarge(ctx context.Context, spec *pb.WarningSpec) (*pb.Warning, time.Time, error) {
 	w, preview, err := r.Submit(ctx, spec)

@@ -111,3 +111,36 @@ func until(ctx context.Context, p *process, patience time.Duration, ready func(c
 		}
 	}
 }
+
+// Show prints a command as a person would type it and runs it with its output on out.
+func (r *Rig) Show(ctx context.Context, out *os.File, user string, args ...string) error {
+	shown := make([]string, len(args))
+	for i, a := range args {
+		if shown[i] = a; strings.ContainsAny(a, " ()'\"") || len([]rune(a)) > 40 {
+			shown[i] = "'" + a + "'"
+		}
+	}
+	fmt.Fprintf(out, "\n%s$ tocsin %s\n", user, strings.Join(shown, " "))
+	cmd := exec.CommandContext(ctx, r.o.Binary, args...)
+	cmd.Env = append(os.Environ(), "TOCSIN_PROFILE="+r.Profile(user))
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("tocsin %s: %w", args[0], err)
+	}
+	return nil
+}
+
+// Profile is the file that lets a user's commands find the server.
+func (r *Rig) Profile(user string) string { return r.path(user + ".profile") }
+
+// Login keeps a profile for every user.
+func (r *Rig) Login(ctx context.Context) error {
+	for _, u := range users {
+		cmd := exec.CommandContext(ctx, r.o.Binary, r.Command(u.name, "login")...)
+		cmd.Env = append(os.Environ(), "TOCSIN_PROFILE="+r.Profile(u.name))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("login of %s: %w: %s", u.name, err, bytes.TrimSpace(out))
+		}
+	}
+	return nil
+}
