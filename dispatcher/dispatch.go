@@ -49,7 +49,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		return warning.Warning{}, Preview{}, err
 	}
 	w := warning.Warning{
-		Record: warning.RecordVersion, ID: ulid.Make().String(), Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec),
+		Record: warning.RecordVersion, ID: ulid.Make().String(), Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec), Content: warning.ContentOf(s.Spec),
 		State: warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, Node: e.node,
 		SubmittedBy: c.User, SubmittedAt: now,
 	}
@@ -61,10 +61,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(),
 			Detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People),
 		},
-		Warning: &w, ToPlan: w.State == warning.Released,
-	}
-	if !s.Spec.Again {
-		a.Unique = w.Digest
+		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released,
 	}
 	w, err = e.record(ctx, c, key, digest, a)
 	return w, look.For(c), err

@@ -58,8 +58,8 @@ type Records interface {
 	// ToPlan is the released warnings whose plan is not made yet.
 	ToPlan(ctx context.Context) ([]string, error)
 	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
-	// ids. A plan that is there already is left as it is, and its ids are answered: a plan is a pure function.
-	// ErrChanged when the warning is no longer Released at revision rev.
+	// ids. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
+	// no longer Released at revision rev, or another part was added meanwhile.
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
 	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
@@ -84,7 +84,7 @@ type Act struct {
 
 	Warning *warning.Warning // the record to write, or nil
 	Rev     uint64           // the revision that was read; 0: the warning must not exist yet
-	Unique  string           // not empty: refuse (ErrSame) while a live warning with this digest exists
+	Unique  bool             // refuse (ErrSame) while another live warning has the same content
 	ToPlan  bool             // the warning is to be planned
 
 	Puts []Put // small records that change with the act: users, controls of accounts, seals
@@ -150,6 +150,13 @@ type Plan struct {
 	InArea, NoAddress, OptedOut int64
 	// NoRoute is people with an address that no account may carry.
 	NoRoute int64
+	// Entered is people who came into the area after the release, beside InArea.
+	Entered int64
+	// Parts is how many times strands were stored for this plan, counting this one: 1 for the plan itself, more for people
+	// who are added later.
+	Parts int
+	// Pending says that people of the original were in open windows when a follow-up was planned: a part for them follows.
+	Pending bool
 	Strands []Strand
 }
 
@@ -159,6 +166,7 @@ type Strand struct {
 	Warning  string          `json:"warning"`
 	Version  int             `json:"version"`
 	Channel  warning.Channel `json:"channel"`
+	Words    warning.Type    `json:"words"` // which of the warning's words these people get
 	Account  string          `json:"account"`
 	Snapshot string          `json:"snapshot"`
 	People   uint32          `json:"people"`

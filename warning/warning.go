@@ -18,7 +18,9 @@ type Warning struct {
 
 	Spec   Spec   `json:"spec"`
 	Digest string `json:"digest"` // of Spec: what an approver approves
-	State  State  `json:"state"`
+	// Content is what two warnings that say the same have in common, whenever they hold (ContentOf Spec).
+	Content string `json:"content"`
+	State   State  `json:"state"`
 	// Before is the state that a Held warning goes back to.
 	Before State `json:"before,omitempty"`
 
@@ -91,6 +93,12 @@ func DigestOf(s Spec) string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// ContentOf is DigestOf without the times: the same command a minute later is the same warning again.
+func ContentOf(s Spec) string {
+	s.Onset, s.Expires, s.Again = time.Time{}, time.Time{}, false
+	return DigestOf(s)
 }
 
 // TextFor is the words of kind for the channel and language: the channel's own first, then those for all channels; the

@@ -47,6 +47,7 @@ type record struct {
 	state   warning.State
 	expires time.Time // whole milliseconds
 	digest  string
+	content string
 }
 
 type answer struct {
@@ -110,7 +111,7 @@ func (s *Store) do(a dispatcher.Act) (dispatcher.Done, error) {
 		if err != nil {
 			return dispatcher.Done{}, fmt.Errorf("memstore: act: warning: %w", err)
 		}
-		s.warnings[w.ID] = &record{a.Rev + 1, b, w.State, milliseconds(w.Spec.Expires), w.Digest}
+		s.warnings[w.ID] = &record{a.Rev + 1, b, w.State, milliseconds(w.Spec.Expires), w.Digest, w.Content}
 		switch {
 		case a.ToPlan:
 			s.toPlan[w.ID] = true
@@ -181,11 +182,11 @@ func (s *Store) fits(a dispatcher.Act) error {
 			return fmt.Errorf("memstore: warning %s has another digest: what was submitted never changes", id)
 		}
 	}
-	if a.Unique == "" {
+	if !a.Unique || a.Warning == nil {
 		return nil
 	}
 	for other, r := range s.warnings {
-		if other != id && r.digest == a.Unique && live(r.state) && r.expires.After(milliseconds(a.Entry.At)) {
+		if other != id && r.content == a.Warning.Content && live(r.state) && r.expires.After(milliseconds(a.Entry.At)) {
 			return fmt.Errorf("%w: warning %s", dispatcher.ErrSame, other)
 		}
 	}
@@ -254,11 +255,15 @@ func (s *Store) ToPlan(context.Context) ([]string, error) {
 func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.plans[p.Warning]; ok {
-		if old.plan.Version != p.Version {
-			return nil, fmt.Errorf("%w: version %d of warning %s is planned", dispatcher.ErrChanged, old.plan.Version, p.Warning)
-		}
+	p.Parts = max(1, p.Parts)
+	old, ok := s.plans[p.Warning]
+	switch {
+	case ok && old.plan.Version != p.Version:
+		return nil, fmt.Errorf("%w: version %d of warning %s is planned", dispatcher.ErrChanged, old.plan.Version, p.Warning)
+	case old.plan.Parts >= p.Parts:
 		return slices.Clone(old.ids), nil
+	case old.plan.Parts < p.Parts-1:
+		return nil, fmt.Errorf("%w: the plan of warning %s has %d parts", dispatcher.ErrChanged, p.Warning, old.plan.Parts)
 	}
 	r, ok := s.warnings[p.Warning]
 	if !ok {
@@ -267,7 +272,7 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 	if r.rev != rev || r.state != warning.Released {
 		return nil, fmt.Errorf("%w: warning %s is at revision %d in state %v", dispatcher.ErrChanged, p.Warning, r.rev, r.state)
 	}
-	ids := make([]dispatcher.StrandID, 0, len(p.Strands))
+	ids := slices.Clone(old.ids)
 	for _, h := range p.Strands {
 		h.ID = dispatcher.StrandID(len(s.strands) + 1)
 		h.Batches = slices.Clone(h.Batches)

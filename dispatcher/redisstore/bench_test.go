@@ -180,9 +180,9 @@ func BenchmarkSubmit(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		id := fmt.Sprintf("w%09d", n)
-		w := &warning.Warning{Record: 1, ID: id, Digest: id, State: warning.Submitted, Spec: warning.Spec{Expires: now.Add(time.Hour)}}
+		w := &warning.Warning{Record: 1, ID: id, Digest: id, Content: id, State: warning.Submitted, Spec: warning.Spec{Expires: now.Add(time.Hour)}}
 		_, err := s.Do(b.Context(), dispatcher.Act{
-			User: "lin", Key: id, Digest: id, Answer: []byte(id), Warning: w, Unique: id, Entry: dispatcher.Entry{At: now, User: "lin"},
+			User: "lin", Key: id, Digest: id, Answer: []byte(id), Warning: w, Unique: true, Entry: dispatcher.Entry{At: now, User: "lin"},
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -17,7 +17,7 @@ import (
 //	{tocsin:REALM}:generation        counter: acts that owners must know of
 //	{tocsin:REALM}:warnings          zset, all scores 0: "00:ID" for every warning, "SS:ID" by its state
 //	{tocsin:REALM}:warning:ID        hash v, rev, state, expires (ms), digest, record (JSON)
-//	{tocsin:REALM}:live:DIGEST       hash id → expires (ms) of the live warnings with this digest
+//	{tocsin:REALM}:live:CONTENT      hash id → expires (ms) of the live warnings with this content
 //	{tocsin:REALM}:answer:HASH       hash v, digest, answer, generation, number, warning: the stored answer of one (user, key)
 //	{tocsin:REALM}:toplan            set of ids
 //	{tocsin:REALM}:record            list: the record of acts, JSON
@@ -46,7 +46,7 @@ func newKeys(realm string) keys { return keys{"{tocsin:" + realm + "}:"} }
 func (k keys) generation() string                  { return k.prefix + "generation" }
 func (k keys) warnings() string                    { return k.prefix + "warnings" }
 func (k keys) warning(id string) string            { return k.prefix + warningPart + id }
-func (k keys) live(digest string) string           { return k.prefix + "live:" + digest }
+func (k keys) live(content string) string          { return k.prefix + "live:" + content }
 func (k keys) toPlan() string                      { return k.prefix + "toplan" }
 func (k keys) record() string                      { return k.prefix + "record" }
 func (k keys) recorded() string                    { return k.prefix + "recorded" }

@@ -26,6 +26,8 @@ type figures struct {
 	NoAddress int64  `json:"no_address"`
 	OptedOut  int64  `json:"opted_out"`
 	NoRoute   int64  `json:"no_route"`
+	Entered   int64  `json:"entered"`
+	Pending   bool   `json:"pending"`
 }
 
 // head is the stored form of a strand's head; its id is in the key.
@@ -56,11 +58,14 @@ func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]d
 	}
 	fingerprint := [8]byte(print.Sum(nil))
 
-	fig, err := json.Marshal(figures{recordVersion, p.Snapshot, p.InArea, p.NoAddress, p.OptedOut, p.NoRoute})
+	fig, err := json.Marshal(figures{
+		V: recordVersion, Snapshot: p.Snapshot, InArea: p.InArea, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
+		NoRoute: p.NoRoute, Entered: p.Entered, Pending: p.Pending,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: plan: %w", err)
 	}
-	args := []any{s.keys.prefix, p.Warning, rev, p.Version, fig, len(p.Strands)}
+	args := []any{s.keys.prefix, p.Warning, rev, p.Version, fig, len(p.Strands), max(1, p.Parts)}
 	keys := []string{
 		s.keys.warning(p.Warning), s.keys.plan(p.Warning), s.keys.toPlan(), s.keys.strands(), s.keys.generation(),
 	}
@@ -109,8 +114,9 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 		Version int    `redis:"version"`
 		Figures string `redis:"figures"`
 		Strands string `redis:"strands"`
+		Parts   int    `redis:"parts"`
 	}
-	if err := s.db.HMGet(ctx, s.keys.plan(id), "version", "figures", "strands").Scan(&h); err != nil {
+	if err := s.db.HMGet(ctx, s.keys.plan(id), "version", "figures", "strands", "parts").Scan(&h); err != nil {
 		return dispatcher.Plan{}, nil, failed("plan", err)
 	}
 	if h.Figures == "" {
@@ -122,7 +128,8 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 	}
 	p := dispatcher.Plan{
 		Warning: id, Version: h.Version, Snapshot: f.Snapshot,
-		InArea: f.InArea, NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute,
+		InArea: f.InArea, NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute, Entered: f.Entered,
+		Pending: f.Pending, Parts: h.Parts,
 	}
 	strands, tails, _, err := s.strandsOf(ctx, strandIDs(h.Strands))
 	p.Strands = strands

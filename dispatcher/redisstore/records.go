@@ -38,7 +38,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 		state       warning.State
 		expires     int64
 		raises      bool
-		liveOf      = s.keys.live(a.Unique)
+		liveOf      = s.keys.live("")
 		warningKey  = s.keys.warnings()
 		toPlan      = "keep"
 		liveWarning bool
@@ -52,7 +52,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 		if id == "" {
 			return none, errors.New("redisstore: act: the warning has no id; give it one before it is recorded")
 		}
-		warningKey, liveOf, liveWarning = s.keys.warning(id), s.keys.live(digest), live(w.State)
+		warningKey, liveOf, liveWarning = s.keys.warning(id), s.keys.live(w.Content), live(w.State)
 		switch {
 		case a.ToPlan:
 			toPlan = "add"
@@ -61,7 +61,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 		}
 	}
 	keys := []string{
-		s.keys.answer(a.User, a.Key), warningKey, s.keys.warnings(), liveOf, s.keys.live(a.Unique), s.keys.toPlan(),
+		s.keys.answer(a.User, a.Key), warningKey, s.keys.warnings(), liveOf, s.keys.toPlan(),
 		s.keys.record(), s.keys.recorded(), s.keys.generation(),
 	}
 	for _, p := range a.Puts {
@@ -70,7 +70,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	}
 	args := []any{
 		flag(a.Key != ""), a.Digest, a.Answer, entry, flag(raises), id, a.Rev, fmt.Sprintf("%02d", state), expires, digest,
-		record, flag(liveWarning), toPlan, flag(a.Unique != ""), a.Entry.At.UnixMilli(),
+		record, flag(liveWarning), toPlan, flag(a.Unique), a.Entry.At.UnixMilli(),
 	}
 	for _, p := range a.Puts {
 		value := []byte{}

@@ -82,7 +82,7 @@ func both[T any](p *pair, what string, ask func(Store) (T, error)) (answer T, ok
 func (p *pair) begin() {
 	for n := 1; n <= p.upTo(2, "begun"); n++ {
 		w := draft(n, warning.Released)
-		w.Digest = fmt.Sprint("digest", n%2)
+		w.Content = fmt.Sprint("content", n%2)
 		both(p, "release", func(s Store) (dispatcher.Done, error) { return s.Do(p.ctx, dispatcher.Act{Warning: w, ToPlan: true}) })
 		p.rev[n] = 1
 		p.put(n, plan(n, 1000, accounts...))
@@ -107,14 +107,12 @@ func (p *pair) act() {
 			a.Warning.State = warning.Released
 		}
 		a.Warning.Spec.Expires = start.Add(time.Duration(n) * 20 * time.Minute)
-		a.Warning.Digest = fmt.Sprint("digest", n%2)
+		a.Warning.Content = fmt.Sprint("content", n%2)
 		a.Rev, a.ToPlan = p.rev[n], p.flip("to plan")
 		if p.rarely("stale") {
 			a.Rev = uint64(p.upTo(3, "rev"))
 		}
-		if p.flip("unique") {
-			a.Unique = a.Warning.Digest
-		}
+		a.Unique = p.flip("unique")
 	}
 	for range p.upTo(2, "puts") {
 		put := dispatcher.Put{Table: rapid.SampledFrom([]string{dispatcher.TableUsers, dispatcher.TableControls}).Draw(p.T, "table"), Field: p.account()}

@@ -82,7 +82,7 @@ func draft(n int, s warning.State) *warning.Warning {
 			Words: []warning.Words{{Language: "zh-CN", Kind: warning.Alert, Text: fmt.Sprintf("words of warning %d", n)}},
 		},
 	}
-	w.Digest = warning.DigestOf(w.Spec)
+	w.Digest, w.Content = warning.DigestOf(w.Spec), warning.ContentOf(w.Spec)
 	return w
 }
 

@@ -1,7 +1,7 @@
 -- act: one change that a person or the engine makes, all of it or nothing.
 --
--- KEYS  1 stored answer  2 warning  3 warnings  4 live warnings of its digest  5 live warnings of the digest that must
---       be unique  6 toplan  7 record  8 recorded  9 generation  10.. the table of each put
+-- KEYS  1 stored answer  2 warning  3 warnings  4 live warnings with its content  5 toplan  6 record  7 recorded
+--       8 generation  9.. the table of each put
 -- ARGV  1 '1': the act has a key of idempotency  2 digest of the request  3 answer
 --       4 entry for the record without its opening brace, '' for none  5 '1': raises the generation
 --       6 id, '' for no warning  7 revision that was read  8 state, two digits  9 end of validity (ms)
@@ -34,7 +34,7 @@ if id ~= '' then
   before = old[2]
 end
 if ARGV[14] == '1' then
-  local live = redis.call('HGETALL', KEYS[5])
+  local live = redis.call('HGETALL', KEYS[4])
   for i = 1, #live, 2 do
     if live[i] ~= id and tonumber(live[i + 1]) > tonumber(ARGV[15]) then
       return redis.error_reply('SAME warning ' .. live[i])
@@ -44,9 +44,9 @@ end
 
 local generation
 if ARGV[5] == '1' then
-  generation = redis.call('INCR', KEYS[9])
+  generation = redis.call('INCR', KEYS[8])
 else
-  generation = tonumber(redis.call('GET', KEYS[9]) or 0)
+  generation = tonumber(redis.call('GET', KEYS[8]) or 0)
 end
 if id ~= '' then
   redis.call('HSET', KEYS[2], 'v', 1, 'rev', rev + 1, 'state', tonumber(state), 'expires', expires,
@@ -58,17 +58,17 @@ if id ~= '' then
   end
   redis.call('ZADD', KEYS[3], 0, state .. ':' .. id)
   if ARGV[12] == '1' then redis.call('HSET', KEYS[4], id, expires) else redis.call('HDEL', KEYS[4], id) end
-  if ARGV[13] == 'add' then redis.call('SADD', KEYS[6], id) end
-  if ARGV[13] == 'drop' then redis.call('SREM', KEYS[6], id) end
+  if ARGV[13] == 'add' then redis.call('SADD', KEYS[5], id) end
+  if ARGV[13] == 'drop' then redis.call('SREM', KEYS[5], id) end
 end
-for i = 10, #KEYS do
-  local field, value = ARGV[16 + (i - 10) * 2], ARGV[17 + (i - 10) * 2]
+for i = 9, #KEYS do
+  local field, value = ARGV[16 + (i - 9) * 2], ARGV[17 + (i - 9) * 2]
   if value == '' then redis.call('HDEL', KEYS[i], field) else redis.call('HSET', KEYS[i], field, value) end
 end
 local number = 0
 if entry ~= '' then
-  number = redis.call('INCR', KEYS[8])
-  redis.call('RPUSH', KEYS[7], '{"v":1,"number":' .. number .. ',' .. entry)
+  number = redis.call('INCR', KEYS[7])
+  redis.call('RPUSH', KEYS[6], '{"v":1,"number":' .. number .. ',' .. entry)
 end
 if keyed then
   redis.call('HSET', KEYS[1], 'v', 1, 'digest', digest, 'answer', answer, 'generation', generation, 'number', number,
