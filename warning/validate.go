@@ -32,6 +32,7 @@ func (s Spec) Validate(now time.Time) error {
 	c.channels(s)
 	c.words(s)
 	c.issuers(s)
+	c.focus(s.Focus)
 	if s.Stage != "" && !slices.Contains(Stages, s.Stage) {
 		c.add("stage", "stage.unknown", fmt.Sprintf("%q is not a stage", s.Stage), "use one of "+strings.Join(Stages, ", ")+", or leave it out")
 	}
@@ -114,15 +115,24 @@ func (c *checks) areas(s Spec) {
 	for i, a := range s.Areas {
 		at := fmt.Sprintf("areas[%d]", i)
 		c.plain(at+".name", a.Name)
+		given := 0
+		for _, is := range []bool{a.Unit != "", len(a.Polygons) > 0, a.Circle != nil} {
+			if is {
+				given++
+			}
+		}
 		switch {
-		case a.Unit == "" && len(a.Polygons) == 0:
-			c.add(at, "area.empty", "the area says nothing", "give a unit's code, polygons or GeoJSON")
-		case a.Unit != "" && len(a.Polygons) > 0:
-			c.add(at, "area.both", "the area has a unit and polygons", "make it two areas")
+		case given == 0:
+			c.add(at, "area.empty", "the area says nothing", "give a unit's code, polygons, GeoJSON or a circle")
+		case given > 1:
+			c.add(at, "area.both", "the area says more than one place", "make it several areas")
 		case a.Unit != "" && a.CRS != "":
 			c.add(at+".crs", "area.crs", "a unit has no coordinate system of its own", "leave crs out")
-		case len(a.Polygons) > 0 && a.CRS != "wgs84":
-			c.add(at+".polygons.crs", "area.crs", fmt.Sprintf("coordinate system %q", a.CRS), `convert to WGS-84 and say "wgs84"; it is never assumed`)
+		case a.Circle != nil:
+			c.crs(at+".circle.crs", a.CRS)
+			c.circle(at+".circle", a.Circle)
+		case len(a.Polygons) > 0:
+			c.crs(at+".polygons.crs", a.CRS)
 		}
 	}
 }

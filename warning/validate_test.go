@@ -2,6 +2,7 @@ package warning
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,8 @@ func validSpec() Spec {
 	return Spec{
 		Event: "11B03", EventName: "暴雨", Tier: Orange, Status: Exercise, Type: Alert,
 		Expires: noon.Add(6 * time.Hour),
-		Areas:   []Area{{Unit: "500101"}, {Polygons: [][]Ring{{{{106, 29}, {107, 29}, {107, 30}, {106, 29}}}}, CRS: "wgs84"}},
+		Areas:   []Area{{Unit: "500101"}, {Polygons: [][]Ring{{{{106, 29}, {107, 29}, {107, 30}, {106, 29}}}}, CRS: "wgs84"}, {Circle: &Circle{Point{107, 30}, 500}, CRS: "gcj02"}},
+		Focus:   &Focus{Points: []Point{{107, 30}, {108, 30}}, CRS: "bd09", Speed: 3, Bearing: 90},
 		Words:   []Words{{Language: "zh-CN", Kind: Alert, Text: "万州区发布暴雨橙色预警。\n请注意防范。"}, {Language: "en", Kind: Alert, Text: "Rainstorm. 🌧"}},
 		Issuers: []string{"万州区气象台"}, Channels: []Channel{SMS}, Stage: "6h",
 	}
@@ -54,6 +56,18 @@ func TestEveryRule(t *testing.T) {
 		{"areas[0].crs", "area.crs", func(s *Spec) { s.Areas[0].CRS = "wgs84" }},
 		{"areas[1].polygons.crs", "area.crs", func(s *Spec) { s.Areas[1].CRS = "" }},
 		{"areas[1].name", "text.control", func(s *Spec) { s.Areas[1].Name = "\x1b" }},
+		{"areas[2]", "area.both", func(s *Spec) { s.Areas[2].Polygons = s.Areas[1].Polygons }},
+		{"areas[2].circle.crs", "area.crs", func(s *Spec) { s.Areas[2].CRS = "mars" }},
+		{"areas[2].circle.centre", "area.coordinate", func(s *Spec) { s.Areas[2].Circle.Centre[1] = 91 }},
+		{"areas[2].circle.radius_m", "area.radius", func(s *Spec) { s.Areas[2].Circle.Radius = math.NaN() }},
+		{"areas[2].circle.radius_m", "area.radius", func(s *Spec) { s.Areas[2].Circle.Radius = MaxRadius + 1 }},
+		{"focus.points", "focus.points", func(s *Spec) { s.Focus.Points = nil }},
+		{"focus.points", "focus.points", func(s *Spec) { s.Focus.Points = make([]Point, MaxFocusPoints+1) }},
+		{"focus.points[1]", "focus.point", func(s *Spec) { s.Focus.Points[1][0] = math.NaN() }},
+		{"focus.crs", "area.crs", func(s *Spec) { s.Focus.CRS = "" }},
+		{"focus.speed_m_per_s", "focus.speed", func(s *Spec) { s.Focus.Speed = math.Inf(1) }},
+		{"focus.bearing_deg", "focus.bearing", func(s *Spec) { s.Focus.Bearing = -1 }},
+		{"focus.bearing_deg", "focus.bearing", func(s *Spec) { s.Focus.Speed = 0 }},
 		{"channels", "channels.missing", func(s *Spec) { s.Channels = nil }},
 		{"channels[1]", "channel.edition", func(s *Spec) {
 			s.Channels = append(s.Channels, Push)

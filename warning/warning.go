@@ -56,6 +56,7 @@ type Spec struct {
 	Stage      string    `json:"stage,omitempty"`    // rung of a ladder: 3d, 1d, 6h, 2h, 0h
 	References []string  `json:"references,omitempty"`
 	Channels   []Channel `json:"channels"`
+	Focus      *Focus    `json:"focus,omitempty"` // who is told first; nil: in the order of the directory
 	// Again says that an identical warning that is still valid is known and that this one is meant all the same.
 	Again bool `json:"again,omitempty"`
 }
@@ -68,7 +69,7 @@ type Words struct {
 	Text     string  `json:"text"`
 }
 
-// Area is one part of where: exactly one of Unit and Polygons is set.
+// Area is one part of where: exactly one of Unit, Polygons and Circle is set.
 type Area struct {
 	Name string `json:"name,omitempty"`
 	// Unit is the code of an administrative unit (GB/T 2260: six digits) in the edition of AsOf.
@@ -76,7 +77,14 @@ type Area struct {
 	AsOf time.Time `json:"as_of,omitzero"` // zero: the newest edition
 	// Polygons has the parts; each has its outer ring first and then its holes. Closed boundary: on the line is inside.
 	Polygons [][]Ring `json:"polygons,omitempty"`
-	CRS      string   `json:"crs,omitempty"` // "wgs84"; the only one of this edition, and never assumed
+	Circle   *Circle  `json:"circle,omitempty"`
+	CRS      string   `json:"crs,omitempty"` // of Polygons and Circle: one of CoordinateSystems, never assumed
+}
+
+// Circle is all places within a distance of a centre.
+type Circle struct {
+	Centre Point   `json:"centre"`
+	Radius float64 `json:"radius_m"` // metres on the ground, MinRadius to MaxRadius
 }
 
 // Ring is a closed line of points in longitude, latitude order (RFC 7946), degrees; the last equals the first.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,9 @@ func (s *Server) specFrom(p *pb.WarningSpec) (warning.Spec, []warning.Violation)
 	if known, ok := warning.EventOf(spec.Event); ok && spec.EventName == "" {
 		spec.EventName = known.Chinese // what is recorded names the danger for people
 	}
+	if f := p.GetFocus(); f != nil {
+		spec.Focus = &warning.Focus{Points: pointsFrom(f.GetPoints()), CRS: f.GetCrs(), Speed: f.GetSpeedMPerS(), Bearing: f.GetBearingDeg()}
+	}
 	for _, w := range p.GetWords() {
 		spec.Words = append(spec.Words, warning.Words{
 			Language: w.GetLanguage(), Channel: warning.Channel(w.GetChannel()), Kind: warning.Type(w.GetKind()), Text: w.GetText(),
@@ -181,7 +185,14 @@ func (s *Server) specFrom(p *pb.WarningSpec) (warning.Spec, []warning.Violation)
 				// The violation above says it; what stands here only keeps Validate from saying it again.
 				drawn = warning.Area{Polygons: [][]warning.Ring{{}}, CRS: "wgs84"}
 			}
-			area.CRS, area.Polygons = drawn.CRS, drawn.Polygons
+			area.CRS, area.Polygons = cmp.Or(a.GetGeojsonCrs(), drawn.CRS), drawn.Polygons
+		case *pb.Area_Circle:
+			centre := where.Circle.GetCentre()
+			area.CRS = where.Circle.GetCrs()
+			area.Circle = &warning.Circle{Centre: warning.Point{centre.GetLon(), centre.GetLat()}, Radius: where.Circle.GetRadiusM()}
+		}
+		if a.GetGeojsonCrs() != "" && a.GetGeojson() == "" {
+			vs = append(vs, warning.Violation{Field: at + ".geojson_crs", Rule: "area.crs", Detail: "a coordinate system without its GeoJSON", Remedy: "say it in crs beside the polygons or the circle"})
 		}
 		spec.Areas = append(spec.Areas, area)
 	}
@@ -209,13 +220,17 @@ func partsFrom(p *pb.Polygons) [][]warning.Ring {
 	for _, poly := range p.GetParts() {
 		var rings []warning.Ring
 		for _, r := range poly.GetRings() {
-			ring := make(warning.Ring, len(r.GetPoints()))
-			for i, pt := range r.GetPoints() {
-				ring[i] = warning.Point{pt.GetLon(), pt.GetLat()}
-			}
-			rings = append(rings, ring)
+			rings = append(rings, pointsFrom(r.GetPoints()))
 		}
 		parts = append(parts, rings)
 	}
 	return parts
+}
+
+func pointsFrom(points []*pb.Point) []warning.Point {
+	out := make([]warning.Point, len(points))
+	for i, p := range points {
+		out[i] = warning.Point{p.GetLon(), p.GetLat()}
+	}
+	return out
 }

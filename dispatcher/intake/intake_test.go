@@ -189,7 +189,9 @@ func goodSpec() *pb.WarningSpec {
 		Areas: []*pb.Area{
 			{Where: &pb.Area_Unit{Unit: "500101"}, AsOf: timestamppb.New(now)},
 			{Name: "river", Where: &pb.Area_Polygons{Polygons: &pb.Polygons{Crs: "wgs84", Parts: []*pb.Polygon{{Rings: []*pb.Ring{{Points: []*pb.Point{{Lon: 1, Lat: 2}, {Lon: 3, Lat: 4}, {Lon: 5, Lat: 6}, {Lon: 1, Lat: 2}}}}}}}}},
+			{Where: &pb.Area_Circle{Circle: &pb.Circle{Centre: &pb.Point{Lon: 107, Lat: 30}, RadiusM: 500, Crs: "gcj02"}}},
 		},
+		Focus:   &pb.Focus{Points: []*pb.Point{{Lon: 107, Lat: 30}, {Lon: 108, Lat: 31}}, Crs: "bd09", SpeedMPerS: 3.5, BearingDeg: 90},
 		Words:   []*pb.Words{{Language: "zh-CN", Kind: pb.Type_TYPE_ALERT, Text: "暴雨"}, {Language: "en", Channel: pb.Channel_CHANNEL_SMS, Kind: pb.Type_TYPE_CANCEL, Text: "No rain"}},
 		Issuers: []string{"台"}, EventId: "E", Stage: "6h", References: []string{"R"}, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}, Again: true,
 		NationalId: "50010141600000_20260613120000_0", SourceSystem: "sys",
@@ -237,14 +239,16 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	spec := goodSpec()
 	spec.Tier = 257 // would be red in one byte
 	spec.Status, spec.Expires, spec.NationalId = 0, nil, "x"
-	spec.Areas = append(spec.Areas, &pb.Area{}, &pb.Area{Where: &pb.Area_Geojson{Geojson: "no"}}, &pb.Area{Where: &pb.Area_Unit{Unit: "5"}})
+	spec.Areas = append(spec.Areas, &pb.Area{}, &pb.Area{Where: &pb.Area_Geojson{Geojson: "no"}}, &pb.Area{Where: &pb.Area_Unit{Unit: "5"}}, &pb.Area{Where: &pb.Area_Unit{Unit: "500101"}, GeojsonCrs: "gcj02"})
+	spec.Focus = &pb.Focus{Points: []*pb.Point{{}}, Crs: "mars", BearingDeg: 5}
 	_, err := pb.NewWarningServiceClient(conn).Submit(t.Context(), &pb.SubmitRequest{Warning: spec})
 	want := map[string]string{
 		"key": "string.min_len", "warning.tier": "enum.defined_only", "warning.status": "status.missing", "warning.expires": "expires.missing",
-		"warning.national_id": "national_id.form", "warning.areas[2]": "area.empty", "warning.areas[3].geojson": "area.geojson", "warning.areas[4].unit": "string.pattern",
+		"warning.national_id": "national_id.form", "warning.areas[3]": "area.empty", "warning.areas[4].geojson": "area.geojson", "warning.areas[5].unit": "string.pattern",
+		"warning.areas[6].geojson_crs": "area.crs", "warning.focus.crs": "area.crs", "warning.focus.bearing_deg": "focus.bearing",
 	}
 	got := violationsIn(t, err)
-	delete(got, "warning.areas[2].where") // the contract's word for area.empty
+	delete(got, "warning.areas[3].where") // the contract's word for area.empty
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

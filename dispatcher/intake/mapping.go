@@ -44,6 +44,9 @@ func specTo(w warning.Warning) *pb.WarningSpec {
 		Onset: timeTo(s.Onset), Expires: timeTo(s.Expires), Issuers: s.Issuers, EventId: s.EventID, Stage: s.Stage,
 		References: s.References, Again: s.Again, NationalId: w.NationalID, SourceSystem: w.SourceSystem,
 	}
+	if f := s.Focus; f != nil {
+		out.Focus = &pb.Focus{Points: pointsTo(f.Points), Crs: f.CRS, SpeedMPerS: f.Speed, BearingDeg: f.Bearing}
+	}
 	for _, t := range s.Words {
 		out.Words = append(out.Words, &pb.Words{Language: t.Language, Channel: pb.Channel(t.Channel), Kind: pb.Type(t.Kind), Text: t.Text})
 	}
@@ -62,19 +65,26 @@ func areaTo(a warning.Area) *pb.Area {
 		out.Where = &pb.Area_Unit{Unit: a.Unit}
 		return out
 	}
+	if c := a.Circle; c != nil {
+		out.Where = &pb.Area_Circle{Circle: &pb.Circle{Centre: &pb.Point{Lon: c.Centre[0], Lat: c.Centre[1]}, RadiusM: c.Radius, Crs: a.CRS}}
+		return out
+	}
 	shape := &pb.Polygons{Crs: a.CRS}
 	for _, part := range a.Polygons {
 		poly := &pb.Polygon{}
 		for _, ring := range part {
-			line := &pb.Ring{}
-			for _, p := range ring {
-				line.Points = append(line.Points, &pb.Point{Lon: p[0], Lat: p[1]})
-			}
-			poly.Rings = append(poly.Rings, line)
+			poly.Rings = append(poly.Rings, &pb.Ring{Points: pointsTo(ring)})
 		}
 		shape.Parts = append(shape.Parts, poly)
 	}
 	out.Where = &pb.Area_Polygons{Polygons: shape}
+	return out
+}
+
+func pointsTo(points []warning.Point) (out []*pb.Point) {
+	for _, p := range points {
+		out = append(out, &pb.Point{Lon: p[0], Lat: p[1]})
+	}
 	return out
 }
 

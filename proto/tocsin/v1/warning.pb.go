@@ -473,7 +473,7 @@ func (x *Polygon) GetRings() []*Ring {
 type Polygons struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Parts []*Polygon             `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
-	// The coordinate system; never assumed. "wgs84" is the one of this edition.
+	// The coordinate system; never assumed.
 	Crs           string `protobuf:"bytes,2,opt,name=crs,proto3" json:"crs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -523,6 +523,71 @@ func (x *Polygons) GetCrs() string {
 	return ""
 }
 
+// Circle is all places within a distance of a centre. It is taken as the polygon of 360 corners around it, so that
+// nobody within the radius is left out and nobody farther than 1.0001 times the radius and 5 cm is taken in. The centre
+// is converted to WGS-84 first; the distance is that on its ellipsoid.
+type Circle struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Centre *Point                 `protobuf:"bytes,1,opt,name=centre,proto3" json:"centre,omitempty"`
+	// Metres.
+	RadiusM float64 `protobuf:"fixed64,2,opt,name=radius_m,json=radiusM,proto3" json:"radius_m,omitempty"`
+	// The coordinate system of the centre; never assumed.
+	Crs           string `protobuf:"bytes,3,opt,name=crs,proto3" json:"crs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Circle) Reset() {
+	*x = Circle{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Circle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Circle) ProtoMessage() {}
+
+func (x *Circle) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Circle.ProtoReflect.Descriptor instead.
+func (*Circle) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Circle) GetCentre() *Point {
+	if x != nil {
+		return x.Centre
+	}
+	return nil
+}
+
+func (x *Circle) GetRadiusM() float64 {
+	if x != nil {
+		return x.RadiusM
+	}
+	return 0
+}
+
+func (x *Circle) GetCrs() string {
+	if x != nil {
+		return x.Crs
+	}
+	return ""
+}
+
 // Area is one part of where.
 type Area struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -532,16 +597,19 @@ type Area struct {
 	//	*Area_Unit
 	//	*Area_Polygons
 	//	*Area_Geojson
+	//	*Area_Circle
 	Where isArea_Where `protobuf_oneof:"where"`
 	// The day whose edition of units is meant; absent: the newest.
-	AsOf          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// The coordinate system of geojson; absent: WGS-84, as RFC 7946 section 4 says.
+	GeojsonCrs    string `protobuf:"bytes,7,opt,name=geojson_crs,json=geojsonCrs,proto3" json:"geojson_crs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +621,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +634,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{4}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Area) GetName() string {
@@ -610,11 +678,27 @@ func (x *Area) GetGeojson() string {
 	return ""
 }
 
+func (x *Area) GetCircle() *Circle {
+	if x != nil {
+		if x, ok := x.Where.(*Area_Circle); ok {
+			return x.Circle
+		}
+	}
+	return nil
+}
+
 func (x *Area) GetAsOf() *timestamppb.Timestamp {
 	if x != nil {
 		return x.AsOf
 	}
 	return nil
+}
+
+func (x *Area) GetGeojsonCrs() string {
+	if x != nil {
+		return x.GeojsonCrs
+	}
+	return ""
 }
 
 type isArea_Where interface {
@@ -631,8 +715,12 @@ type Area_Polygons struct {
 }
 
 type Area_Geojson struct {
-	// A GeoJSON geometry, feature or collection (RFC 7946, WGS-84).
+	// A GeoJSON geometry, feature or collection (RFC 7946, longitude first).
 	Geojson string `protobuf:"bytes,4,opt,name=geojson,proto3,oneof"`
+}
+
+type Area_Circle struct {
+	Circle *Circle `protobuf:"bytes,6,opt,name=circle,proto3,oneof"`
 }
 
 func (*Area_Unit) isArea_Where() {}
@@ -640,6 +728,82 @@ func (*Area_Unit) isArea_Where() {}
 func (*Area_Polygons) isArea_Where() {}
 
 func (*Area_Geojson) isArea_Where() {}
+
+func (*Area_Circle) isArea_Where() {}
+
+// Focus is where the danger is or comes from: whoever is nearer, or reached sooner, is told first; responsible persons
+// still before the public.
+type Focus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One place, or the corners of a line.
+	Points []*Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// The coordinate system; never assumed.
+	Crs string `protobuf:"bytes,2,opt,name=crs,proto3" json:"crs,omitempty"`
+	// Makes the points a front that moves, in metres a second; 0: it stands.
+	SpeedMPerS float64 `protobuf:"fixed64,3,opt,name=speed_m_per_s,json=speedMPerS,proto3" json:"speed_m_per_s,omitempty"`
+	// Where a front moves to: degrees from north over east.
+	BearingDeg    float64 `protobuf:"fixed64,4,opt,name=bearing_deg,json=bearingDeg,proto3" json:"bearing_deg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Focus) Reset() {
+	*x = Focus{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Focus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Focus) ProtoMessage() {}
+
+func (x *Focus) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Focus.ProtoReflect.Descriptor instead.
+func (*Focus) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Focus) GetPoints() []*Point {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *Focus) GetCrs() string {
+	if x != nil {
+		return x.Crs
+	}
+	return ""
+}
+
+func (x *Focus) GetSpeedMPerS() float64 {
+	if x != nil {
+		return x.SpeedMPerS
+	}
+	return 0
+}
+
+func (x *Focus) GetBearingDeg() float64 {
+	if x != nil {
+		return x.BearingDeg
+	}
+	return 0
+}
 
 // Words is one text in one language.
 type Words struct {
@@ -657,7 +821,7 @@ type Words struct {
 
 func (x *Words) Reset() {
 	*x = Words{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +833,7 @@ func (x *Words) String() string {
 func (*Words) ProtoMessage() {}
 
 func (x *Words) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +846,7 @@ func (x *Words) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Words.ProtoReflect.Descriptor instead.
 func (*Words) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{5}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Words) GetLanguage() string {
@@ -740,14 +904,16 @@ type WarningSpec struct {
 	// GB/T 35965 identifier, when the source has given one.
 	NationalId string `protobuf:"bytes,16,opt,name=national_id,json=nationalId,proto3" json:"national_id,omitempty"`
 	// The system that the warning comes from.
-	SourceSystem  string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
+	SourceSystem string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
+	// Who is told first; absent: in the order of the directory.
+	Focus         *Focus `protobuf:"bytes,18,opt,name=focus,proto3" json:"focus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WarningSpec) Reset() {
 	*x = WarningSpec{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +925,7 @@ func (x *WarningSpec) String() string {
 func (*WarningSpec) ProtoMessage() {}
 
 func (x *WarningSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +938,7 @@ func (x *WarningSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WarningSpec.ProtoReflect.Descriptor instead.
 func (*WarningSpec) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{6}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WarningSpec) GetEvent() string {
@@ -894,6 +1060,13 @@ func (x *WarningSpec) GetSourceSystem() string {
 	return ""
 }
 
+func (x *WarningSpec) GetFocus() *Focus {
+	if x != nil {
+		return x.Focus
+	}
+	return nil
+}
+
 // Warning is one official message as it is recorded.
 type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -927,7 +1100,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1112,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1125,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{7}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Warning) GetId() string {
@@ -1091,7 +1264,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1276,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1289,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{8}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubmitRequest) GetKey() string {
@@ -1143,7 +1316,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1328,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1341,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{9}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitResponse) GetWarning() *Warning {
@@ -1198,7 +1371,7 @@ type PreviewRequest struct {
 
 func (x *PreviewRequest) Reset() {
 	*x = PreviewRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1383,7 @@ func (x *PreviewRequest) String() string {
 func (*PreviewRequest) ProtoMessage() {}
 
 func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1396,7 @@ func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{10}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PreviewRequest) GetWhat() isPreviewRequest_What {
@@ -1287,7 +1460,7 @@ type PreviewResponse struct {
 
 func (x *PreviewResponse) Reset() {
 	*x = PreviewResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1472,7 @@ func (x *PreviewResponse) String() string {
 func (*PreviewResponse) ProtoMessage() {}
 
 func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1485,7 @@ func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse.ProtoReflect.Descriptor instead.
 func (*PreviewResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PreviewResponse) GetPeople() int64 {
@@ -1407,7 +1580,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1592,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1605,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{12}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveRequest) GetKey() string {
@@ -1479,7 +1652,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1664,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1677,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApproveResponse) GetWarning() *Warning {
@@ -1525,7 +1698,7 @@ type RejectRequest struct {
 
 func (x *RejectRequest) Reset() {
 	*x = RejectRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1710,7 @@ func (x *RejectRequest) String() string {
 func (*RejectRequest) ProtoMessage() {}
 
 func (x *RejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1723,7 @@ func (x *RejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRequest.ProtoReflect.Descriptor instead.
 func (*RejectRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{14}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RejectRequest) GetKey() string {
@@ -1583,7 +1756,7 @@ type RejectResponse struct {
 
 func (x *RejectResponse) Reset() {
 	*x = RejectResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1768,7 @@ func (x *RejectResponse) String() string {
 func (*RejectResponse) ProtoMessage() {}
 
 func (x *RejectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1781,7 @@ func (x *RejectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectResponse.ProtoReflect.Descriptor instead.
 func (*RejectResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{15}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RejectResponse) GetWarning() *Warning {
@@ -1629,7 +1802,7 @@ type HoldRequest struct {
 
 func (x *HoldRequest) Reset() {
 	*x = HoldRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1814,7 @@ func (x *HoldRequest) String() string {
 func (*HoldRequest) ProtoMessage() {}
 
 func (x *HoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1827,7 @@ func (x *HoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
 func (*HoldRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{16}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HoldRequest) GetKey() string {
@@ -1687,7 +1860,7 @@ type HoldResponse struct {
 
 func (x *HoldResponse) Reset() {
 	*x = HoldResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1872,7 @@ func (x *HoldResponse) String() string {
 func (*HoldResponse) ProtoMessage() {}
 
 func (x *HoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1885,7 @@ func (x *HoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
 func (*HoldResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HoldResponse) GetWarning() *Warning {
@@ -1732,7 +1905,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1917,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1930,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReleaseRequest) GetKey() string {
@@ -1783,7 +1956,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1968,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1981,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReleaseResponse) GetWarning() *Warning {
@@ -1829,7 +2002,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +2014,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +2027,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelRequest) GetKey() string {
@@ -1887,7 +2060,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2072,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2085,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelResponse) GetWarning() *Warning {
@@ -1931,7 +2104,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2116,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2129,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetRequest) GetId() string {
@@ -1975,7 +2148,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2160,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2173,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetResponse) GetWarning() *Warning {
@@ -2020,7 +2193,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2032,7 +2205,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2045,7 +2218,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRequest) GetStates() []State {
@@ -2071,7 +2244,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2256,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2269,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListResponse) GetWarnings() []*Warning {
@@ -2118,7 +2291,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2303,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2316,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WatchRequest) GetId() string {
@@ -2194,7 +2367,7 @@ type LaneCounts struct {
 
 func (x *LaneCounts) Reset() {
 	*x = LaneCounts{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2379,7 @@ func (x *LaneCounts) String() string {
 func (*LaneCounts) ProtoMessage() {}
 
 func (x *LaneCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2392,7 @@ func (x *LaneCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneCounts.ProtoReflect.Descriptor instead.
 func (*LaneCounts) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LaneCounts) GetChannel() Channel {
@@ -2385,7 +2558,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2397,7 +2570,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2410,7 +2583,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WatchResponse) GetWarning() *Warning {
@@ -2471,7 +2644,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +2656,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +2669,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReportRequest) GetId() string {
@@ -2540,7 +2713,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2725,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2738,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReportResponse) GetWarning() *Warning {
@@ -2741,7 +2914,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +2926,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +2939,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WhoRequest) GetNumber() string {
@@ -2796,7 +2969,7 @@ type WhoResponse struct {
 
 func (x *WhoResponse) Reset() {
 	*x = WhoResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +2981,7 @@ func (x *WhoResponse) String() string {
 func (*WhoResponse) ProtoMessage() {}
 
 func (x *WhoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +2994,7 @@ func (x *WhoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoResponse.ProtoReflect.Descriptor instead.
 func (*WhoResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WhoResponse) GetNumber() string {
@@ -2864,7 +3037,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3049,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3062,7 @@ func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Unit.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Unit) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *PreviewResponse_Unit) GetCode() string {
@@ -2934,7 +3107,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3119,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3132,7 @@ func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Carrier.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Carrier) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11, 1}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13, 1}
 }
 
 func (x *PreviewResponse_Carrier) GetAccount() string {
@@ -3016,7 +3189,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3028,7 +3201,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3041,7 +3214,7 @@ func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Text.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Text) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11, 2}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13, 2}
 }
 
 func (x *PreviewResponse_Text) GetLanguage() string {
@@ -3088,7 +3261,7 @@ type ReportResponse_Row struct {
 
 func (x *ReportResponse_Row) Reset() {
 	*x = ReportResponse_Row{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3100,7 +3273,7 @@ func (x *ReportResponse_Row) String() string {
 func (*ReportResponse_Row) ProtoMessage() {}
 
 func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3113,7 +3286,7 @@ func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Row.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Row) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *ReportResponse_Row) GetKey() string {
@@ -3175,7 +3348,7 @@ type ReportResponse_Why struct {
 
 func (x *ReportResponse_Why) Reset() {
 	*x = ReportResponse_Why{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3187,7 +3360,7 @@ func (x *ReportResponse_Why) String() string {
 func (*ReportResponse_Why) ProtoMessage() {}
 
 func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3200,7 +3373,7 @@ func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Why.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Why) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30, 1}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 1}
 }
 
 func (x *ReportResponse_Why) GetReason() string {
@@ -3231,7 +3404,7 @@ type ReportResponse_Account struct {
 
 func (x *ReportResponse_Account) Reset() {
 	*x = ReportResponse_Account{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3243,7 +3416,7 @@ func (x *ReportResponse_Account) String() string {
 func (*ReportResponse_Account) ProtoMessage() {}
 
 func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3256,7 +3429,7 @@ func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Account.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Account) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30, 2}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 2}
 }
 
 func (x *ReportResponse_Account) GetAccount() string {
@@ -3313,7 +3486,7 @@ type WhoResponse_Message struct {
 
 func (x *WhoResponse_Message) Reset() {
 	*x = WhoResponse_Message{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3325,7 +3498,7 @@ func (x *WhoResponse_Message) String() string {
 func (*WhoResponse_Message) ProtoMessage() {}
 
 func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3338,7 +3511,7 @@ func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoResponse_Message.ProtoReflect.Descriptor instead.
 func (*WhoResponse_Message) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 0}
 }
 
 func (x *WhoResponse_Message) GetWarningId() string {
@@ -3422,25 +3595,39 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x04Ring\x126\n" +
 	"\x06points\x18\x01 \x03(\v2\x10.tocsin.v1.PointB\f\xbaH\t\x92\x01\x06\b\x04\x10\xc0\x9a\fR\x06points\"=\n" +
 	"\aPolygon\x122\n" +
-	"\x05rings\x18\x01 \x03(\v2\x0f.tocsin.v1.RingB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x05rings\"a\n" +
+	"\x05rings\x18\x01 \x03(\v2\x0f.tocsin.v1.RingB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x05rings\"x\n" +
 	"\bPolygons\x125\n" +
-	"\x05parts\x18\x01 \x03(\v2\x12.tocsin.v1.PolygonB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x05parts\x12\x1e\n" +
-	"\x03crs\x18\x02 \x01(\tB\f\xbaH\tr\aR\x05wgs84R\x03crs\"\xeb\x01\n" +
+	"\x05parts\x18\x01 \x03(\v2\x12.tocsin.v1.PolygonB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x05parts\x125\n" +
+	"\x03crs\x18\x02 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xa5\x01\n" +
+	"\x06Circle\x120\n" +
+	"\x06centre\x18\x01 \x01(\v2\x10.tocsin.v1.PointB\x06\xbaH\x03\xc8\x01\x01R\x06centre\x122\n" +
+	"\bradius_m\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\bA)\x00\x00\x00\x00\x00\x00\xf0?R\aradiusM\x125\n" +
+	"\x03crs\x18\x03 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xe1\x02\n" +
 	"\x04Area\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12'\n" +
 	"\x04unit\x18\x02 \x01(\tB\x11\xbaH\x0er\f2\n" +
 	"^[0-9]{6}$H\x00R\x04unit\x121\n" +
 	"\bpolygons\x18\x03 \x01(\v2\x13.tocsin.v1.PolygonsH\x00R\bpolygons\x12(\n" +
-	"\ageojson\x18\x04 \x01(\tB\f\xbaH\tr\a\x10\x02\x18\x80\x92\xf4\x01H\x00R\ageojson\x12/\n" +
-	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOfB\x0e\n" +
-	"\x05where\x12\x05\xbaH\x02\b\x01\"\xd8\x01\n" +
+	"\ageojson\x18\x04 \x01(\tB\f\xbaH\tr\a\x10\x02\x18\x80\x92\xf4\x01H\x00R\ageojson\x12+\n" +
+	"\x06circle\x18\x06 \x01(\v2\x11.tocsin.v1.CircleH\x00R\x06circle\x12/\n" +
+	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12G\n" +
+	"\vgeojson_crs\x18\a \x01(\tB&\xbaH#\xd8\x01\x01r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\n" +
+	"geojsonCrsB\x0e\n" +
+	"\x05where\x12\x05\xbaH\x02\b\x01\"\xeb\x01\n" +
+	"\x05Focus\x125\n" +
+	"\x06points\x18\x01 \x03(\v2\x10.tocsin.v1.PointB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06points\x125\n" +
+	"\x03crs\x18\x02 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\x12:\n" +
+	"\rspeed_m_per_s\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00@\x8f@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"speedMPerS\x128\n" +
+	"\vbearing_deg\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80v@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"bearingDeg\"\xd8\x01\n" +
 	"\x05Words\x12F\n" +
 	"\blanguage\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$R\blanguage\x126\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12/\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x0f.tocsin.v1.TypeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1e\n" +
 	"\x04text\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xa8\x06\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xd0\x06\n" +
 	"\vWarningSpec\x120\n" +
 	"\x05event\x18\x01 \x01(\tB\x1a\xbaH\x17r\x152\x13^[0-9A-Za-z]{2,12}$R\x05event\x12&\n" +
 	"\n" +
@@ -3467,7 +3654,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x05again\x18\x0f \x01(\bR\x05again\x12(\n" +
 	"\vnational_id\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"nationalId\x12,\n" +
-	"\rsource_system\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18@R\fsourceSystem\"\x9b\x05\n" +
+	"\rsource_system\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18@R\fsourceSystem\x12&\n" +
+	"\x05focus\x18\x12 \x01(\v2\x10.tocsin.v1.FocusR\x05focus\"\x9b\x05\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -3761,7 +3949,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_warning_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(Tier)(0),                       // 0: tocsin.v1.Tier
 	(Status)(0),                     // 1: tocsin.v1.Status
@@ -3772,128 +3960,134 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*Ring)(nil),                    // 6: tocsin.v1.Ring
 	(*Polygon)(nil),                 // 7: tocsin.v1.Polygon
 	(*Polygons)(nil),                // 8: tocsin.v1.Polygons
-	(*Area)(nil),                    // 9: tocsin.v1.Area
-	(*Words)(nil),                   // 10: tocsin.v1.Words
-	(*WarningSpec)(nil),             // 11: tocsin.v1.WarningSpec
-	(*Warning)(nil),                 // 12: tocsin.v1.Warning
-	(*SubmitRequest)(nil),           // 13: tocsin.v1.SubmitRequest
-	(*SubmitResponse)(nil),          // 14: tocsin.v1.SubmitResponse
-	(*PreviewRequest)(nil),          // 15: tocsin.v1.PreviewRequest
-	(*PreviewResponse)(nil),         // 16: tocsin.v1.PreviewResponse
-	(*ApproveRequest)(nil),          // 17: tocsin.v1.ApproveRequest
-	(*ApproveResponse)(nil),         // 18: tocsin.v1.ApproveResponse
-	(*RejectRequest)(nil),           // 19: tocsin.v1.RejectRequest
-	(*RejectResponse)(nil),          // 20: tocsin.v1.RejectResponse
-	(*HoldRequest)(nil),             // 21: tocsin.v1.HoldRequest
-	(*HoldResponse)(nil),            // 22: tocsin.v1.HoldResponse
-	(*ReleaseRequest)(nil),          // 23: tocsin.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),         // 24: tocsin.v1.ReleaseResponse
-	(*CancelRequest)(nil),           // 25: tocsin.v1.CancelRequest
-	(*CancelResponse)(nil),          // 26: tocsin.v1.CancelResponse
-	(*GetRequest)(nil),              // 27: tocsin.v1.GetRequest
-	(*GetResponse)(nil),             // 28: tocsin.v1.GetResponse
-	(*ListRequest)(nil),             // 29: tocsin.v1.ListRequest
-	(*ListResponse)(nil),            // 30: tocsin.v1.ListResponse
-	(*WatchRequest)(nil),            // 31: tocsin.v1.WatchRequest
-	(*LaneCounts)(nil),              // 32: tocsin.v1.LaneCounts
-	(*WatchResponse)(nil),           // 33: tocsin.v1.WatchResponse
-	(*ReportRequest)(nil),           // 34: tocsin.v1.ReportRequest
-	(*ReportResponse)(nil),          // 35: tocsin.v1.ReportResponse
-	(*WhoRequest)(nil),              // 36: tocsin.v1.WhoRequest
-	(*WhoResponse)(nil),             // 37: tocsin.v1.WhoResponse
-	(*PreviewResponse_Unit)(nil),    // 38: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil), // 39: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),    // 40: tocsin.v1.PreviewResponse.Text
-	(*ReportResponse_Row)(nil),      // 41: tocsin.v1.ReportResponse.Row
-	(*ReportResponse_Why)(nil),      // 42: tocsin.v1.ReportResponse.Why
-	(*ReportResponse_Account)(nil),  // 43: tocsin.v1.ReportResponse.Account
-	(*WhoResponse_Message)(nil),     // 44: tocsin.v1.WhoResponse.Message
-	(*timestamppb.Timestamp)(nil),   // 45: google.protobuf.Timestamp
+	(*Circle)(nil),                  // 9: tocsin.v1.Circle
+	(*Area)(nil),                    // 10: tocsin.v1.Area
+	(*Focus)(nil),                   // 11: tocsin.v1.Focus
+	(*Words)(nil),                   // 12: tocsin.v1.Words
+	(*WarningSpec)(nil),             // 13: tocsin.v1.WarningSpec
+	(*Warning)(nil),                 // 14: tocsin.v1.Warning
+	(*SubmitRequest)(nil),           // 15: tocsin.v1.SubmitRequest
+	(*SubmitResponse)(nil),          // 16: tocsin.v1.SubmitResponse
+	(*PreviewRequest)(nil),          // 17: tocsin.v1.PreviewRequest
+	(*PreviewResponse)(nil),         // 18: tocsin.v1.PreviewResponse
+	(*ApproveRequest)(nil),          // 19: tocsin.v1.ApproveRequest
+	(*ApproveResponse)(nil),         // 20: tocsin.v1.ApproveResponse
+	(*RejectRequest)(nil),           // 21: tocsin.v1.RejectRequest
+	(*RejectResponse)(nil),          // 22: tocsin.v1.RejectResponse
+	(*HoldRequest)(nil),             // 23: tocsin.v1.HoldRequest
+	(*HoldResponse)(nil),            // 24: tocsin.v1.HoldResponse
+	(*ReleaseRequest)(nil),          // 25: tocsin.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),         // 26: tocsin.v1.ReleaseResponse
+	(*CancelRequest)(nil),           // 27: tocsin.v1.CancelRequest
+	(*CancelResponse)(nil),          // 28: tocsin.v1.CancelResponse
+	(*GetRequest)(nil),              // 29: tocsin.v1.GetRequest
+	(*GetResponse)(nil),             // 30: tocsin.v1.GetResponse
+	(*ListRequest)(nil),             // 31: tocsin.v1.ListRequest
+	(*ListResponse)(nil),            // 32: tocsin.v1.ListResponse
+	(*WatchRequest)(nil),            // 33: tocsin.v1.WatchRequest
+	(*LaneCounts)(nil),              // 34: tocsin.v1.LaneCounts
+	(*WatchResponse)(nil),           // 35: tocsin.v1.WatchResponse
+	(*ReportRequest)(nil),           // 36: tocsin.v1.ReportRequest
+	(*ReportResponse)(nil),          // 37: tocsin.v1.ReportResponse
+	(*WhoRequest)(nil),              // 38: tocsin.v1.WhoRequest
+	(*WhoResponse)(nil),             // 39: tocsin.v1.WhoResponse
+	(*PreviewResponse_Unit)(nil),    // 40: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil), // 41: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),    // 42: tocsin.v1.PreviewResponse.Text
+	(*ReportResponse_Row)(nil),      // 43: tocsin.v1.ReportResponse.Row
+	(*ReportResponse_Why)(nil),      // 44: tocsin.v1.ReportResponse.Why
+	(*ReportResponse_Account)(nil),  // 45: tocsin.v1.ReportResponse.Account
+	(*WhoResponse_Message)(nil),     // 46: tocsin.v1.WhoResponse.Message
+	(*timestamppb.Timestamp)(nil),   // 47: google.protobuf.Timestamp
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
 	6,  // 1: tocsin.v1.Polygon.rings:type_name -> tocsin.v1.Ring
 	7,  // 2: tocsin.v1.Polygons.parts:type_name -> tocsin.v1.Polygon
-	8,  // 3: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
-	45, // 4: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
-	3,  // 5: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
-	2,  // 6: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
-	0,  // 7: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
-	1,  // 8: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
-	2,  // 9: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	45, // 10: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	45, // 11: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
-	9,  // 12: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
-	10, // 13: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
-	3,  // 14: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
-	11, // 15: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
-	4,  // 16: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	45, // 17: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	45, // 18: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	45, // 19: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
-	11, // 20: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	12, // 21: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
-	16, // 22: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	11, // 23: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	38, // 24: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	39, // 25: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	40, // 26: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	12, // 27: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	12, // 28: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	12, // 29: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	12, // 30: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	12, // 31: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	12, // 32: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	4,  // 33: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	12, // 34: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	3,  // 35: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
-	45, // 36: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
-	45, // 37: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
-	45, // 38: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
-	12, // 39: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 40: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	12, // 41: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 42: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	42, // 43: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
-	45, // 44: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
-	41, // 45: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
-	41, // 46: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
-	41, // 47: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
-	43, // 48: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
-	44, // 49: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
-	3,  // 50: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	3,  // 51: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
-	45, // 52: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
-	45, // 53: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
-	13, // 54: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	15, // 55: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	17, // 56: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	19, // 57: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	21, // 58: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	23, // 59: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	25, // 60: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	27, // 61: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	29, // 62: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	31, // 63: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	34, // 64: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	36, // 65: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	14, // 66: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	16, // 67: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	18, // 68: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	20, // 69: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	22, // 70: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	24, // 71: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	26, // 72: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	28, // 73: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	30, // 74: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	33, // 75: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	35, // 76: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	37, // 77: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	66, // [66:78] is the sub-list for method output_type
-	54, // [54:66] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
+	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
+	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
+	47, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
+	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
+	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
+	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
+	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
+	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
+	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
+	47, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
+	47, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
+	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
+	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
+	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
+	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
+	13, // 19: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
+	4,  // 20: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
+	47, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
+	47, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
+	47, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
+	13, // 24: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	14, // 25: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	18, // 26: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
+	13, // 27: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	40, // 28: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	41, // 29: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	42, // 30: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	14, // 31: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 32: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 33: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 34: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 35: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 36: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	4,  // 37: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	14, // 38: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	3,  // 39: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
+	47, // 40: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
+	47, // 41: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
+	47, // 42: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
+	14, // 43: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 44: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	14, // 45: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 46: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	44, // 47: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
+	47, // 48: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
+	43, // 49: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
+	43, // 50: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
+	43, // 51: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
+	45, // 52: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
+	46, // 53: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
+	3,  // 54: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	3,  // 55: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
+	47, // 56: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
+	47, // 57: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
+	15, // 58: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	17, // 59: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	19, // 60: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	21, // 61: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	23, // 62: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	25, // 63: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	27, // 64: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	29, // 65: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	31, // 66: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	33, // 67: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	36, // 68: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	38, // 69: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	16, // 70: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	18, // 71: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	20, // 72: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	22, // 73: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	24, // 74: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	26, // 75: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	28, // 76: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	30, // 77: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	32, // 78: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	35, // 79: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	37, // 80: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	39, // 81: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	70, // [70:82] is the sub-list for method output_type
+	58, // [58:70] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -3901,12 +4095,13 @@ func file_tocsin_v1_warning_proto_init() {
 	if File_tocsin_v1_warning_proto != nil {
 		return
 	}
-	file_tocsin_v1_warning_proto_msgTypes[4].OneofWrappers = []any{
+	file_tocsin_v1_warning_proto_msgTypes[5].OneofWrappers = []any{
 		(*Area_Unit)(nil),
 		(*Area_Polygons)(nil),
 		(*Area_Geojson)(nil),
+		(*Area_Circle)(nil),
 	}
-	file_tocsin_v1_warning_proto_msgTypes[10].OneofWrappers = []any{
+	file_tocsin_v1_warning_proto_msgTypes[12].OneofWrappers = []any{
 		(*PreviewRequest_Warning)(nil),
 		(*PreviewRequest_Id)(nil),
 	}
@@ -3916,7 +4111,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
