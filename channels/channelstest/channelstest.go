@@ -1,5 +1,6 @@
-// Package channelstest is the conformance suite of addressed channels: what package channels promises, checked against
-// a carrier that misbehaves. An adapter passes it over real connections; its tests bring the carrier.
+// Package channelstest is the conformance suites of channels: what package channels promises, checked against a carrier
+// that misbehaves. Run is for addressed channels, RunArea for those that reach places. An adapter passes its suite over
+// real connections; its tests bring the carrier.
 //
 // Whatever the carrier does, each segment of each message that Send took gets exactly one outcome, the sink is silent
 // after Close, and what the outcome says of bytes agrees with what the carrier got.
