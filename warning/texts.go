@@ -119,7 +119,7 @@ var phrases = map[Text]phrase{
 	"state.submitted": {"待批准", "submitted"}, "state.approved": {"已批准", "approved"}, "state.released": {"发送中", "released"}, "state.held": {"已暂停", "held"},
 	"state.completed": {"已完成", "completed"}, "state.cancelled": {"已撤销", "cancelled"}, "state.expired": {"已过期", "expired"}, "state.rejected": {"已驳回", "rejected"},
 
-	"channel.sms": {"短信", "SMS"}, "channel.flash_sms": {"闪信", "flash SMS"}, "channel.broadcast": {"应急广播", "broadcast"}, "channel.cable_tv": {"有线电视", "cable TV"}, "channel.push": {"应用推送", "push"}, "channel.work_app": {"政务应用", "work app"},
+	"channel.sms": {"短信", "SMS"}, "channel.flash_sms": {"闪信", "flash SMS"}, "channel.broadcast": {"应急广播", "broadcast"}, "channel.cable_tv": {"有线电视", "cable TV"}, "channel.push": {"应用推送", "push"}, "channel.work_app": {"政务应用", "work app"}, "channel.feed": {"预警信息源", "feed"},
 
 	"person.waiting": {"等待", "waiting"}, "person.sending": {"发送中", "sending"}, "person.handed_over": {"已交运营商", "handed over"}, "person.delivered": {"已送达", "delivered"},
 	"person.undelivered": {"未送达", "undelivered"}, "person.refused": {"被拒绝", "refused"}, "person.expired": {"已过期", "expired"}, "person.cancelled": {"已撤销", "cancelled"},

@@ -49,9 +49,10 @@ const (
 	Update
 	Cancel   // issued by mistake
 	AllClear // the danger is over
+	Left     // of words only: for those whom an update leaves outside
 )
 
-var typeNames = enumNames[Type]{"alert": Alert, "update": Update, "cancel": Cancel, "all_clear": AllClear}
+var typeNames = enumNames[Type]{"alert": Alert, "update": Update, "cancel": Cancel, "all_clear": AllClear, "left": Left}
 
 func (t Type) String() string { return typeNames.name(t) }
 
@@ -69,9 +70,10 @@ const (
 	CableTV
 	Push
 	WorkApp
+	Feed // the public CAP feed: read by those who ask for it
 )
 
-var channelNames = enumNames[Channel]{"sms": SMS, "flash_sms": FlashSMS, "broadcast": Broadcast, "cable_tv": CableTV, "push": Push, "work_app": WorkApp}
+var channelNames = enumNames[Channel]{"sms": SMS, "flash_sms": FlashSMS, "broadcast": Broadcast, "cable_tv": CableTV, "push": Push, "work_app": WorkApp, "feed": Feed}
 
 func (c Channel) String() string { return channelNames.name(c) }
 

@@ -149,6 +149,8 @@ const (
 	Type_TYPE_UPDATE      Type = 2
 	Type_TYPE_CANCEL      Type = 3
 	Type_TYPE_ALL_CLEAR   Type = 4
+	// Of words only: for those whom an update leaves outside.
+	Type_TYPE_LEFT Type = 5
 )
 
 // Enum value maps for Type.
@@ -159,6 +161,7 @@ var (
 		2: "TYPE_UPDATE",
 		3: "TYPE_CANCEL",
 		4: "TYPE_ALL_CLEAR",
+		5: "TYPE_LEFT",
 	}
 	Type_value = map[string]int32{
 		"TYPE_UNSPECIFIED": 0,
@@ -166,6 +169,7 @@ var (
 		"TYPE_UPDATE":      2,
 		"TYPE_CANCEL":      3,
 		"TYPE_ALL_CLEAR":   4,
+		"TYPE_LEFT":        5,
 	}
 )
 
@@ -207,6 +211,8 @@ const (
 	Channel_CHANNEL_CABLE_TV    Channel = 4
 	Channel_CHANNEL_PUSH        Channel = 5
 	Channel_CHANNEL_WORK_APP    Channel = 6
+	// The public CAP feed: read by those who ask for it.
+	Channel_CHANNEL_FEED Channel = 7
 )
 
 // Enum value maps for Channel.
@@ -219,6 +225,7 @@ var (
 		4: "CHANNEL_CABLE_TV",
 		5: "CHANNEL_PUSH",
 		6: "CHANNEL_WORK_APP",
+		7: "CHANNEL_FEED",
 	}
 	Channel_value = map[string]int32{
 		"CHANNEL_UNSPECIFIED": 0,
@@ -228,6 +235,7 @@ var (
 		"CHANNEL_CABLE_TV":    4,
 		"CHANNEL_PUSH":        5,
 		"CHANNEL_WORK_APP":    6,
+		"CHANNEL_FEED":        7,
 	}
 )
 
@@ -3895,14 +3903,15 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\rSTATUS_ACTUAL\x10\x01\x12\x13\n" +
 	"\x0fSTATUS_EXERCISE\x10\x02\x12\x17\n" +
 	"\x13STATUS_PUBLIC_DRILL\x10\x03\x12\x0f\n" +
-	"\vSTATUS_TEST\x10\x04*b\n" +
+	"\vSTATUS_TEST\x10\x04*q\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"TYPE_ALERT\x10\x01\x12\x0f\n" +
 	"\vTYPE_UPDATE\x10\x02\x12\x0f\n" +
 	"\vTYPE_CANCEL\x10\x03\x12\x12\n" +
-	"\x0eTYPE_ALL_CLEAR\x10\x04*\x9f\x01\n" +
+	"\x0eTYPE_ALL_CLEAR\x10\x04\x12\r\n" +
+	"\tTYPE_LEFT\x10\x05*\xb1\x01\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCHANNEL_SMS\x10\x01\x12\x15\n" +
@@ -3910,7 +3919,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x11CHANNEL_BROADCAST\x10\x03\x12\x14\n" +
 	"\x10CHANNEL_CABLE_TV\x10\x04\x12\x10\n" +
 	"\fCHANNEL_PUSH\x10\x05\x12\x14\n" +
-	"\x10CHANNEL_WORK_APP\x10\x06*\xbc\x01\n" +
+	"\x10CHANNEL_WORK_APP\x10\x06\x12\x10\n" +
+	"\fCHANNEL_FEED\x10\a*\xbc\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x12\n" +
