@@ -60,8 +60,10 @@ var rights = func() map[string]right {
 		"/tocsin.v1.WarningService/Report":  everybody,
 		"/tocsin.v1.WarningService/Who":     only(commander),
 
-		"/tocsin.v1.DirectoryService/Import": only(engineer, loadTester),
-		"/tocsin.v1.DirectoryService/Stats":  everybody,
+		"/tocsin.v1.DirectoryService/Import":      only(engineer, loadTester),
+		"/tocsin.v1.DirectoryService/ImportState": only(engineer, loadTester),
+		"/tocsin.v1.DirectoryService/Change":      only(engineer),
+		"/tocsin.v1.DirectoryService/Stats":       everybody,
 
 		"/tocsin.v1.ChannelService/List":    everybody,
 		"/tocsin.v1.ChannelService/Pause":   only(engineer),

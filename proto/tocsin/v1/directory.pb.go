@@ -38,9 +38,13 @@ type ImportRequest struct {
 	// Minutes since 1970; 0: never seen.
 	Seen []uint32 `protobuf:"fixed32,6,rep,packed,name=seen,proto3" json:"seen,omitempty"`
 	// One byte a person each.
-	Language      []byte `protobuf:"bytes,7,opt,name=language,proto3" json:"language,omitempty"`
-	Role          []byte `protobuf:"bytes,8,opt,name=role,proto3" json:"role,omitempty"`
-	Flags         []byte `protobuf:"bytes,9,opt,name=flags,proto3" json:"flags,omitempty"`
+	Language []byte `protobuf:"bytes,7,opt,name=language,proto3" json:"language,omitempty"`
+	Role     []byte `protobuf:"bytes,8,opt,name=role,proto3" json:"role,omitempty"`
+	Flags    []byte `protobuf:"bytes,9,opt,name=flags,proto3" json:"flags,omitempty"`
+	// How many rows the whole import has, where the caller knows: room for them is made at once. In the first chunk.
+	Total int64 `protobuf:"varint,10,opt,name=total,proto3" json:"total,omitempty"`
+	// The rows that earlier streams with this key have brought: ImportState. In the first chunk.
+	Offset        int64 `protobuf:"varint,11,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +142,449 @@ func (x *ImportRequest) GetFlags() []byte {
 	return nil
 }
 
+func (x *ImportRequest) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ImportRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+type ImportStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportStateRequest) Reset() {
+	*x = ImportStateRequest{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportStateRequest) ProtoMessage() {}
+
+func (x *ImportStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportStateRequest.ProtoReflect.Descriptor instead.
+func (*ImportStateRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ImportStateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type ImportStateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows that are kept; 0 when nothing is.
+	Rows          int64 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportStateResponse) Reset() {
+	*x = ImportStateResponse{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportStateResponse) ProtoMessage() {}
+
+func (x *ImportStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportStateResponse.ProtoReflect.Descriptor instead.
+func (*ImportStateResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ImportStateResponse) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+// ChangeRequest is changes of single people, carried out in their order.
+type ChangeRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Key     string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Changes []*PersonChange        `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Why people are erased; needed where one is. It stands in the record, so it names nobody.
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRequest) Reset() {
+	*x = ChangeRequest{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRequest) ProtoMessage() {}
+
+func (x *ChangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ChangeRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ChangeRequest) GetChanges() []*PersonChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ChangeRequest) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// PersonChange is what happens to the person who has a number.
+type PersonChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// E.164 digits.
+	Number uint64 `protobuf:"fixed64,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Types that are valid to be assigned to What:
+	//
+	//	*PersonChange_Put
+	//	*PersonChange_Subscribed
+	//	*PersonChange_Erase_
+	What          isPersonChange_What `protobuf_oneof:"what"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonChange) Reset() {
+	*x = PersonChange{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonChange) ProtoMessage() {}
+
+func (x *PersonChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonChange.ProtoReflect.Descriptor instead.
+func (*PersonChange) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PersonChange) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *PersonChange) GetWhat() isPersonChange_What {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *PersonChange) GetPut() *Person {
+	if x != nil {
+		if x, ok := x.What.(*PersonChange_Put); ok {
+			return x.Put
+		}
+	}
+	return nil
+}
+
+func (x *PersonChange) GetSubscribed() bool {
+	if x != nil {
+		if x, ok := x.What.(*PersonChange_Subscribed); ok {
+			return x.Subscribed
+		}
+	}
+	return false
+}
+
+func (x *PersonChange) GetErase() *PersonChange_Erase {
+	if x != nil {
+		if x, ok := x.What.(*PersonChange_Erase_); ok {
+			return x.Erase
+		}
+	}
+	return nil
+}
+
+type isPersonChange_What interface {
+	isPersonChange_What()
+}
+
+type PersonChange_Put struct {
+	// Takes the person in, or changes what is given of one who is in.
+	Put *Person `protobuf:"bytes,2,opt,name=put,proto3,oneof"`
+}
+
+type PersonChange_Subscribed struct {
+	// False: wants no messages. Responsible persons cannot unsubscribe.
+	Subscribed bool `protobuf:"varint,3,opt,name=subscribed,proto3,oneof"`
+}
+
+type PersonChange_Erase_ struct {
+	// Takes the person out for good: later imports leave the number out, until a put takes it in again.
+	Erase *PersonChange_Erase `protobuf:"bytes,4,opt,name=erase,proto3,oneof"`
+}
+
+func (*PersonChange_Put) isPersonChange_What() {}
+
+func (*PersonChange_Subscribed) isPersonChange_What() {}
+
+func (*PersonChange_Erase_) isPersonChange_What() {}
+
+// Person is what is known of a recipient; what is absent stays as it is, or as for somebody of whom nothing is known.
+type Person struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// E.164 digits of the number that replaces the old one.
+	NewNumber *uint64 `protobuf:"fixed64,1,opt,name=new_number,json=newNumber,proto3,oneof" json:"new_number,omitempty"`
+	// Degrees times 10^7, WGS-84; both, and needed for somebody who is not in yet.
+	LonE7 *int32 `protobuf:"fixed32,2,opt,name=lon_e7,json=lonE7,proto3,oneof" json:"lon_e7,omitempty"`
+	LatE7 *int32 `protobuf:"fixed32,3,opt,name=lat_e7,json=latE7,proto3,oneof" json:"lat_e7,omitempty"`
+	// Code of the registered home district; absent where the position changes: by place.
+	Home          *uint32 `protobuf:"varint,4,opt,name=home,proto3,oneof" json:"home,omitempty"`
+	Language      *uint32 `protobuf:"varint,5,opt,name=language,proto3,oneof" json:"language,omitempty"`
+	Role          *uint32 `protobuf:"varint,6,opt,name=role,proto3,oneof" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Person) Reset() {
+	*x = Person{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Person) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Person) ProtoMessage() {}
+
+func (x *Person) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Person.ProtoReflect.Descriptor instead.
+func (*Person) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Person) GetNewNumber() uint64 {
+	if x != nil && x.NewNumber != nil {
+		return *x.NewNumber
+	}
+	return 0
+}
+
+func (x *Person) GetLonE7() int32 {
+	if x != nil && x.LonE7 != nil {
+		return *x.LonE7
+	}
+	return 0
+}
+
+func (x *Person) GetLatE7() int32 {
+	if x != nil && x.LatE7 != nil {
+		return *x.LatE7
+	}
+	return 0
+}
+
+func (x *Person) GetHome() uint32 {
+	if x != nil && x.Home != nil {
+		return *x.Home
+	}
+	return 0
+}
+
+func (x *Person) GetLanguage() uint32 {
+	if x != nil && x.Language != nil {
+		return *x.Language
+	}
+	return 0
+}
+
+func (x *Person) GetRole() uint32 {
+	if x != nil && x.Role != nil {
+		return *x.Role
+	}
+	return 0
+}
+
+type ChangeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The snapshot that holds the changes.
+	Snapshot string `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	People   int64  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	// Changes that happened.
+	Changed    int64 `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`
+	BadChanges int64 `protobuf:"varint,4,opt,name=bad_changes,json=badChanges,proto3" json:"bad_changes,omitempty"`
+	// The first hundred; rows count the changes of the request from 0.
+	Bad           []*ImportResponse_BadRow `protobuf:"bytes,5,rep,name=bad,proto3" json:"bad,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResponse) Reset() {
+	*x = ChangeResponse{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResponse) ProtoMessage() {}
+
+func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
+func (*ChangeResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ChangeResponse) GetSnapshot() string {
+	if x != nil {
+		return x.Snapshot
+	}
+	return ""
+}
+
+func (x *ChangeResponse) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *ChangeResponse) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *ChangeResponse) GetBadChanges() int64 {
+	if x != nil {
+		return x.BadChanges
+	}
+	return 0
+}
+
+func (x *ChangeResponse) GetBad() []*ImportResponse_BadRow {
+	if x != nil {
+		return x.Bad
+	}
+	return nil
+}
+
 type ImportResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Snapshot string                 `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
@@ -151,7 +598,7 @@ type ImportResponse struct {
 
 func (x *ImportResponse) Reset() {
 	*x = ImportResponse{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[1]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +610,7 @@ func (x *ImportResponse) String() string {
 func (*ImportResponse) ProtoMessage() {}
 
 func (x *ImportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[1]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +623,7 @@ func (x *ImportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
 func (*ImportResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{1}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ImportResponse) GetSnapshot() string {
@@ -215,7 +662,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[2]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +674,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[2]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +687,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{2}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{8}
 }
 
 type StatsResponse struct {
@@ -260,7 +707,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[3]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -272,7 +719,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[3]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -285,7 +732,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{3}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StatsResponse) GetSnapshot() string {
@@ -351,6 +798,42 @@ func (x *StatsResponse) GetEdition() string {
 	return ""
 }
 
+type PersonChange_Erase struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonChange_Erase) Reset() {
+	*x = PersonChange_Erase{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonChange_Erase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonChange_Erase) ProtoMessage() {}
+
+func (x *PersonChange_Erase) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonChange_Erase.ProtoReflect.Descriptor instead.
+func (*PersonChange_Erase) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{4, 0}
+}
+
 type ImportResponse_BadRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Row in the whole stream, from 0.
@@ -364,7 +847,7 @@ type ImportResponse_BadRow struct {
 
 func (x *ImportResponse_BadRow) Reset() {
 	*x = ImportResponse_BadRow{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[4]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +859,7 @@ func (x *ImportResponse_BadRow) String() string {
 func (*ImportResponse_BadRow) ProtoMessage() {}
 
 func (x *ImportResponse_BadRow) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[4]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +872,7 @@ func (x *ImportResponse_BadRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportResponse_BadRow.ProtoReflect.Descriptor instead.
 func (*ImportResponse_BadRow) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{1, 0}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{7, 0}
 }
 
 func (x *ImportResponse_BadRow) GetRow() int64 {
@@ -431,7 +914,7 @@ type StatsResponse_Unit struct {
 
 func (x *StatsResponse_Unit) Reset() {
 	*x = StatsResponse_Unit{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[5]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +926,7 @@ func (x *StatsResponse_Unit) String() string {
 func (*StatsResponse_Unit) ProtoMessage() {}
 
 func (x *StatsResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[5]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +939,7 @@ func (x *StatsResponse_Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse_Unit.ProtoReflect.Descriptor instead.
 func (*StatsResponse_Unit) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{3, 0}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{9, 0}
 }
 
 func (x *StatsResponse_Unit) GetCode() string {
@@ -484,7 +967,7 @@ var File_tocsin_v1_directory_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_directory_proto_rawDesc = "" +
 	"\n" +
-	"\x19tocsin/v1/directory.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n" +
+	"\x19tocsin/v1/directory.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x03\n" +
 	"\rImportRequest\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x03key\x12\"\n" +
 	"\x06number\x18\x02 \x03(\x06B\n" +
@@ -499,7 +982,48 @@ const file_tocsin_v1_directory_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\x04seen\x12%\n" +
 	"\blanguage\x18\a \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\blanguage\x12\x1d\n" +
 	"\x04role\x18\b \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04role\x12\x1f\n" +
-	"\x05flags\x18\t \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x05flags\"\xf1\x01\n" +
+	"\x05flags\x18\t \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x05flags\x12\"\n" +
+	"\x05total\x18\n" +
+	" \x01(\x03B\f\xbaH\t\"\a\x18\x80\xc2\xd7/(\x00R\x05total\x12\x1f\n" +
+	"\x06offset\x18\v \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\"1\n" +
+	"\x12ImportStateRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\")\n" +
+	"\x13ImportStateResponse\x12\x12\n" +
+	"\x04rows\x18\x01 \x01(\x03R\x04rows\"\x89\x01\n" +
+	"\rChangeRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12?\n" +
+	"\achanges\x18\x02 \x03(\v2\x17.tocsin.v1.PersonChangeB\f\xbaH\t\x92\x01\x06\b\x01\x10\x80\x80\x04R\achanges\x12\x1a\n" +
+	"\x03why\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x03why\"\xb7\x01\n" +
+	"\fPersonChange\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x06R\x06number\x12%\n" +
+	"\x03put\x18\x02 \x01(\v2\x11.tocsin.v1.PersonH\x00R\x03put\x12 \n" +
+	"\n" +
+	"subscribed\x18\x03 \x01(\bH\x00R\n" +
+	"subscribed\x125\n" +
+	"\x05erase\x18\x04 \x01(\v2\x1d.tocsin.v1.PersonChange.EraseH\x00R\x05erase\x1a\a\n" +
+	"\x05EraseB\x06\n" +
+	"\x04what\"\x8f\x02\n" +
+	"\x06Person\x12\"\n" +
+	"\n" +
+	"new_number\x18\x01 \x01(\x06H\x00R\tnewNumber\x88\x01\x01\x12\x1a\n" +
+	"\x06lon_e7\x18\x02 \x01(\x0fH\x01R\x05lonE7\x88\x01\x01\x12\x1a\n" +
+	"\x06lat_e7\x18\x03 \x01(\x0fH\x02R\x05latE7\x88\x01\x01\x12\x17\n" +
+	"\x04home\x18\x04 \x01(\rH\x03R\x04home\x88\x01\x01\x12)\n" +
+	"\blanguage\x18\x05 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01H\x04R\blanguage\x88\x01\x01\x12!\n" +
+	"\x04role\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01H\x05R\x04role\x88\x01\x01B\r\n" +
+	"\v_new_numberB\t\n" +
+	"\a_lon_e7B\t\n" +
+	"\a_lat_e7B\a\n" +
+	"\x05_homeB\v\n" +
+	"\t_languageB\a\n" +
+	"\x05_role\"\xb3\x01\n" +
+	"\x0eChangeResponse\x12\x1a\n" +
+	"\bsnapshot\x18\x01 \x01(\tR\bsnapshot\x12\x16\n" +
+	"\x06people\x18\x02 \x01(\x03R\x06people\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\x03R\achanged\x12\x1f\n" +
+	"\vbad_changes\x18\x04 \x01(\x03R\n" +
+	"badChanges\x122\n" +
+	"\x03bad\x18\x05 \x03(\v2 .tocsin.v1.ImportResponse.BadRowR\x03bad\"\xf1\x01\n" +
 	"\x0eImportResponse\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\tR\bsnapshot\x12\x16\n" +
 	"\x06people\x18\x02 \x01(\x03R\x06people\x12\x19\n" +
@@ -526,9 +1050,11 @@ const file_tocsin_v1_directory_proto_rawDesc = "" +
 	"\x04Unit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06people\x18\x03 \x01(\x03R\x06people2\x8f\x01\n" +
+	"\x06people\x18\x03 \x01(\x03R\x06people2\x9c\x02\n" +
 	"\x10DirectoryService\x12?\n" +
-	"\x06Import\x12\x18.tocsin.v1.ImportRequest\x1a\x19.tocsin.v1.ImportResponse(\x01\x12:\n" +
+	"\x06Import\x12\x18.tocsin.v1.ImportRequest\x1a\x19.tocsin.v1.ImportResponse(\x01\x12L\n" +
+	"\vImportState\x12\x1d.tocsin.v1.ImportStateRequest\x1a\x1e.tocsin.v1.ImportStateResponse\x12=\n" +
+	"\x06Change\x12\x18.tocsin.v1.ChangeRequest\x1a\x19.tocsin.v1.ChangeResponse\x12:\n" +
 	"\x05Stats\x12\x17.tocsin.v1.StatsRequest\x1a\x18.tocsin.v1.StatsResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
@@ -543,29 +1069,44 @@ func file_tocsin_v1_directory_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_directory_proto_rawDescData
 }
 
-var file_tocsin_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tocsin_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tocsin_v1_directory_proto_goTypes = []any{
 	(*ImportRequest)(nil),         // 0: tocsin.v1.ImportRequest
-	(*ImportResponse)(nil),        // 1: tocsin.v1.ImportResponse
-	(*StatsRequest)(nil),          // 2: tocsin.v1.StatsRequest
-	(*StatsResponse)(nil),         // 3: tocsin.v1.StatsResponse
-	(*ImportResponse_BadRow)(nil), // 4: tocsin.v1.ImportResponse.BadRow
-	(*StatsResponse_Unit)(nil),    // 5: tocsin.v1.StatsResponse.Unit
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*ImportStateRequest)(nil),    // 1: tocsin.v1.ImportStateRequest
+	(*ImportStateResponse)(nil),   // 2: tocsin.v1.ImportStateResponse
+	(*ChangeRequest)(nil),         // 3: tocsin.v1.ChangeRequest
+	(*PersonChange)(nil),          // 4: tocsin.v1.PersonChange
+	(*Person)(nil),                // 5: tocsin.v1.Person
+	(*ChangeResponse)(nil),        // 6: tocsin.v1.ChangeResponse
+	(*ImportResponse)(nil),        // 7: tocsin.v1.ImportResponse
+	(*StatsRequest)(nil),          // 8: tocsin.v1.StatsRequest
+	(*StatsResponse)(nil),         // 9: tocsin.v1.StatsResponse
+	(*PersonChange_Erase)(nil),    // 10: tocsin.v1.PersonChange.Erase
+	(*ImportResponse_BadRow)(nil), // 11: tocsin.v1.ImportResponse.BadRow
+	(*StatsResponse_Unit)(nil),    // 12: tocsin.v1.StatsResponse.Unit
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_tocsin_v1_directory_proto_depIdxs = []int32{
-	4, // 0: tocsin.v1.ImportResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
-	6, // 1: tocsin.v1.StatsResponse.imported_at:type_name -> google.protobuf.Timestamp
-	5, // 2: tocsin.v1.StatsResponse.units:type_name -> tocsin.v1.StatsResponse.Unit
-	0, // 3: tocsin.v1.DirectoryService.Import:input_type -> tocsin.v1.ImportRequest
-	2, // 4: tocsin.v1.DirectoryService.Stats:input_type -> tocsin.v1.StatsRequest
-	1, // 5: tocsin.v1.DirectoryService.Import:output_type -> tocsin.v1.ImportResponse
-	3, // 6: tocsin.v1.DirectoryService.Stats:output_type -> tocsin.v1.StatsResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4,  // 0: tocsin.v1.ChangeRequest.changes:type_name -> tocsin.v1.PersonChange
+	5,  // 1: tocsin.v1.PersonChange.put:type_name -> tocsin.v1.Person
+	10, // 2: tocsin.v1.PersonChange.erase:type_name -> tocsin.v1.PersonChange.Erase
+	11, // 3: tocsin.v1.ChangeResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
+	11, // 4: tocsin.v1.ImportResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
+	13, // 5: tocsin.v1.StatsResponse.imported_at:type_name -> google.protobuf.Timestamp
+	12, // 6: tocsin.v1.StatsResponse.units:type_name -> tocsin.v1.StatsResponse.Unit
+	0,  // 7: tocsin.v1.DirectoryService.Import:input_type -> tocsin.v1.ImportRequest
+	1,  // 8: tocsin.v1.DirectoryService.ImportState:input_type -> tocsin.v1.ImportStateRequest
+	3,  // 9: tocsin.v1.DirectoryService.Change:input_type -> tocsin.v1.ChangeRequest
+	8,  // 10: tocsin.v1.DirectoryService.Stats:input_type -> tocsin.v1.StatsRequest
+	7,  // 11: tocsin.v1.DirectoryService.Import:output_type -> tocsin.v1.ImportResponse
+	2,  // 12: tocsin.v1.DirectoryService.ImportState:output_type -> tocsin.v1.ImportStateResponse
+	6,  // 13: tocsin.v1.DirectoryService.Change:output_type -> tocsin.v1.ChangeResponse
+	9,  // 14: tocsin.v1.DirectoryService.Stats:output_type -> tocsin.v1.StatsResponse
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_directory_proto_init() }
@@ -573,13 +1114,19 @@ func file_tocsin_v1_directory_proto_init() {
 	if File_tocsin_v1_directory_proto != nil {
 		return
 	}
+	file_tocsin_v1_directory_proto_msgTypes[4].OneofWrappers = []any{
+		(*PersonChange_Put)(nil),
+		(*PersonChange_Subscribed)(nil),
+		(*PersonChange_Erase_)(nil),
+	}
+	file_tocsin_v1_directory_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_directory_proto_rawDesc), len(file_tocsin_v1_directory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DirectoryService_Import_FullMethodName = "/tocsin.v1.DirectoryService/Import"
-	DirectoryService_Stats_FullMethodName  = "/tocsin.v1.DirectoryService/Stats"
+	DirectoryService_Import_FullMethodName      = "/tocsin.v1.DirectoryService/Import"
+	DirectoryService_ImportState_FullMethodName = "/tocsin.v1.DirectoryService/ImportState"
+	DirectoryService_Change_FullMethodName      = "/tocsin.v1.DirectoryService/Change"
+	DirectoryService_Stats_FullMethodName       = "/tocsin.v1.DirectoryService/Stats"
 )
 
 // DirectoryServiceClient is the client API for DirectoryService service.
@@ -30,8 +32,14 @@ const (
 // DirectoryService holds who can be told.
 type DirectoryServiceClient interface {
 	// Import replaces the directory by what the stream brings: column chunks, committed as one new snapshot at the end.
-	// A broken row is reported and left out; the others go in. A stream that ends early changes nothing.
+	// A broken row is reported and left out; the others go in. A stream that ends early changes nothing; what it brought is
+	// kept for ten minutes by the engine process that it spoke to, so that another stream with the same key can go on.
 	Import(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportRequest, ImportResponse], error)
+	// ImportState says how many rows of a broken import are kept: the offset at which the next stream goes on.
+	ImportState(ctx context.Context, in *ImportStateRequest, opts ...grpc.CallOption) (*ImportStateResponse, error)
+	// Change changes single people, and makes a new snapshot of which every other block is the old one's. A broken change
+	// is reported and left out; the others happen. Changes that come together share a snapshot.
+	Change(ctx context.Context, in *ChangeRequest, opts ...grpc.CallOption) (*ChangeResponse, error)
 	// Stats says what the directory holds.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 }
@@ -57,6 +65,26 @@ func (c *directoryServiceClient) Import(ctx context.Context, opts ...grpc.CallOp
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DirectoryService_ImportClient = grpc.ClientStreamingClient[ImportRequest, ImportResponse]
 
+func (c *directoryServiceClient) ImportState(ctx context.Context, in *ImportStateRequest, opts ...grpc.CallOption) (*ImportStateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportStateResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_ImportState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryServiceClient) Change(ctx context.Context, in *ChangeRequest, opts ...grpc.CallOption) (*ChangeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_Change_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *directoryServiceClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatsResponse)
@@ -74,8 +102,14 @@ func (c *directoryServiceClient) Stats(ctx context.Context, in *StatsRequest, op
 // DirectoryService holds who can be told.
 type DirectoryServiceServer interface {
 	// Import replaces the directory by what the stream brings: column chunks, committed as one new snapshot at the end.
-	// A broken row is reported and left out; the others go in. A stream that ends early changes nothing.
+	// A broken row is reported and left out; the others go in. A stream that ends early changes nothing; what it brought is
+	// kept for ten minutes by the engine process that it spoke to, so that another stream with the same key can go on.
 	Import(grpc.ClientStreamingServer[ImportRequest, ImportResponse]) error
+	// ImportState says how many rows of a broken import are kept: the offset at which the next stream goes on.
+	ImportState(context.Context, *ImportStateRequest) (*ImportStateResponse, error)
+	// Change changes single people, and makes a new snapshot of which every other block is the old one's. A broken change
+	// is reported and left out; the others happen. Changes that come together share a snapshot.
+	Change(context.Context, *ChangeRequest) (*ChangeResponse, error)
 	// Stats says what the directory holds.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	mustEmbedUnimplementedDirectoryServiceServer()
@@ -90,6 +124,12 @@ type UnimplementedDirectoryServiceServer struct{}
 
 func (UnimplementedDirectoryServiceServer) Import(grpc.ClientStreamingServer[ImportRequest, ImportResponse]) error {
 	return status.Error(codes.Unimplemented, "method Import not implemented")
+}
+func (UnimplementedDirectoryServiceServer) ImportState(context.Context, *ImportStateRequest) (*ImportStateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportState not implemented")
+}
+func (UnimplementedDirectoryServiceServer) Change(context.Context, *ChangeRequest) (*ChangeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Change not implemented")
 }
 func (UnimplementedDirectoryServiceServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
@@ -122,6 +162,42 @@ func _DirectoryService_Import_Handler(srv interface{}, stream grpc.ServerStream)
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DirectoryService_ImportServer = grpc.ClientStreamingServer[ImportRequest, ImportResponse]
 
+func _DirectoryService_ImportState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).ImportState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_ImportState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).ImportState(ctx, req.(*ImportStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryService_Change_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).Change(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_Change_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).Change(ctx, req.(*ChangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DirectoryService_Stats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatsRequest)
 	if err := dec(in); err != nil {
@@ -147,6 +223,14 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "tocsin.v1.DirectoryService",
 	HandlerType: (*DirectoryServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ImportState",
+			Handler:    _DirectoryService_ImportState_Handler,
+		},
+		{
+			MethodName: "Change",
+			Handler:    _DirectoryService_Change_Handler,
+		},
 		{
 			MethodName: "Stats",
 			Handler:    _DirectoryService_Stats_Handler,
