@@ -422,6 +422,35 @@ func plans(t *testing.T, s Store) {
 	same(t, "the next id", planned(t, s, 3, 1, "b"), []dispatcher.StrandID{4})
 }
 
+// planParts: people are added to a plan part by part; a part is there once, and none is passed over.
+func planParts(t *testing.T, s Store) {
+	do(t, s, dispatcher.Act{Warning: draft(1, warning.Released), ToPlan: true})
+	first, err := s.PutPlan(t.Context(), 1, plan(1, 10, "a"))
+	no(t, err)
+	third := plan(1, 3, "b")
+	third.Parts = 3
+	_, err = s.PutPlan(t.Context(), 1, third)
+	must(t, err, dispatcher.ErrChanged)
+	second := plan(1, 2, "b")
+	second.Parts, second.Entered, second.Pending = 2, 2, true
+	all, err := s.PutPlan(t.Context(), 1, second)
+	no(t, err)
+	same(t, "ids of both parts", all, append(first, 2))
+	again, err := s.PutPlan(t.Context(), 1, second) // the answer was lost
+	no(t, err)
+	same(t, "ids of the repeat", again, all)
+	got, tails, err := s.PlanOf(t.Context(), id(1))
+	no(t, err)
+	if got.Parts != 2 || got.Entered != 2 || !got.Pending || len(got.Strands) != 2 || len(tails) != 2 {
+		t.Fatalf("the plan has %d parts, %d entered, pending %v, %d strands", got.Parts, got.Entered, got.Pending, len(got.Strands))
+	}
+	im, err := s.Load(t.Context(), "b", 1, false)
+	no(t, err)
+	if len(im.Strands) != 1 || im.Strands[0].People != 2 {
+		t.Fatalf("account b carries %v", im.Strands)
+	}
+}
+
 func stalePlan(t *testing.T, s Store) {
 	_, err := s.PutPlan(t.Context(), 1, plan(1, 10, "a"))
 	must(t, err, dispatcher.ErrNotFound)

@@ -129,7 +129,7 @@ func (p *pair) act() {
 
 func (p *pair) plan() {
 	n := 1 + p.upTo(3, "warning")
-	pl := plan(n, uint32(p.upTo(3000, "people")), accounts[:p.upTo(len(accounts), "accounts")]...)
+	pl := plan(n, 1+uint32(p.upTo(3000, "people")), accounts[:p.upTo(len(accounts), "accounts")]...)
 	p.put(n, pl)
 }
 

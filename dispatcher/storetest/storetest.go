@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"acts that owners must know of raise the generation", generation},
 		{"released warnings wait for their plan", toPlan},
 		{"a plan is stored once and comes back as it was", plans},
+		{"a plan grows part by part", planParts},
 		{"a plan for a changed warning is refused", stalePlan},
 		{"one owner at a time, epochs rise", ownership},
 		{"writes of a former owner are refused", fenced},
@@ -92,7 +93,7 @@ func entry(act string) dispatcher.Entry {
 
 // plan is a plan of warning n with a strand of people by each account.
 func plan(n int, people uint32, accounts ...string) dispatcher.Plan {
-	p := dispatcher.Plan{Warning: id(n), Version: 1, Snapshot: "snap", InArea: int64(people) * int64(len(accounts)), NoAddress: 3, OptedOut: 2, NoRoute: 1}
+	p := dispatcher.Plan{Warning: id(n), Version: 1, Snapshot: "snap", InArea: int64(people) * int64(len(accounts)), NoAddress: 3, OptedOut: 2, NoRoute: 1, Parts: 1}
 	for i, a := range accounts {
 		s := dispatcher.Strand{Warning: id(n), Version: 1, Channel: warning.SMS, Account: a, Snapshot: "snap", People: people}
 		for left, block := int(people), uint32(i); left > 0; block += 7 {
