@@ -33,12 +33,15 @@ func (s *Snapshot) Encode(yield func(hash [32]byte, data []byte) error) (manifes
 	return s.manifest(), nil
 }
 
-func (s *Snapshot) manifest() []byte {
-	b := []byte{manifestVersion}
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.People()))
-	b = append(b, uint8(len(s.edition.ID)))
-	b = append(b, s.edition.ID...)
-	for _, h := range s.hashes {
+func (s *Snapshot) manifest() []byte { return manifestOf(s.People(), s.edition, s.hashes) }
+
+func manifestOf(rows int, e *Edition, hashes [][sha256.Size]byte) []byte {
+	b := make([]byte, 0, 10+len(e.ID)+sha256.Size*len(hashes))
+	b = append(b, manifestVersion)
+	b = binary.LittleEndian.AppendUint64(b, uint64(rows))
+	b = append(b, uint8(len(e.ID)))
+	b = append(b, e.ID...)
+	for _, h := range hashes {
 		b = append(b, h[:]...)
 	}
 	return b
@@ -68,7 +71,7 @@ func Load(manifest []byte, fetch func(hash [32]byte) ([]byte, error)) (*Snapshot
 	}
 	for i := 1; i < people; i++ {
 		c := &s.columns
-		if p, q := morton(c.Lon[i-1], c.Lat[i-1]), morton(c.Lon[i], c.Lat[i]); p > q || p == q && c.compareRows(i-1, i) > 0 {
+		if morton(c.Lon[i-1], c.Lat[i-1]) > morton(c.Lon[i], c.Lat[i]) {
 			return nil, fmt.Errorf("rows %d and %d of the directory are out of order", i-1, i)
 		}
 	}
@@ -182,6 +185,9 @@ func decodeBlock(b []byte, c *Columns) error {
 	copy(c.Duty, b[n:])
 	copy(c.Flags, b[2*n:])
 	for i := range n {
+		if c.Flags[i] == warning.Gone && c.Number[i] == 0 {
+			continue
+		}
 		if bad, is := c.badRow(i); is {
 			return fmt.Errorf("%s", bad)
 		}

@@ -13,6 +13,15 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 	if err != nil {
 		return warning.Selection{}, err
 	}
+	sel, err := s.choose(shapes)
+	if err == nil {
+		sel.Share = s.edition.share(shapes)
+	}
+	return sel, err
+}
+
+// choose finds who is inside the shapes.
+func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
 	f := finder{s: s, chosen: make([]uint64, s.Blocks()*len(warning.Mask{})), left: s.limits.Work}
 	for _, shape := range shapes {
 		f.find(shape)
@@ -21,9 +30,7 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 		return warning.Selection{}, warning.Invalid(warning.Violation{Field: "areas", Rule: "area.limit.work",
 			Detail: "the areas are too intricate for so many people", Remedy: "simplify the outlines"})
 	}
-	sel := f.selection()
-	sel.Share = s.edition.share(shapes)
-	return sel, nil
+	return f.selection(), nil
 }
 
 // finder finds people by going down the quadtree that the order of the snapshot is: a square that no side of the shape
@@ -69,7 +76,7 @@ func (f *finder) down(q square, edges []edge) {
 	switch {
 	case len(edges) == 0:
 		if q.inside {
-			f.choose(q.from, q.to)
+			f.take(q.from, q.to)
 		}
 		return
 	case (q.to-q.from)*len(edges) <= fewTests || q.level == 0:
@@ -174,8 +181,8 @@ func crossed(edges []edge, p, q coord) (odd bool) {
 	return odd
 }
 
-// choose chooses the rows from to to.
-func (f *finder) choose(from, to int) {
+// take chooses the rows from to to.
+func (f *finder) take(from, to int) {
 	for ; from < to && from&63 != 0; from++ {
 		f.chosen[from>>6] |= 1 << (from & 63)
 	}

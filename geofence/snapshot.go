@@ -67,8 +67,10 @@ func (s *Snapshot) Find(number uint64) (block, slot int, ok bool) {
 }
 
 // District names the unit with this code, whether it still exists or not; "" where the code is unknown.
-func (s *Snapshot) District(code uint32) string {
-	if u, ok := s.edition.Unit(code); ok {
+func (s *Snapshot) District(code uint32) string { return s.edition.district(code) }
+
+func (e *Edition) district(code uint32) string {
+	if u, ok := e.Unit(code); ok {
 		return u.Name
 	}
 	return ""
@@ -98,31 +100,38 @@ type Stats struct {
 }
 
 // Stats counts the recipients. It looks at each of them.
-func (s *Snapshot) Stats() Stats {
+func (s *Snapshot) Stats() Stats { return statsOf(s.edition, s.Columns()) }
+
+func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 	units := map[uint32]*Count{}
-	st := Stats{Edition: s.edition.ID}
-	for i, number := range s.columns.Number {
-		u := units[s.columns.Home[i]]
-		if u == nil {
-			u = &Count{}
-			units[s.columns.Home[i]] = u
-		}
-		u.People++
-		switch {
-		case number == 0:
-			u.NoAddress++
-		case s.columns.Flags[i]&warning.OptedOut != 0:
-			u.OptedOut++
-		default:
-			u.Addressable++
-		}
-		if s.columns.Duty[i] == uint8(warning.Responsible) {
-			u.Responsible++
+	st := Stats{Edition: e.ID}
+	for c := range people {
+		for i, number := range c.Number {
+			if c.Flags[i] == warning.Gone {
+				continue
+			}
+			u := units[c.Home[i]]
+			if u == nil {
+				u = &Count{}
+				units[c.Home[i]] = u
+			}
+			u.People++
+			switch {
+			case number == 0:
+				u.NoAddress++
+			case c.Flags[i]&warning.OptedOut != 0:
+				u.OptedOut++
+			default:
+				u.Addressable++
+			}
+			if c.Duty[i] == uint8(warning.Responsible) {
+				u.Responsible++
+			}
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(units)) {
 		u := units[code]
-		st.Units = append(st.Units, UnitCount{Code: code, Name: s.District(code), Count: *u})
+		st.Units = append(st.Units, UnitCount{Code: code, Name: e.district(code), Count: *u})
 		st.People += u.People
 		st.Addressable += u.Addressable
 		st.OptedOut += u.OptedOut

@@ -70,6 +70,7 @@ const (
 // Flag bits of a recipient.
 const (
 	OptedOut uint8 = 1 << iota // wants no messages; responsible persons cannot opt out
+	Gone                       // nobody: who stood here has moved or was erased; never chosen, and never in what comes in
 )
 
 // Selection is people of one snapshot: the blocks that hold any of them, ascending, and a mask for each.

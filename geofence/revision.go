@@ -1,0 +1,434 @@
+package geofence
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"tocsin/warning"
+)
+
+// Revision is the directory at one moment as a store keeps it: a snapshot, and what has changed since in snapshots of
+// their own. It never changes; a change makes another that shares all blocks but those it touches. It is safe for
+// concurrent use.
+//
+// Who moves, gets another number or is new stands in a younger run; the place in the older one is left empty. A run that
+// is not much longer than what comes is joined with it, so that there are few runs and each person is rewritten few times.
+type Revision struct {
+	runs    []*run // oldest first
+	edition *Edition
+	limits  Limits
+	id      string
+	form    []byte // the manifest
+	people  int
+}
+
+// run is people who were brought in together, in the order of a snapshot. Changes never change a position, so the order
+// and the numbers of the snapshot hold for all who are still there.
+type run struct {
+	name   [sha256.Size]byte // of the run as it was made; it keeps it
+	born   *Snapshot
+	hashes [][sha256.Size]byte  // of the blocks as they are now
+	now    map[int]Columns      // the blocks that are not as they were in born
+	gone   map[int]warning.Mask // the places that are empty, by block
+	people int
+}
+
+// NewRevision is a snapshot without changes.
+func NewRevision(s *Snapshot) *Revision {
+	return revisionOf([]*run{newRun(s)}, s.edition, s.limits)
+}
+
+func newRun(s *Snapshot) *run {
+	r := &run{born: s, hashes: s.hashes, name: sha256.Sum256(s.manifest()), gone: map[int]warning.Mask{}, people: s.People()}
+	for i := range s.Blocks() {
+		r.empty(i, s.Block(i).Flags)
+	}
+	return r
+}
+
+// empty notes which places of block i are empty now.
+func (r *run) empty(i int, flags []uint8) {
+	before := r.gone[i]
+	var m warning.Mask
+	for slot, f := range flags {
+		if f == warning.Gone {
+			m.Set(slot)
+		}
+	}
+	r.people += before.Count() - m.Count()
+	if delete(r.gone, i); m != (warning.Mask{}) {
+		r.gone[i] = m
+	}
+}
+
+func revisionOf(runs []*run, e *Edition, l Limits) *Revision {
+	r := &Revision{runs: runs, edition: e, limits: l}
+	for _, run := range runs {
+		r.people += run.people
+	}
+	r.form = r.manifest()
+	sum := sha256.Sum256(r.form)
+	r.id = hex.EncodeToString(sum[:])
+	return r
+}
+
+func (r *run) blocks() int { return len(r.hashes) }
+
+func (r *run) block(i int) Columns {
+	if c, ok := r.now[i]; ok {
+		return c
+	}
+	return Columns(r.born.Block(i))
+}
+
+// columns is everybody in views; the empty places are among them.
+func (r *run) columns() iter.Seq[Columns] {
+	return func(yield func(Columns) bool) {
+		for i := range r.blocks() {
+			if !yield(r.block(i)) {
+				return
+			}
+		}
+	}
+}
+
+// find is the row of the person who has number.
+func (r *run) find(number uint64) (block, slot int, ok bool) {
+	block, slot, ok = r.born.Find(number)
+	return block, slot, ok && r.block(block).Number[slot] == number
+}
+
+// ID is the SHA-256 of the manifest, in hexadecimal.
+func (r *Revision) ID() string { return r.id }
+
+// Manifest is what LoadRevision needs.
+func (r *Revision) Manifest() []byte { return r.form }
+
+// People is how many recipients there are.
+func (r *Revision) People() int { return r.people }
+
+// Blocks is how many blocks there are; every block but the last of a run is full.
+func (r *Revision) Blocks() (n int) {
+	for _, run := range r.runs {
+		n += run.blocks()
+	}
+	return n
+}
+
+// Block is one block, from 0; its columns are views and must not be written to. Places with the flag warning.Gone are
+// empty.
+func (r *Revision) Block(i int) warning.Block {
+	for _, run := range r.runs {
+		if i < run.blocks() {
+			return warning.Block(run.block(i))
+		}
+		i -= run.blocks()
+	}
+	panic("geofence: no such block")
+}
+
+// Resolve finds who is inside the areas by their position, as Snapshot.Resolve.
+func (r *Revision) Resolve(areas []warning.Area) (warning.Selection, error) {
+	shapes, err := shapesOf(areas, r.limits, r.edition)
+	if err != nil {
+		return warning.Selection{}, err
+	}
+	all := warning.Selection{Snapshot: r.id, Share: r.edition.share(shapes)}
+	first := 0
+	for _, run := range r.runs {
+		part, err := run.born.WithLimits(r.limits).choose(shapes)
+		if err != nil {
+			return warning.Selection{}, err
+		}
+		for i, b := range part.Blocks {
+			m := part.Masks[i]
+			if gone, some := run.gone[int(b)]; some {
+				for w := range m {
+					m[w] &^= gone[w]
+				}
+				if m == (warning.Mask{}) {
+					continue
+				}
+			}
+			all.Blocks, all.Masks = append(all.Blocks, uint32(first)+b), append(all.Masks, m)
+		}
+		first += run.blocks()
+	}
+	return all, nil
+}
+
+// Find is the place of the recipient that has number.
+func (r *Revision) Find(number uint64) (block, slot int, ok bool) {
+	first := r.Blocks()
+	for _, run := range slices.Backward(r.runs) {
+		first -= run.blocks()
+		if block, slot, ok = run.find(number); ok {
+			return first + block, slot, true
+		}
+	}
+	return 0, 0, false
+}
+
+// District names the unit with this code, whether it still exists or not; "" where the code is unknown.
+func (r *Revision) District(code uint32) string { return r.edition.district(code) }
+
+// Edition is the edition of units that the revision resolves against.
+func (r *Revision) Edition() *Edition { return r.edition }
+
+// Stats counts the recipients. It looks at each of them.
+func (r *Revision) Stats() Stats { return statsOf(r.edition, r.columns()) }
+
+func (r *Revision) columns() iter.Seq[Columns] {
+	return func(yield func(Columns) bool) {
+		for _, run := range r.runs {
+			for c := range run.columns() {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Withdrawn is who may not be told any more: the people of old who have an address there and want messages, and who in r
+// are gone, have another number, or want none. Each stands at the place that old has for them.
+func (r *Revision) Withdrawn(old *Revision) warning.Selection {
+	out := warning.Selection{Snapshot: old.id}
+	first := 0
+	for _, was := range old.runs {
+		same := r.run(was.name)
+		for i := range was.blocks() {
+			if same != nil && same.hashes[i] == was.hashes[i] {
+				continue
+			}
+			var m warning.Mask
+			c := was.block(i)
+			for slot, number := range c.Number {
+				if number == 0 || c.Flags[slot]&warning.OptedOut != 0 {
+					continue
+				}
+				if b, at, ok := r.Find(number); !ok || r.Block(b).Flags[at]&warning.OptedOut != 0 {
+					m.Set(slot)
+				}
+			}
+			if m != (warning.Mask{}) {
+				out.Blocks, out.Masks = append(out.Blocks, uint32(first+i)), append(out.Masks, m)
+			}
+		}
+		first += was.blocks()
+	}
+	return out
+}
+
+// run is the run that has this name, or nil.
+func (r *Revision) run(name [sha256.Size]byte) *run {
+	if r == nil {
+		return nil
+	}
+	for _, run := range r.runs {
+		if run.name == name {
+			return run
+		}
+	}
+	return nil
+}
+
+// The manifest of a revision: version u8, runs u16, and for each its name, the length of its manifest u32, and its
+// manifest as that of a snapshot. Version 1 is the manifest of a snapshot alone.
+const revisionVersion = 2
+
+func (r *Revision) manifest() []byte {
+	b := binary.LittleEndian.AppendUint16([]byte{revisionVersion}, uint16(len(r.runs)))
+	for _, run := range r.runs {
+		m := manifestOf(run.born.People(), r.edition, run.hashes)
+		b = append(b, run.name[:]...)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(m)))
+		b = append(b, m...)
+	}
+	return b
+}
+
+// part is one run of a manifest.
+type part struct {
+	name     [sha256.Size]byte
+	manifest []byte
+}
+
+func partsOf(b []byte) (parts []part, err error) {
+	if len(b) > 0 && b[0] == manifestVersion {
+		return []part{{sha256.Sum256(b), b}}, nil
+	}
+	if len(b) < 3 || b[0] != revisionVersion {
+		return nil, fmt.Errorf("not a manifest of version %d or %d", revisionVersion, manifestVersion)
+	}
+	n := int(binary.LittleEndian.Uint16(b[1:]))
+	b = b[3:]
+	for range n {
+		const head = sha256.Size + 4
+		if len(b) < head || uint64(len(b)-head) < uint64(binary.LittleEndian.Uint32(b[sha256.Size:])) {
+			return nil, errors.New("manifest is cut off")
+		}
+		p := part{name: [sha256.Size]byte(b)}
+		end := head + int(binary.LittleEndian.Uint32(b[sha256.Size:]))
+		p.manifest, b = b[head:end], b[end:]
+		parts = append(parts, p)
+	}
+	if len(b) > 0 {
+		return nil, errors.New("manifest is longer than its runs")
+	}
+	return parts, nil
+}
+
+// BlobsOfRevision is the hashes of all blocks that a manifest names.
+func BlobsOfRevision(manifest []byte) (all [][32]byte, err error) {
+	parts, err := partsOf(manifest)
+	for _, p := range parts {
+		hashes, err := BlobsOf(p.manifest)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, hashes...)
+	}
+	return all, err
+}
+
+// Encode gives every block that old does not have to yield, with its SHA-256; old may be nil. data is only valid during
+// the call. An error of yield ends it.
+func (r *Revision) Encode(old *Revision, yield func(hash [32]byte, data []byte) error) error {
+	var buf []byte
+	for _, run := range r.runs {
+		before := old.run(run.name)
+		for i, h := range run.hashes {
+			if before != nil && before.hashes[i] == h {
+				continue
+			}
+			buf = appendBlock(buf[:0], warning.Block(run.block(i)))
+			if err := yield(h, buf); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Fetch reads blocks by hash and calls take with each, in their order; data is only valid during the call.
+type Fetch func(hashes [][32]byte, take func(i int, data []byte) error) error
+
+// LoadRevision makes the revision of a manifest. It takes every block that have holds from there (have may be nil), and
+// fetches the others. Everything is checked as by Load.
+func LoadRevision(manifest []byte, have *Revision, l Limits, fetch Fetch) (*Revision, error) {
+	parts, err := partsOf(manifest)
+	if err != nil {
+		return nil, err
+	}
+	r := &Revision{limits: l, form: slices.Clone(manifest), edition: EditionAt(latest)}
+	for _, p := range parts {
+		_, e, hashes, err := parseManifest(p.manifest)
+		if err != nil {
+			return nil, err
+		}
+		run, err := have.run(p.name).turned(hashes, fetch)
+		if run == nil && err == nil {
+			run, err = loadRun(p, hashes, fetch)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(r.runs) == 0 {
+			r.edition = e
+		}
+		r.runs, r.people = append(r.runs, run), r.people+run.people
+	}
+	sum := sha256.Sum256(manifest)
+	r.id = hex.EncodeToString(sum[:])
+	return r, nil
+}
+
+func loadRun(p part, hashes [][32]byte, fetch Fetch) (*run, error) {
+	next, stop := iter.Pull2(func(yield func([]byte, error) bool) {
+		done := errors.New("no more is taken")
+		err := fetch(hashes, func(_ int, data []byte) error {
+			if !yield(data, nil) {
+				return done
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, done) {
+			yield(nil, err)
+		}
+	})
+	defer stop()
+	s, err := Load(p.manifest, func([32]byte) ([]byte, error) {
+		data, err, ok := next()
+		if !ok {
+			return nil, errors.New("the store gave fewer blocks than were asked")
+		}
+		return data, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	run := newRun(s)
+	run.name = p.name
+	return run, nil
+}
+
+// turned is the run with its blocks as hashes name them; nil where it is not worth the name any more, because most of it
+// has changed.
+func (r *run) turned(hashes [][32]byte, fetch Fetch) (*run, error) {
+	if r == nil || len(hashes) != r.blocks() {
+		return nil, nil
+	}
+	var at []int
+	var missing [][32]byte
+	for i, h := range hashes {
+		if h != r.hashes[i] {
+			at, missing = append(at, i), append(missing, h)
+		}
+	}
+	if 2*len(at) > r.blocks() {
+		return nil, nil
+	}
+	next := r.copied()
+	err := fetch(missing, func(i int, data []byte) error {
+		block := at[i]
+		old := r.block(block)
+		c := makeColumns(len(old.Number))
+		if sha256.Sum256(data) != missing[i] {
+			return fmt.Errorf("block %d of the directory is not what its hash says", block)
+		}
+		if err := decodeBlock(data, &c); err != nil {
+			return fmt.Errorf("block %d of the directory: %w", block, err)
+		}
+		born := r.born.Block(block)
+		for slot, f := range c.Flags {
+			if f != warning.Gone && (c.Lon[slot] != born.Lon[slot] || c.Lat[slot] != born.Lat[slot]) {
+				return fmt.Errorf("block %d of the directory has somebody at another place than before", block)
+			}
+		}
+		next.put(block, c, missing[i])
+		return nil
+	})
+	return next, err
+}
+
+// copied is a run that can be changed without the old one seeing it.
+func (r *run) copied() *run {
+	next := *r
+	next.hashes, next.now, next.gone = slices.Clone(r.hashes), maps.Clone(r.now), maps.Clone(r.gone)
+	if next.now == nil {
+		next.now = map[int]Columns{}
+	}
+	return &next
+}
+
+func (r *run) put(i int, c Columns, hash [32]byte) {
+	r.now[i], r.hashes[i] = c, hash
+	r.empty(i, c.Flags)
+}
