@@ -48,7 +48,8 @@ type request struct {
 }
 
 func (r *request) empty() bool {
-	return len(r.Journal) == 0 && len(r.Grants) == 0 && len(r.Close) == 0 && len(r.Tails) == 0 && len(r.Commit.Stats) == 0
+	return len(r.Journal) == 0 && len(r.Grants) == 0 && len(r.Close) == 0 && len(r.Tails) == 0 && len(r.Commit.Stats) == 0 &&
+		len(r.chunks) == 0
 }
 
 // commitOnce brings the strands up to date, writes once, and draws the conclusions.
@@ -63,15 +64,14 @@ func (a *account) commitOnce(ctx context.Context) error {
 		pause(ctx, 50*time.Millisecond)
 	}
 	r := a.request()
-	if r.empty() && !changed {
-		return nil
+	var done Committed
+	if !r.empty() || changed {
+		if done, err = a.write(ctx, r); err != nil {
+			return err
+		}
+		a.conclude(r, done)
 	}
-	done, err := a.write(ctx, r)
-	if err != nil {
-		return err
-	}
-	a.conclude(r, done)
-	for _, ack := range r.acks { // durable now: the carrier may forget them
+	for _, ack := range r.acks { // durable now, or nothing to be kept: the carrier may forget them
 		ack.Ack()
 	}
 	if len(r.chunks) > 0 {
