@@ -125,14 +125,16 @@ const (
 	CancelledHere         // cancelled before hand-off
 	TooManyRetries        // given up after the last try
 	AlreadyThere          // had by another way
+	SupersededHere        // a newer version took its place before hand-off
 
-	Reasons = int(AlreadyThere) + 1
+	Reasons = int(SupersededHere) + 1
 )
 
 var reasonNames = [Reasons]string{
 	"", "throttled", "queue_full", "system_error", "link_down", "no_answer", "bad_number", "bad_content", "not_allowed",
 	"submit_failed", "daily_quota", "undeliverable", "expired_at_carrier", "rejected_at_carrier", "deleted_at_carrier",
 	"unknown_at_carrier", "expired", "cancelled", "too_many_retries", "already_there",
+	"superseded",
 }
 
 func (r Reason) String() string {

@@ -194,6 +194,8 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		s.closing = warning.CancelledIn
 	case warning.Expired:
 		s.closing = warning.ExpiredOut
+	case warning.Replaced:
+		s.closing = warning.Superseded
 	}
 	if s.limit > s.next {
 		a.giveBack(r, s, s.next)

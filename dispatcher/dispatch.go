@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"go.uber.org/zap"
 
 	"tocsin/warning"
@@ -44,15 +43,17 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	if c.Role == warning.LoadTester && s.Spec.Status != warning.Exercise && s.Spec.Status != warning.Test {
 		return warning.Warning{}, Preview{}, warning.Refuse(warning.ReasonDenied, "a load tester submits exercises and tests only; say --status exercise")
 	}
-	look, err := e.look(s.Spec, now)
+	if s.Spec.Type == warning.Cancel || s.Spec.Type == warning.AllClear {
+		return warning.Warning{}, Preview{}, warning.Invalid(warning.Violation{
+			Field: "warning.type", Rule: "type.made", Detail: fmt.Sprintf("the words of a %s are ready since the warning was submitted", s.Spec.Type),
+			Remedy: "say tocsin cancel ID for a mistake, tocsin all-clear ID when the danger is over",
+		})
+	}
+	look, err := e.look(ctx, s.Spec, now)
 	if err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
-	w := warning.Warning{
-		Record: warning.RecordVersion, ID: ulid.Make().String(), Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec), Content: warning.ContentOf(s.Spec),
-		State: warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, Node: e.node,
-		SubmittedBy: c.User, SubmittedAt: now,
-	}
+	w := e.newWarning(c, s, now)
 	if e.policy.Approvals[s.Spec.Tier] == 0 && look.Share <= e.share(s.Spec.Tier) {
 		w.State, w.ReleasedAt, w.ApprovedPeople = warning.Released, now, look.People
 	}
@@ -85,7 +86,7 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 				Remedy: "look at it again with tocsin get " + w.ID,
 			})
 		}
-		look, err := e.look(w.Spec, now)
+		look, err := e.look(ctx, w.Spec, now)
 		if err != nil {
 			return decision{}, err
 		}
@@ -173,8 +174,21 @@ func (e *Engine) Release(ctx context.Context, c Caller, key, id string) (warning
 		})
 }
 
-// Cancel ends a warning that was issued by mistake. It answers like Hold.
-func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
+// Cancel ends a warning that was issued by mistake. It answers like Hold; the correction to all who were or may have
+// been reached is recorded with it and waits for the approvals that the policy asks for. The stop never waits for words:
+// where they are missing there is no correction, and the log says so.
+func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, correction warning.Warning, err error) {
+	if w, err = e.cancel(ctx, c, key, id, why); err != nil || w.ReleasedAt.IsZero() || len(w.Spec.References) > 0 {
+		return w, correction, err
+	}
+	correction, err = e.submitFollowUp(ctx, c, key+"/correction", &w, warning.Cancel)
+	if err != nil {
+		e.log.Error("the warning is cancelled; its correction cannot be recorded", zap.String("warning", id), zap.Error(err))
+	}
+	return w, correction, nil
+}
+
+func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.cancel", []string{id, why}), "warning.cancel", id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
 			if err := mayStop(c, w, warning.Cancelled); err != nil {
@@ -346,6 +360,7 @@ func (e *Engine) plans(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			e.log.Warn("warnings to plan cannot be read", zap.Error(err))
 		}
+		ids = append(ids, e.toFinish()...)
 		for _, id := range ids {
 			if !under.begin(id) {
 				continue
@@ -375,11 +390,11 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 	if w.State != warning.Released {
 		return nil
 	}
-	r, err := e.resolve(w.Spec)
-	if err != nil {
+	plan, err := e.planFor(ctx, &w)
+	if err != nil || plan.Parts > 1 && plan.Pending && len(plan.Strands) == 0 { // nothing new to store
 		return err
 	}
-	_, err = e.records.PutPlan(ctx, rev, r.planOf(&w))
+	_, err = e.records.PutPlan(ctx, rev, plan)
 	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
 		return nil
 	}
@@ -387,6 +402,18 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		e.nudge()
 	}
 	return err
+}
+
+// planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows.
+func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
+	if w.Spec.Type != warning.Alert {
+		return e.planFollowUp(ctx, w)
+	}
+	r, err := e.resolve(w.Spec)
+	if err != nil {
+		return Plan{}, err
+	}
+	return r.planOf(w), nil
 }
 
 func requestDigest(act string, request any) string {

@@ -55,10 +55,11 @@ type Engine struct {
 	accounts []*account
 	plan     chan struct{} // something may be to plan
 
-	mu       sync.Mutex // guards what follows
-	known    map[string]warning.Warning
-	recent   []*resolved
-	lastWell atomic.Int64 // when a durable write came back last, in ns since 1970
+	mu         sync.Mutex // guards what follows
+	known      map[string]warning.Warning
+	recent     []*resolved
+	unfinished map[string]bool // follow-ups whose plan needs another part
+	lastWell   atomic.Int64    // when a durable write came back last, in ns since 1970
 }
 
 // New is an engine that does nothing before Run.
@@ -66,7 +67,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
 		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
-		known: map[string]warning.Warning{},
+		known: map[string]warning.Warning{}, unfinished: map[string]bool{},
 	}
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
@@ -158,7 +159,7 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 		}
 		return 0, nil
 	}
-	_, tails, err := e.planOf(ctx, w.ID)
+	plan, tails, err := e.planOf(ctx, w.ID)
 	if errors.Is(err, ErrNotFound) && expired {
 		return warning.Expired, nil
 	}
@@ -167,6 +168,11 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 			err = nil // not planned yet
 		}
 		return 0, err
+	}
+	if plan.Pending && !expired {
+		e.finish(w.ID, true)
+		kick(e.plan)
+		return 0, nil
 	}
 	var c warning.Counts
 	due := 0

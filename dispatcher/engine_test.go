@@ -122,7 +122,7 @@ func TestCancelDropsWhatWaits(t *testing.T) {
 		defer h.close()
 		w := h.warn(spec(warning.Orange, "mistake", ""))
 		pass(time.Second)
-		if _, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake"); err != nil {
+		if _, _, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake"); err != nil {
 			t.Fatal(err)
 		}
 		n := len(h.c.log())

@@ -412,5 +412,5 @@ func closedReason(s warning.PersonState) channels.Reason {
 	case warning.CancelledIn:
 		return channels.CancelledHere
 	}
-	return channels.AlreadyThere
+	return channels.SupersededHere
 }

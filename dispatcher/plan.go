@@ -157,7 +157,7 @@ func (b *laneBuilder) finish() {
 	for _, account := range b.order {
 		s := b.strands[account]
 		b.plan.Strands = append(b.plan.Strands, Strand{
-			Warning: b.plan.Warning, Version: b.plan.Version, Channel: b.channel, Account: account, Snapshot: b.plan.Snapshot,
+			Warning: b.plan.Warning, Version: b.plan.Version, Channel: b.channel, Words: warning.Alert, Account: account, Snapshot: b.plan.Snapshot,
 			People: s.people, Batches: append(s.byDuty[warning.Responsible], s.byDuty[warning.Public]...),
 		})
 	}

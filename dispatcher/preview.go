@@ -69,7 +69,7 @@ func (r *resolved) planOf(w *warning.Warning) Plan {
 }
 
 // look validates a spec and says who would get what. It fails closed, with every fault named.
-func (e *Engine) look(s warning.Spec, now time.Time) (Preview, error) {
+func (e *Engine) look(ctx context.Context, s warning.Spec, now time.Time) (Preview, error) {
 	if err := s.Validate(now); err != nil {
 		return Preview{}, err
 	}
@@ -79,6 +79,15 @@ func (e *Engine) look(s warning.Spec, now time.Time) (Preview, error) {
 	texts, costs, err := e.texts(s)
 	if err != nil {
 		return Preview{}, err
+	}
+	if s.Type != warning.Alert {
+		o, err := e.followed(ctx, &s)
+		if err != nil {
+			return Preview{}, err
+		}
+		if s.Type != warning.Update {
+			return e.lookBack(ctx, &o, texts, warning.DigestOf(s))
+		}
 	}
 	r, err := e.resolve(s)
 	if err != nil {
@@ -103,6 +112,27 @@ func (e *Engine) look(s warning.Spec, now time.Time) (Preview, error) {
 	return p, nil
 }
 
+// lookBack is the preview of a correction or all-clear: who was or may have been reached by the original.
+func (e *Engine) lookBack(ctx context.Context, o *warning.Warning, texts []PreviewText, digest string) (Preview, error) {
+	p := Preview{Texts: texts, Digest: digest}
+	plan, tails, err := e.planOf(ctx, o.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return p, unavailable(err)
+	}
+	for i, t := range tails {
+		c := PreviewCarrier{Account: plan.Strands[i].Account}
+		for state, n := range t.Counts {
+			if warning.PersonState(state).Reached() {
+				c.People += n
+			}
+		}
+		p.People += c.People
+		p.Carriers = append(p.Carriers, c)
+	}
+	p.Addressable = p.People
+	return p, nil
+}
+
 // served refuses a spec that no account may carry (promise 8).
 func (e *Engine) served(s warning.Spec) error {
 	for i, ch := range s.Channels {
@@ -122,16 +152,17 @@ func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err er
 	costs = make([]int, len(warning.Languages))
 	for _, ch := range s.Channels {
 		for l, name := range warning.Languages {
-			text := s.TextFor(warning.Alert, ch, name)
-			segments, coding, err := e.segments(text, ch)
-			if err != nil {
-				return nil, nil, warning.Invalid(warning.Violation{
-					Field: "warning.words", Rule: "words.segments", Detail: fmt.Sprintf("the words in %s do not fit %s: %v", name, ch, err),
-					Remedy: "shorten them",
-				})
+			for _, kind := range s.Type.Kinds() {
+				segments, coding, err := e.segments(s.TextFor(kind, ch, name), ch)
+				if err != nil {
+					return nil, nil, warning.Invalid(warning.Violation{
+						Field: "warning.words", Rule: "words.segments", Detail: fmt.Sprintf("the %s words in %s do not fit %s: %v", kind, name, ch, err),
+						Remedy: "shorten them",
+					})
+				}
+				costs[l] = max(costs[l], len(segments))
+				texts = append(texts, PreviewText{Language: name, Channel: ch, Kind: kind, Segments: segments, Coding: coding})
 			}
-			costs[l] = len(segments)
-			texts = append(texts, PreviewText{Language: name, Channel: ch, Segments: segments, Coding: coding})
 		}
 	}
 	return texts, costs, nil
@@ -160,8 +191,8 @@ func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 }
 
 // Preview says who would get what, and records nothing.
-func (e *Engine) Preview(_ context.Context, c Caller, s warning.Spec) (Preview, error) {
-	l, err := e.look(s, time.Now().UTC())
+func (e *Engine) Preview(ctx context.Context, c Caller, s warning.Spec) (Preview, error) {
+	l, err := e.look(ctx, s, time.Now().UTC())
 	return l.For(c), err
 }
 
@@ -171,7 +202,7 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 	if err != nil {
 		return Preview{}, err
 	}
-	l, err := e.look(w.Spec, w.SubmittedAt)
+	l, err := e.look(ctx, w.Spec, w.SubmittedAt)
 	return l.For(c), err
 }
 

@@ -52,16 +52,18 @@ func (t *town) people() (n int) {
 	return n
 }
 
-// Resolve takes the area's name as the number of people from the first on; none means everybody.
+// Resolve takes the area's name as the number of people from the first on or up to the last; none means everybody.
 func (t *town) Resolve(areas []warning.Area) (warning.Selection, error) {
-	n := t.people()
-	if _, err := fmt.Sscanf(areas[0].Name, "first %d", &n); err != nil {
-		n = t.people()
+	from, to, n := 0, t.people(), 0
+	if _, err := fmt.Sscanf(areas[0].Name, "first %d", &n); err == nil {
+		to = n
+	} else if _, err := fmt.Sscanf(areas[0].Name, "last %d", &n); err == nil {
+		from = to - n
 	}
 	s := warning.Selection{Snapshot: t.ID(), Share: 0.01}
-	for i := range n {
-		if i%warning.BlockSize == 0 {
-			s.Blocks = append(s.Blocks, uint32(i/warning.BlockSize))
+	for i := from; i < to; i++ {
+		if b := uint32(i / warning.BlockSize); len(s.Blocks) == 0 || s.Blocks[len(s.Blocks)-1] != b {
+			s.Blocks = append(s.Blocks, b)
 			s.Masks = append(s.Masks, warning.Mask{})
 		}
 		s.Masks[len(s.Masks)-1].Set(i % warning.BlockSize)

@@ -72,7 +72,7 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 		}
 		languages, one = languages+1, uint8(l)
 		p, err := prepare(channels.Content{
-			Text: w.Spec.TextFor(warning.Alert, s.Channel, name), Flash: s.Channel == warning.FlashSMS,
+			Text: w.Spec.TextFor(s.Words, s.Channel, name), Flash: s.Channel == warning.FlashSMS,
 			Expires: w.Spec.Expires, Status: w.Spec.Status, WithReceipt: true,
 		})
 		if err != nil {
@@ -92,9 +92,12 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 		}
 	}
 	st.led = newLedger(s.People, w.ReleasedAt, whole, lang, one)
-	tier := w.Spec.Tier
-	st.responsible = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankResponsible)}
-	st.public = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankPublic)}
+	tier, responsible, public := w.Spec.Tier, rankResponsible, rankPublic
+	if s.Words == warning.Cancel { // the correction of a mistake goes before all else of its tier
+		responsible, public = rankCorrection, rankCorrection
+	}
+	st.responsible = Flow{strand: st, Cost: st.cost, Class: classOf(tier, responsible)}
+	st.public = Flow{strand: st, Cost: st.cost, Class: classOf(tier, public)}
 	st.retry = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankRetry)}
 	return st, nil
 }

@@ -58,6 +58,7 @@ type PreviewCarrier struct {
 type PreviewText struct {
 	Language string
 	Channel  warning.Channel
+	Kind     warning.Type // what the words are for
 	Segments []string
 	Coding   string // "gsm7" or "ucs2"
 }

@@ -13,11 +13,12 @@ const (
 	Cancelled                  // issued by mistake; final
 	Expired                    // validity ended with people still waiting, or before release; final
 	Rejected                   // an approver said no; final
+	Replaced                   // a newer version or the all-clear took its place; final
 )
 
 var stateNames = enumNames[State]{
 	"submitted": Submitted, "approved": Approved, "released": Released, "held": Held,
-	"completed": Completed, "cancelled": Cancelled, "expired": Expired, "rejected": Rejected,
+	"completed": Completed, "cancelled": Cancelled, "expired": Expired, "rejected": Rejected, "replaced": Replaced,
 }
 
 func (s State) String() string { return stateNames.name(s) }
@@ -27,14 +28,15 @@ func ParseState(s string) (State, error) { return stateNames.parse("state", s) }
 
 // Transitions is every step that a warning may take. What is not here does not happen.
 var Transitions = map[State][]State{
-	Submitted: {Approved, Rejected, Held, Cancelled, Expired},
-	Approved:  {Released, Held, Cancelled, Expired},
-	Released:  {Completed, Held, Cancelled, Expired},
-	Held:      {Submitted, Released, Cancelled, Expired}, // back to where it was held: waiting for approval, or sending
-	Completed: {Cancelled, Released},                     // cancelled: those reached are told; released: a replay of dead letters
+	Submitted: {Approved, Rejected, Held, Cancelled, Expired, Replaced},
+	Approved:  {Released, Held, Cancelled, Expired, Replaced},
+	Released:  {Completed, Held, Cancelled, Expired, Replaced},
+	Held:      {Submitted, Released, Cancelled, Expired, Replaced}, // back to where it was held: waiting for approval, or sending
+	Completed: {Cancelled, Replaced, Released},                     // cancelled: those reached are told; released: a replay of dead letters
 	Cancelled: {},
 	Expired:   {},
 	Rejected:  {},
+	Replaced:  {},
 }
 
 // MayBecome tells whether the step from s to next is in Transitions.

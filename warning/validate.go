@@ -86,10 +86,15 @@ func (c *checks) kindOf(s Spec) {
 	}
 	switch s.Type {
 	case Alert:
+		if len(s.References) > 0 {
+			c.add("references", "references.alert", "an alert follows no other warning", "say update as type, or leave the references out")
+		}
 	case Update, Cancel, AllClear:
-		c.add("type", "type.edition", fmt.Sprintf("%s cannot be submitted in this edition", s.Type), "cancel with `tocsin cancel ID`; updates and all-clears come with a later edition")
+		if len(s.References) != 1 {
+			c.add("references", "references.one", fmt.Sprintf("%d references; the %s follows one warning", len(s.References), s.Type), "give the identifier of the warning that it follows")
+		}
 	default:
-		c.add("type", "type.missing", "no type", "say alert")
+		c.add("type", "type.missing", "no type", "say alert or update")
 	}
 }
 
@@ -164,8 +169,8 @@ func (c *checks) words(s Spec) {
 		if !slices.Contains(Languages, w.Language) {
 			c.add(at+".language", "words.language", fmt.Sprintf("nobody in the directory is addressed in %q", w.Language), "use one of "+strings.Join(Languages, ", "))
 		}
-		if w.Kind != Alert && w.Kind != Cancel && w.Kind != AllClear {
-			c.add(at+".kind", "words.kind", fmt.Sprintf("words for %s are not used in this edition", w.Kind), "say alert, or cancel or all_clear for words that are prepared")
+		if w.Kind < Alert || w.Kind > AllClear {
+			c.add(at+".kind", "words.kind", "the words say not what they are for", "say alert, update, cancel or all_clear")
 		}
 		if w.Channel != 0 && !slices.Contains(s.Channels, w.Channel) {
 			c.add(at+".channel", "words.channel", fmt.Sprintf("the warning does not go by %s", w.Channel), "leave the channel out or name it in channels")
@@ -184,12 +189,26 @@ func (c *checks) words(s Spec) {
 		}
 	}
 	for _, ch := range s.Channels {
-		if !slices.ContainsFunc(s.Words, func(w Words) bool {
-			return w.Language == Languages[0] && w.Kind == Alert && (w.Channel == 0 || w.Channel == ch)
-		}) {
-			c.add("words", "words.missing", fmt.Sprintf("no %s words for %s", Languages[0], ch), "add a text of kind alert in "+Languages[0])
+		for _, kind := range s.Type.Kinds() {
+			if !slices.ContainsFunc(s.Words, func(w Words) bool {
+				return w.Language == Languages[0] && w.Kind == kind && (w.Channel == 0 || w.Channel == ch)
+			}) {
+				c.add("words", "words.missing", fmt.Sprintf("no %s words of kind %s for %s", Languages[0], kind, ch), fmt.Sprintf("add a text of kind %s in %s", kind, Languages[0]))
+			}
 		}
 	}
+}
+
+// Kinds is the kinds of words that a warning of this type speaks in. An update has words for people who know of the
+// warning, for people who are new in its area, and for people for whom it no longer holds.
+func (t Type) Kinds() []Type {
+	switch t {
+	case 0:
+		return nil
+	case Update:
+		return []Type{Update, Alert, AllClear}
+	}
+	return []Type{t}
 }
 
 func (c *checks) issuers(s Spec) {

@@ -29,6 +29,16 @@ func TestAValidSpecPasses(t *testing.T) {
 }
 
 // TestEveryRule breaks one rule at a time and wants that one violation, at its place, with a remedy.
+// follows makes a spec of a type that follows another warning, with all the words that it speaks in.
+func follows(s *Spec, t Type) {
+	s.Type, s.References = t, []string{"01J"}
+	for _, kind := range t.Kinds() {
+		if !slices.ContainsFunc(s.Words, func(w Words) bool { return w.Kind == kind && w.Language == Languages[0] }) {
+			s.Words = append(s.Words, Words{Language: Languages[0], Kind: kind, Text: "words"})
+		}
+	}
+}
+
 func TestEveryRule(t *testing.T) {
 	cases := []struct {
 		field, rule string
@@ -43,9 +53,10 @@ func TestEveryRule(t *testing.T) {
 		{"status", "status.missing", func(s *Spec) { s.Status = 0 }},
 		{"status", "status.test", func(s *Spec) { s.Status = Test }},
 		{"type", "type.missing", func(s *Spec) { s.Type = 0 }},
-		{"type", "type.edition", func(s *Spec) { s.Type = Update }},
-		{"type", "type.edition", func(s *Spec) { s.Type = Cancel }},
-		{"type", "type.edition", func(s *Spec) { s.Type = AllClear }},
+		{"references", "references.alert", func(s *Spec) { s.References = []string{"01J"} }},
+		{"references", "references.one", func(s *Spec) { follows(s, Cancel); s.References = nil }},
+		{"references", "references.one", func(s *Spec) { follows(s, AllClear); s.References = []string{"01J", "01K"} }},
+		{"words", "words.missing", func(s *Spec) { follows(s, Update); s.Words = s.Words[:len(s.Words)-1] }},
 		{"expires", "expires.missing", func(s *Spec) { s.Expires = time.Time{} }},
 		{"expires", "expires.past", func(s *Spec) { s.Expires = noon }},
 		{"expires", "expires.far", func(s *Spec) { s.Expires = noon.Add(MaxValidity + 1) }},
@@ -77,7 +88,7 @@ func TestEveryRule(t *testing.T) {
 		{"words", "words.missing", func(s *Spec) { s.Words = s.Words[1:] }},
 		{"words", "words.missing", func(s *Spec) { s.Words[0].Kind = Cancel }},
 		{"words[1].language", "words.language", func(s *Spec) { s.Words[1].Language = "fr" }},
-		{"words[1].kind", "words.kind", func(s *Spec) { s.Words[1].Kind = Update }},
+		{"words[1].kind", "words.kind", func(s *Spec) { s.Words[1].Kind = 9 }},
 		{"words[1].channel", "words.channel", func(s *Spec) { s.Words[1].Channel = Push }},
 		{"words[2]", "words.twice", func(s *Spec) { s.Words = append(s.Words, s.Words[0]) }},
 		{"words[1].text", "text.blank", func(s *Spec) { s.Words[1].Text = " \n" }},
@@ -98,7 +109,7 @@ func TestEveryRule(t *testing.T) {
 		{"issuers[1]", "issuer.twice", func(s *Spec) { s.Issuers = append(s.Issuers, s.Issuers[0]) }},
 		{"issuers[0]", "text.control", func(s *Spec) { s.Issuers[0] = "a\r" }},
 		{"stage", "stage.unknown", func(s *Spec) { s.Stage = "12h" }},
-		{"references[0]", "text.control", func(s *Spec) { s.References = []string{"\x7f"} }},
+		{"references[0]", "text.control", func(s *Spec) { follows(s, Cancel); s.References = []string{"\x7f"} }},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {

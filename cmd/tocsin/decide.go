@@ -38,7 +38,11 @@ func decision(use, short, example string, why bool, do func(ctx context.Context,
 			if err != nil {
 				return err
 			}
-			return k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning()))
+			lines := []string{k.language().Warning(r.GetWarning())}
+			if cancelled, ok := r.(*pb.CancelResponse); ok && cancelled.GetCorrection() != nil {
+				lines = append(lines, k.language().Warning(cancelled.GetCorrection()))
+			}
+			return k.put(c.OutOrStdout(), r, lines...)
 		})
 	}
 	return c
@@ -66,9 +70,16 @@ func newRelease() *cobra.Command {
 }
 
 func newCancel() *cobra.Command {
-	return decision("cancel ID", "End a warning that was issued by mistake", "  tocsin cancel 01J… --why 'issued by mistake'", true,
+	return decision("cancel ID", "End a warning that was issued by mistake; its correction waits for approval", "  tocsin cancel 01J… --why 'issued by mistake'", true,
 		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
 			return c.Cancel(ctx, &pb.CancelRequest{Key: key, Id: id, Why: why})
+		})
+}
+
+func newAllClear() *cobra.Command {
+	return decision("all-clear ID", "Say that the danger is over, to everybody who got the warning", "  tocsin all-clear 01J…", false,
+		func(ctx context.Context, c pb.WarningServiceClient, key, id, _ string) (answered, error) {
+			return c.AllClear(ctx, &pb.AllClearRequest{Key: key, Id: id})
 		})
 }
 

@@ -193,7 +193,7 @@ func goodSpec() *pb.WarningSpec {
 		},
 		Focus:   &pb.Focus{Points: []*pb.Point{{Lon: 107, Lat: 30}, {Lon: 108, Lat: 31}}, Crs: "bd09", SpeedMPerS: 3.5, BearingDeg: 90},
 		Words:   []*pb.Words{{Language: "zh-CN", Kind: pb.Type_TYPE_ALERT, Text: "暴雨"}, {Language: "en", Channel: pb.Channel_CHANNEL_SMS, Kind: pb.Type_TYPE_CANCEL, Text: "No rain"}},
-		Issuers: []string{"台"}, EventId: "E", Stage: "6h", References: []string{"R"}, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}, Again: true,
+		Issuers: []string{"台"}, EventId: "E", Stage: "6h", Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}, Again: true,
 		NationalId: "50010141600000_20260613120000_0", SourceSystem: "sys",
 	}
 }

@@ -102,7 +102,7 @@ func previewTo(p dispatcher.Preview) *pb.PreviewResponse {
 		})
 	}
 	for _, t := range p.Texts {
-		out.Texts = append(out.Texts, &pb.PreviewResponse_Text{Language: t.Language, Channel: pb.Channel(t.Channel), Segments: t.Segments, Coding: t.Coding})
+		out.Texts = append(out.Texts, &pb.PreviewResponse_Text{Language: t.Language, Channel: pb.Channel(t.Channel), Kind: pb.Type(t.Kind), Segments: t.Segments, Coding: t.Coding})
 	}
 	return out
 }

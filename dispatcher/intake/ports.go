@@ -16,7 +16,9 @@ type Acts interface {
 	Reject(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
 	Hold(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
 	Release(ctx context.Context, c dispatcher.Caller, key, id string) (warning.Warning, error)
-	Cancel(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
+	// Cancel answers the correction beside the cancelled warning; without ID where there is none.
+	Cancel(ctx context.Context, c dispatcher.Caller, key, id, why string) (w, correction warning.Warning, err error)
+	AllClear(ctx context.Context, c dispatcher.Caller, key, id string) (warning.Warning, error)
 	// MissingApprovals is how many approvals the policy still asks for.
 	MissingApprovals(w warning.Warning) int
 }

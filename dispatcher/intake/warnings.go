@@ -136,13 +136,29 @@ func (s *warnings) Release(ctx context.Context, r *pb.ReleaseRequest) (*pb.Relea
 }
 
 func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelResponse, error) {
-	w, err := s.act(ctx, func(c dispatcher.Caller) (warning.Warning, error) {
-		return s.Acts.Cancel(ctx, c, r.GetKey(), r.GetId(), r.GetWhy())
+	var correction warning.Warning
+	w, err := s.act(ctx, func(c dispatcher.Caller) (w warning.Warning, err error) {
+		w, correction, err = s.Acts.Cancel(ctx, c, r.GetKey(), r.GetId(), r.GetWhy())
+		return w, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &pb.CancelResponse{Warning: w}, nil
+	out := &pb.CancelResponse{Warning: w}
+	if correction.ID != "" {
+		out.Correction = s.warningTo(correction)
+	}
+	return out, nil
+}
+
+func (s *warnings) AllClear(ctx context.Context, r *pb.AllClearRequest) (*pb.AllClearResponse, error) {
+	w, err := s.act(ctx, func(c dispatcher.Caller) (warning.Warning, error) {
+		return s.Acts.AllClear(ctx, c, r.GetKey(), r.GetId())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.AllClearResponse{Warning: w}, nil
 }
 
 func (s *warnings) Get(ctx context.Context, r *pb.GetRequest) (*pb.GetResponse, error) {

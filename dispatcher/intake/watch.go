@@ -21,7 +21,7 @@ var active = []warning.State{warning.Submitted, warning.Approved, warning.Releas
 // over tells whether a warning in this state moves no more by itself.
 func over(s warning.State) bool {
 	switch s {
-	case warning.Completed, warning.Cancelled, warning.Expired, warning.Rejected:
+	case warning.Completed, warning.Cancelled, warning.Expired, warning.Rejected, warning.Replaced:
 		return true
 	}
 	return false

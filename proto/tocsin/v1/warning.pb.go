@@ -279,6 +279,8 @@ const (
 	State_STATE_CANCELLED   State = 6
 	State_STATE_EXPIRED     State = 7
 	State_STATE_REJECTED    State = 8
+	// A newer version or the all-clear took its place.
+	State_STATE_REPLACED State = 9
 )
 
 // Enum value maps for State.
@@ -293,6 +295,7 @@ var (
 		6: "STATE_CANCELLED",
 		7: "STATE_EXPIRED",
 		8: "STATE_REJECTED",
+		9: "STATE_REPLACED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -304,6 +307,7 @@ var (
 		"STATE_CANCELLED":   6,
 		"STATE_EXPIRED":     7,
 		"STATE_REJECTED":    8,
+		"STATE_REPLACED":    9,
 	}
 )
 
@@ -531,7 +535,7 @@ func (x *Polygons) GetCrs() string {
 	return ""
 }
 
-// Circle is all places within a distance of a centre. It is taken as the polygon of 360 corners around it, so that
+// Circle is all places within a distance of a centre. It is taken as a polygon of up to 360 corners around it, so that
 // nobody within the radius is left out and nobody farther than 1.0001 times the radius and 5 cm is taken in. The centre
 // is converted to WGS-84 first; the distance is that on its ellipsoid.
 type Circle struct {
@@ -2060,8 +2064,10 @@ func (x *CancelRequest) GetWhy() string {
 }
 
 type CancelResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Warning       *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Warning *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
+	// Absent where nothing of the warning can have reached anybody.
+	Correction    *Warning `protobuf:"bytes,2,opt,name=correction,proto3" json:"correction,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2103,6 +2109,110 @@ func (x *CancelResponse) GetWarning() *Warning {
 	return nil
 }
 
+func (x *CancelResponse) GetCorrection() *Warning {
+	if x != nil {
+		return x.Correction
+	}
+	return nil
+}
+
+type AllClearRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllClearRequest) Reset() {
+	*x = AllClearRequest{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllClearRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllClearRequest) ProtoMessage() {}
+
+func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllClearRequest.ProtoReflect.Descriptor instead.
+func (*AllClearRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AllClearRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *AllClearRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type AllClearResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The all-clear; it waits for approval where the policy asks for it.
+	Warning       *Warning `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllClearResponse) Reset() {
+	*x = AllClearResponse{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllClearResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllClearResponse) ProtoMessage() {}
+
+func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllClearResponse.ProtoReflect.Descriptor instead.
+func (*AllClearResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AllClearResponse) GetWarning() *Warning {
+	if x != nil {
+		return x.Warning
+	}
+	return nil
+}
+
 type GetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2112,7 +2222,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2234,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2247,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetRequest) GetId() string {
@@ -2156,7 +2266,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2278,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2291,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetResponse) GetWarning() *Warning {
@@ -2201,7 +2311,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2323,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2336,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListRequest) GetStates() []State {
@@ -2252,7 +2362,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2374,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2387,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListResponse) GetWarnings() []*Warning {
@@ -2299,7 +2409,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2421,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2434,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WatchRequest) GetId() string {
@@ -2375,7 +2485,7 @@ type LaneCounts struct {
 
 func (x *LaneCounts) Reset() {
 	*x = LaneCounts{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2497,7 @@ func (x *LaneCounts) String() string {
 func (*LaneCounts) ProtoMessage() {}
 
 func (x *LaneCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2510,7 @@ func (x *LaneCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneCounts.ProtoReflect.Descriptor instead.
 func (*LaneCounts) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LaneCounts) GetChannel() Channel {
@@ -2566,7 +2676,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2688,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2701,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WatchResponse) GetWarning() *Warning {
@@ -2652,7 +2762,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2774,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2787,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReportRequest) GetId() string {
@@ -2721,7 +2831,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2733,7 +2843,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2746,7 +2856,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReportResponse) GetWarning() *Warning {
@@ -2922,7 +3032,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2934,7 +3044,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2947,7 +3057,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{33}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WhoRequest) GetNumber() string {
@@ -2977,7 +3087,7 @@ type WhoResponse struct {
 
 func (x *WhoResponse) Reset() {
 	*x = WhoResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3099,7 @@ func (x *WhoResponse) String() string {
 func (*WhoResponse) ProtoMessage() {}
 
 func (x *WhoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3112,7 @@ func (x *WhoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoResponse.ProtoReflect.Descriptor instead.
 func (*WhoResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WhoResponse) GetNumber() string {
@@ -3045,7 +3155,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3167,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3115,7 +3225,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3237,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,18 +3296,20 @@ func (x *PreviewResponse_Carrier) GetFew() bool {
 }
 
 type PreviewResponse_Text struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Language      string                 `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
-	Channel       Channel                `protobuf:"varint,2,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
-	Segments      []string               `protobuf:"bytes,3,rep,name=segments,proto3" json:"segments,omitempty"`
-	Coding        string                 `protobuf:"bytes,4,opt,name=coding,proto3" json:"coding,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Language string                 `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
+	Channel  Channel                `protobuf:"varint,2,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
+	Segments []string               `protobuf:"bytes,3,rep,name=segments,proto3" json:"segments,omitempty"`
+	Coding   string                 `protobuf:"bytes,4,opt,name=coding,proto3" json:"coding,omitempty"`
+	// What the words are for.
+	Kind          Type `protobuf:"varint,5,opt,name=kind,proto3,enum=tocsin.v1.Type" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3209,7 +3321,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3253,6 +3365,13 @@ func (x *PreviewResponse_Text) GetCoding() string {
 	return ""
 }
 
+func (x *PreviewResponse_Text) GetKind() Type {
+	if x != nil {
+		return x.Kind
+	}
+	return Type_TYPE_UNSPECIFIED
+}
+
 type ReportResponse_Row struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// District code, account name or minute (RFC 3339), by the list that the row is in.
@@ -3269,7 +3388,7 @@ type ReportResponse_Row struct {
 
 func (x *ReportResponse_Row) Reset() {
 	*x = ReportResponse_Row{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +3400,7 @@ func (x *ReportResponse_Row) String() string {
 func (*ReportResponse_Row) ProtoMessage() {}
 
 func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +3413,7 @@ func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Row.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Row) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 0}
 }
 
 func (x *ReportResponse_Row) GetKey() string {
@@ -3356,7 +3475,7 @@ type ReportResponse_Why struct {
 
 func (x *ReportResponse_Why) Reset() {
 	*x = ReportResponse_Why{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3487,7 @@ func (x *ReportResponse_Why) String() string {
 func (*ReportResponse_Why) ProtoMessage() {}
 
 func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3500,7 @@ func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Why.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Why) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 1}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 1}
 }
 
 func (x *ReportResponse_Why) GetReason() string {
@@ -3412,7 +3531,7 @@ type ReportResponse_Account struct {
 
 func (x *ReportResponse_Account) Reset() {
 	*x = ReportResponse_Account{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3424,7 +3543,7 @@ func (x *ReportResponse_Account) String() string {
 func (*ReportResponse_Account) ProtoMessage() {}
 
 func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3437,7 +3556,7 @@ func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Account.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Account) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32, 2}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 2}
 }
 
 func (x *ReportResponse_Account) GetAccount() string {
@@ -3494,7 +3613,7 @@ type WhoResponse_Message struct {
 
 func (x *WhoResponse_Message) Reset() {
 	*x = WhoResponse_Message{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3506,7 +3625,7 @@ func (x *WhoResponse_Message) String() string {
 func (*WhoResponse_Message) ProtoMessage() {}
 
 func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3519,7 +3638,7 @@ func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoResponse_Message.ProtoReflect.Descriptor instead.
 func (*WhoResponse_Message) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36, 0}
 }
 
 func (x *WhoResponse_Message) GetWarningId() string {
@@ -3696,7 +3815,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0ePreviewRequest\x122\n" +
 	"\awarning\x18\x01 \x01(\v2\x16.tocsin.v1.WarningSpecH\x00R\awarning\x12\x10\n" +
 	"\x02id\x18\x02 \x01(\tH\x00R\x02idB\r\n" +
-	"\x04what\x12\x05\xbaH\x02\b\x01\"\xdd\x06\n" +
+	"\x04what\x12\x05\xbaH\x02\b\x01\"\x82\a\n" +
 	"\x0fPreviewResponse\x12\x16\n" +
 	"\x06people\x18\x01 \x01(\x03R\x06people\x12\x10\n" +
 	"\x03few\x18\x02 \x01(\bR\x03few\x12 \n" +
@@ -3722,12 +3841,13 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\bmessages\x18\x03 \x01(\x03R\bmessages\x125\n" +
 	"\x17contract_messages_per_s\x18\x04 \x01(\x01R\x14contractMessagesPerS\x12\x18\n" +
 	"\aseconds\x18\x05 \x01(\x01R\aseconds\x12\x10\n" +
-	"\x03few\x18\x06 \x01(\bR\x03few\x1a\x84\x01\n" +
+	"\x03few\x18\x06 \x01(\bR\x03few\x1a\xa9\x01\n" +
 	"\x04Text\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12,\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x1a\n" +
 	"\bsegments\x18\x03 \x03(\tR\bsegments\x12\x16\n" +
-	"\x06coding\x18\x04 \x01(\tR\x06coding\"\xbb\x01\n" +
+	"\x06coding\x18\x04 \x01(\tR\x06coding\x12#\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x0f.tocsin.v1.TypeR\x04kind\"\xbb\x01\n" +
 	"\x0eApproveRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12!\n" +
@@ -3757,8 +3877,16 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\rCancelRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12\x1a\n" +
-	"\x03why\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x03why\">\n" +
+	"\x03why\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x03why\"r\n" +
 	"\x0eCancelResponse\x12,\n" +
+	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x122\n" +
+	"\n" +
+	"correction\x18\x02 \x01(\v2\x12.tocsin.v1.WarningR\n" +
+	"correction\"I\n" +
+	"\x0fAllClearRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
+	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"@\n" +
+	"\x10AllClearResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"'\n" +
 	"\n" +
 	"GetRequest\x12\x19\n" +
@@ -3920,7 +4048,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x10CHANNEL_CABLE_TV\x10\x04\x12\x10\n" +
 	"\fCHANNEL_PUSH\x10\x05\x12\x14\n" +
 	"\x10CHANNEL_WORK_APP\x10\x06\x12\x10\n" +
-	"\fCHANNEL_FEED\x10\a*\xbc\x01\n" +
+	"\fCHANNEL_FEED\x10\a*\xd0\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x12\n" +
@@ -3931,7 +4059,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0fSTATE_COMPLETED\x10\x05\x12\x13\n" +
 	"\x0fSTATE_CANCELLED\x10\x06\x12\x11\n" +
 	"\rSTATE_EXPIRED\x10\a\x12\x12\n" +
-	"\x0eSTATE_REJECTED\x10\b2\xee\x05\n" +
+	"\x0eSTATE_REJECTED\x10\b\x12\x12\n" +
+	"\x0eSTATE_REPLACED\x10\t2\xb3\x06\n" +
 	"\x0eWarningService\x12=\n" +
 	"\x06Submit\x12\x18.tocsin.v1.SubmitRequest\x1a\x19.tocsin.v1.SubmitResponse\x12@\n" +
 	"\aPreview\x12\x19.tocsin.v1.PreviewRequest\x1a\x1a.tocsin.v1.PreviewResponse\x12@\n" +
@@ -3939,7 +4068,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x06Reject\x12\x18.tocsin.v1.RejectRequest\x1a\x19.tocsin.v1.RejectResponse\x127\n" +
 	"\x04Hold\x12\x16.tocsin.v1.HoldRequest\x1a\x17.tocsin.v1.HoldResponse\x12@\n" +
 	"\aRelease\x12\x19.tocsin.v1.ReleaseRequest\x1a\x1a.tocsin.v1.ReleaseResponse\x12=\n" +
-	"\x06Cancel\x12\x18.tocsin.v1.CancelRequest\x1a\x19.tocsin.v1.CancelResponse\x124\n" +
+	"\x06Cancel\x12\x18.tocsin.v1.CancelRequest\x1a\x19.tocsin.v1.CancelResponse\x12C\n" +
+	"\bAllClear\x12\x1a.tocsin.v1.AllClearRequest\x1a\x1b.tocsin.v1.AllClearResponse\x124\n" +
 	"\x03Get\x12\x15.tocsin.v1.GetRequest\x1a\x16.tocsin.v1.GetResponse\x127\n" +
 	"\x04List\x12\x16.tocsin.v1.ListRequest\x1a\x17.tocsin.v1.ListResponse\x12<\n" +
 	"\x05Watch\x12\x17.tocsin.v1.WatchRequest\x1a\x18.tocsin.v1.WatchResponse0\x01\x12=\n" +
@@ -3959,7 +4089,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_warning_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(Tier)(0),                       // 0: tocsin.v1.Tier
 	(Status)(0),                     // 1: tocsin.v1.Status
@@ -3990,25 +4120,27 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*ReleaseResponse)(nil),         // 26: tocsin.v1.ReleaseResponse
 	(*CancelRequest)(nil),           // 27: tocsin.v1.CancelRequest
 	(*CancelResponse)(nil),          // 28: tocsin.v1.CancelResponse
-	(*GetRequest)(nil),              // 29: tocsin.v1.GetRequest
-	(*GetResponse)(nil),             // 30: tocsin.v1.GetResponse
-	(*ListRequest)(nil),             // 31: tocsin.v1.ListRequest
-	(*ListResponse)(nil),            // 32: tocsin.v1.ListResponse
-	(*WatchRequest)(nil),            // 33: tocsin.v1.WatchRequest
-	(*LaneCounts)(nil),              // 34: tocsin.v1.LaneCounts
-	(*WatchResponse)(nil),           // 35: tocsin.v1.WatchResponse
-	(*ReportRequest)(nil),           // 36: tocsin.v1.ReportRequest
-	(*ReportResponse)(nil),          // 37: tocsin.v1.ReportResponse
-	(*WhoRequest)(nil),              // 38: tocsin.v1.WhoRequest
-	(*WhoResponse)(nil),             // 39: tocsin.v1.WhoResponse
-	(*PreviewResponse_Unit)(nil),    // 40: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil), // 41: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),    // 42: tocsin.v1.PreviewResponse.Text
-	(*ReportResponse_Row)(nil),      // 43: tocsin.v1.ReportResponse.Row
-	(*ReportResponse_Why)(nil),      // 44: tocsin.v1.ReportResponse.Why
-	(*ReportResponse_Account)(nil),  // 45: tocsin.v1.ReportResponse.Account
-	(*WhoResponse_Message)(nil),     // 46: tocsin.v1.WhoResponse.Message
-	(*timestamppb.Timestamp)(nil),   // 47: google.protobuf.Timestamp
+	(*AllClearRequest)(nil),         // 29: tocsin.v1.AllClearRequest
+	(*AllClearResponse)(nil),        // 30: tocsin.v1.AllClearResponse
+	(*GetRequest)(nil),              // 31: tocsin.v1.GetRequest
+	(*GetResponse)(nil),             // 32: tocsin.v1.GetResponse
+	(*ListRequest)(nil),             // 33: tocsin.v1.ListRequest
+	(*ListResponse)(nil),            // 34: tocsin.v1.ListResponse
+	(*WatchRequest)(nil),            // 35: tocsin.v1.WatchRequest
+	(*LaneCounts)(nil),              // 36: tocsin.v1.LaneCounts
+	(*WatchResponse)(nil),           // 37: tocsin.v1.WatchResponse
+	(*ReportRequest)(nil),           // 38: tocsin.v1.ReportRequest
+	(*ReportResponse)(nil),          // 39: tocsin.v1.ReportResponse
+	(*WhoRequest)(nil),              // 40: tocsin.v1.WhoRequest
+	(*WhoResponse)(nil),             // 41: tocsin.v1.WhoResponse
+	(*PreviewResponse_Unit)(nil),    // 42: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil), // 43: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),    // 44: tocsin.v1.PreviewResponse.Text
+	(*ReportResponse_Row)(nil),      // 45: tocsin.v1.ReportResponse.Row
+	(*ReportResponse_Why)(nil),      // 46: tocsin.v1.ReportResponse.Why
+	(*ReportResponse_Account)(nil),  // 47: tocsin.v1.ReportResponse.Account
+	(*WhoResponse_Message)(nil),     // 48: tocsin.v1.WhoResponse.Message
+	(*timestamppb.Timestamp)(nil),   // 49: google.protobuf.Timestamp
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
@@ -4017,87 +4149,92 @@ var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
 	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
 	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
-	47, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
+	49, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
 	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
 	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
 	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
 	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
 	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
 	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	47, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	47, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
+	49, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
+	49, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
 	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
 	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
 	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
 	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
 	13, // 19: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
 	4,  // 20: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	47, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	47, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	47, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
+	49, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
+	49, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
+	49, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
 	13, // 24: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
 	14, // 25: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	18, // 26: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
 	13, // 27: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	40, // 28: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	41, // 29: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	42, // 30: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	42, // 28: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	43, // 29: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	44, // 30: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
 	14, // 31: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 32: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 33: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 34: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 35: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 36: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	4,  // 37: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	14, // 38: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	3,  // 39: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
-	47, // 40: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
-	47, // 41: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
-	47, // 42: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
-	14, // 43: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 44: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	14, // 45: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 46: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	44, // 47: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
-	47, // 48: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
-	43, // 49: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
-	43, // 50: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
-	43, // 51: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
-	45, // 52: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
-	46, // 53: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
-	3,  // 54: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	3,  // 55: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
-	47, // 56: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
-	47, // 57: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
-	15, // 58: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	17, // 59: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	19, // 60: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	21, // 61: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	23, // 62: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	25, // 63: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	27, // 64: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	29, // 65: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	31, // 66: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	33, // 67: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	36, // 68: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	38, // 69: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	16, // 70: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	18, // 71: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	20, // 72: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	22, // 73: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	24, // 74: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	26, // 75: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	28, // 76: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	30, // 77: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	32, // 78: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	35, // 79: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	37, // 80: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	39, // 81: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	70, // [70:82] is the sub-list for method output_type
-	58, // [58:70] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	14, // 36: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	14, // 37: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 38: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	4,  // 39: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	14, // 40: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	3,  // 41: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
+	49, // 42: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
+	49, // 43: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
+	49, // 44: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
+	14, // 45: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 46: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	14, // 47: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 48: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	46, // 49: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
+	49, // 50: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
+	45, // 51: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
+	45, // 52: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
+	45, // 53: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
+	47, // 54: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
+	48, // 55: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
+	3,  // 56: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	2,  // 57: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	3,  // 58: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
+	49, // 59: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
+	49, // 60: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
+	15, // 61: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	17, // 62: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	19, // 63: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	21, // 64: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	23, // 65: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	25, // 66: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	27, // 67: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	29, // 68: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	31, // 69: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	33, // 70: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	35, // 71: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	38, // 72: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	40, // 73: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	16, // 74: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	18, // 75: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	20, // 76: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	22, // 77: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	24, // 78: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	26, // 79: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	28, // 80: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	30, // 81: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	32, // 82: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	34, // 83: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	37, // 84: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	39, // 85: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	41, // 86: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	74, // [74:87] is the sub-list for method output_type
+	61, // [61:74] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -4121,7 +4258,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

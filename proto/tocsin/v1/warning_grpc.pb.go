@@ -21,18 +21,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WarningService_Submit_FullMethodName  = "/tocsin.v1.WarningService/Submit"
-	WarningService_Preview_FullMethodName = "/tocsin.v1.WarningService/Preview"
-	WarningService_Approve_FullMethodName = "/tocsin.v1.WarningService/Approve"
-	WarningService_Reject_FullMethodName  = "/tocsin.v1.WarningService/Reject"
-	WarningService_Hold_FullMethodName    = "/tocsin.v1.WarningService/Hold"
-	WarningService_Release_FullMethodName = "/tocsin.v1.WarningService/Release"
-	WarningService_Cancel_FullMethodName  = "/tocsin.v1.WarningService/Cancel"
-	WarningService_Get_FullMethodName     = "/tocsin.v1.WarningService/Get"
-	WarningService_List_FullMethodName    = "/tocsin.v1.WarningService/List"
-	WarningService_Watch_FullMethodName   = "/tocsin.v1.WarningService/Watch"
-	WarningService_Report_FullMethodName  = "/tocsin.v1.WarningService/Report"
-	WarningService_Who_FullMethodName     = "/tocsin.v1.WarningService/Who"
+	WarningService_Submit_FullMethodName   = "/tocsin.v1.WarningService/Submit"
+	WarningService_Preview_FullMethodName  = "/tocsin.v1.WarningService/Preview"
+	WarningService_Approve_FullMethodName  = "/tocsin.v1.WarningService/Approve"
+	WarningService_Reject_FullMethodName   = "/tocsin.v1.WarningService/Reject"
+	WarningService_Hold_FullMethodName     = "/tocsin.v1.WarningService/Hold"
+	WarningService_Release_FullMethodName  = "/tocsin.v1.WarningService/Release"
+	WarningService_Cancel_FullMethodName   = "/tocsin.v1.WarningService/Cancel"
+	WarningService_AllClear_FullMethodName = "/tocsin.v1.WarningService/AllClear"
+	WarningService_Get_FullMethodName      = "/tocsin.v1.WarningService/Get"
+	WarningService_List_FullMethodName     = "/tocsin.v1.WarningService/List"
+	WarningService_Watch_FullMethodName    = "/tocsin.v1.WarningService/Watch"
+	WarningService_Report_FullMethodName   = "/tocsin.v1.WarningService/Report"
+	WarningService_Who_FullMethodName      = "/tocsin.v1.WarningService/Who"
 )
 
 // WarningServiceClient is the client API for WarningService service.
@@ -56,8 +57,11 @@ type WarningServiceClient interface {
 	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error)
 	// Release lets a held warning go on.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
-	// Cancel ends a warning that was issued by mistake; it answers like Hold.
+	// Cancel ends a warning that was issued by mistake; it answers like Hold. The correction to everybody who was or may
+	// have been reached is recorded with it and waits for its approvals.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
+	// AllClear says that the danger is over, to everybody who was or may have been reached; it goes as notice.
+	AllClear(ctx context.Context, in *AllClearRequest, opts ...grpc.CallOption) (*AllClearResponse, error)
 	// Get is one warning as it is recorded.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// List is the warnings, active ones first.
@@ -148,6 +152,16 @@ func (c *warningServiceClient) Cancel(ctx context.Context, in *CancelRequest, op
 	return out, nil
 }
 
+func (c *warningServiceClient) AllClear(ctx context.Context, in *AllClearRequest, opts ...grpc.CallOption) (*AllClearResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AllClearResponse)
+	err := c.cc.Invoke(ctx, WarningService_AllClear_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *warningServiceClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetResponse)
@@ -228,8 +242,11 @@ type WarningServiceServer interface {
 	Hold(context.Context, *HoldRequest) (*HoldResponse, error)
 	// Release lets a held warning go on.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
-	// Cancel ends a warning that was issued by mistake; it answers like Hold.
+	// Cancel ends a warning that was issued by mistake; it answers like Hold. The correction to everybody who was or may
+	// have been reached is recorded with it and waits for its approvals.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
+	// AllClear says that the danger is over, to everybody who was or may have been reached; it goes as notice.
+	AllClear(context.Context, *AllClearRequest) (*AllClearResponse, error)
 	// Get is one warning as it is recorded.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// List is the warnings, active ones first.
@@ -270,6 +287,9 @@ func (UnimplementedWarningServiceServer) Release(context.Context, *ReleaseReques
 }
 func (UnimplementedWarningServiceServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
+}
+func (UnimplementedWarningServiceServer) AllClear(context.Context, *AllClearRequest) (*AllClearResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AllClear not implemented")
 }
 func (UnimplementedWarningServiceServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
@@ -433,6 +453,24 @@ func _WarningService_Cancel_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WarningService_AllClear_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AllClearRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WarningServiceServer).AllClear(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WarningService_AllClear_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WarningServiceServer).AllClear(ctx, req.(*AllClearRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WarningService_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRequest)
 	if err := dec(in); err != nil {
@@ -550,6 +588,10 @@ var WarningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Cancel",
 			Handler:    _WarningService_Cancel_Handler,
+		},
+		{
+			MethodName: "AllClear",
+			Handler:    _WarningService_AllClear_Handler,
 		},
 		{
 			MethodName: "Get",

@@ -1,0 +1,327 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"tocsin/warning"
+)
+
+// This file is promise 5 for what follows a warning. A cancel or all-clear goes to all who were or may have been
+// reached, by the channels they got it. An update speaks to three groups: who was reached and is still inside gets the
+// update, who is inside and was not reached gets the warning, who was reached and is outside now hears that it no longer
+// holds. Whoever's original is in an open window waits for its answer or time-out in another part of the plan.
+
+// followed is the warning that w follows.
+func (e *Engine) followed(ctx context.Context, w *warning.Spec) (warning.Warning, error) {
+	o, _, err := e.records.Warning(ctx, w.References[0])
+	if errors.Is(err, ErrNotFound) {
+		return o, warning.Invalid(warning.Violation{
+			Field: "warning.references[0]", Rule: "references.unknown", Detail: "there is no warning " + w.References[0],
+			Remedy: "give the identifier of a warning of this house: tocsin list shows them",
+		})
+	}
+	if err != nil {
+		return o, unavailable(err)
+	}
+	if o.Spec.Status != w.Status {
+		return o, warning.Invalid(warning.Violation{
+			Field: "warning.status", Rule: "references.status", Detail: fmt.Sprintf("the warning that it follows is %s", o.Spec.Status),
+			Remedy: "say the same status: it is fixed at creation",
+		})
+	}
+	return o, nil
+}
+
+// leastValidity is how long a correction or all-clear holds at least: who hears it may be out of reach now.
+const leastValidity = 2 * time.Hour
+
+// follow makes the spec of a correction or an all-clear of o, in the words that o has had from its submission.
+func follow(o *warning.Warning, t warning.Type, now time.Time) warning.Spec {
+	s := o.Spec
+	s.Type, s.References, s.Onset, s.Again, s.Focus = t, []string{o.ID}, time.Time{}, true, nil
+	if t == warning.AllClear {
+		s.Tier = warning.Notice
+	}
+	s.Expires = later(o.Spec.Expires, now.Add(leastValidity))
+	s.Words = slices.Clone(o.Spec.Words)
+	return s
+}
+
+// submitFollowUp records the correction or all-clear of o. It waits for the approvals that the policy asks for its tier.
+func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *warning.Warning, t warning.Type) (warning.Warning, error) {
+	now := time.Now().UTC()
+	digest := followDigest(t, o.ID)
+	if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
+		return w, err
+	}
+	s := follow(o, t, now)
+	if err := s.Validate(now); err != nil {
+		return warning.Warning{}, err
+	}
+	w := e.newWarning(c, Submission{Spec: s}, now)
+	if e.policy.Approvals[s.Tier] == 0 {
+		w.State, w.ReleasedAt = warning.Released, now
+	}
+	w, _, err := e.do(ctx, c, key, digest, Act{
+		Entry: Entry{
+			At: now, User: c.User, Role: c.Role.String(), Act: "warning." + t.String(), Subject: w.ID, Outcome: w.State.String(),
+			Detail: "follows " + o.ID + ", digest " + w.Digest,
+		},
+		Warning: &w, ToPlan: w.State == warning.Released,
+	})
+	return w, Refusal(err)
+}
+
+func followDigest(t warning.Type, id string) string { return requestDigest("warning."+t.String(), id) }
+
+// newWarning is a submission as it is recorded.
+func (e *Engine) newWarning(c Caller, s Submission, now time.Time) warning.Warning {
+	return warning.Warning{
+		Record: warning.RecordVersion, ID: ulid.Make().String(), Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec),
+		Content: warning.ContentOf(s.Spec),
+		State:   warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, Node: e.node,
+		SubmittedBy: c.User, SubmittedAt: now,
+	}
+}
+
+// AllClear says that the danger of a warning is over, to all who were or may have been reached. It goes as notice.
+func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warning.Warning, error) {
+	if w, ok, err := e.answered(ctx, c, key, followDigest(warning.AllClear, id)); ok || err != nil {
+		return w, err
+	}
+	o, err := e.Get(ctx, id)
+	if err != nil {
+		return o, err
+	}
+	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
+		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
+	}
+	return e.submitFollowUp(ctx, c, key, &o, warning.AllClear)
+}
+
+// planFollowUp says who gets a follow-up, or the next part of it.
+func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, error) {
+	o, err := e.followed(ctx, &w.Spec)
+	if err != nil {
+		return Plan{}, err
+	}
+	if o.State.MayBecome(warning.Replaced) { // what still waits of it is superseded
+		if o, err = e.replace(ctx, o.ID); err != nil {
+			return Plan{}, err
+		}
+	}
+	before, _, err := e.planOf(ctx, w.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Plan{}, err
+	}
+	f := followUp{w: w, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1, InArea: before.InArea}}
+	if w.Spec.Type == warning.Update {
+		if f.inside, err = e.resolve(w.Spec); err != nil {
+			return Plan{}, err
+		}
+		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas)
+		if err != nil {
+			return Plan{}, err
+		}
+		f.plan.Snapshot = f.inside.snap.ID()
+	}
+	oplan, _, err := e.planOf(ctx, o.ID)
+	switch {
+	case errors.Is(err, ErrNotFound): // never planned: nobody was reached
+	case err != nil:
+		return Plan{}, err
+	default:
+		if f.old, err = e.dir.Snapshot(ctx, oplan.Snapshot); err != nil {
+			return Plan{}, err
+		}
+		if f.covered, err = e.covered(ctx, &before); err != nil {
+			return Plan{}, err
+		}
+		if f.plan.Snapshot == "" {
+			f.plan.Snapshot = oplan.Snapshot
+		}
+		if err := e.ledgers(ctx, &o, &oplan, f.old, f.strand); err != nil {
+			return Plan{}, err
+		}
+	}
+	if w.Spec.Type == warning.Update && before.Parts == 0 {
+		f.newcomers(e.options)
+	}
+	if f.plan.Snapshot == "" {
+		if snap, ok := e.dir.Current(); ok {
+			f.plan.Snapshot = snap.ID()
+		}
+	}
+	e.finish(w.ID, f.plan.Pending)
+	return f.plan, nil
+}
+
+// replace ends the original, and answers when nothing more of it can leave but what is in open windows.
+func (e *Engine) replace(ctx context.Context, id string) (warning.Warning, error) {
+	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning.replaced", id,
+		func(o *warning.Warning, now time.Time) (decision, error) {
+			if err := may(o, warning.Replaced); err != nil {
+				return decision{}, err
+			}
+			stop := o.State == warning.Released || o.State == warning.Held
+			o.State, o.EndedAt = warning.Replaced, now
+			return decision{stop: stop}, nil
+		})
+}
+
+// finish remembers that a plan needs another part; a process that begins anew finds it by the plan itself.
+func (e *Engine) finish(id string, pending bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.unfinished, id)
+	if pending {
+		e.unfinished[id] = true
+	}
+}
+
+func (e *Engine) toFinish() (ids []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id := range e.unfinished {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// place names the people of one block who get it by one channel of one account.
+type place struct {
+	channel warning.Channel
+	account string
+	block   uint32
+}
+
+// covered is who has a place in the parts before.
+func (e *Engine) covered(ctx context.Context, before *Plan) (map[place]*warning.Mask, error) {
+	out := map[place]*warning.Mask{}
+	for i := range before.Strands {
+		st := &before.Strands[i]
+		img, err := e.queue.Load(ctx, st.Account, st.ID-1, false)
+		if err != nil {
+			return nil, err
+		}
+		for k := range img.Strands {
+			if img.Strands[k].ID != st.ID {
+				continue
+			}
+			for _, b := range img.Strands[k].Batches {
+				m := maskAt(out, place{st.Channel, st.Account, b.Block})
+				for w := range m {
+					m[w] |= b.Mask[w]
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func maskAt[K comparable](m map[K]*warning.Mask, key K) *warning.Mask {
+	if m[key] == nil {
+		m[key] = &warning.Mask{}
+	}
+	return m[key]
+}
+
+// followUp sorts the people of the original's strands into the follow-up's.
+type followUp struct {
+	w       *warning.Warning
+	plan    Plan
+	old     Snapshot // of the original
+	covered map[place]*warning.Mask
+	inside  *resolved // of an update: who is in its area now
+	sel     warning.Selection
+	reached map[uint32]*warning.Mask // of an update, in the newest snapshot: who need not be told anew
+}
+
+// strand takes one strand of the original: everybody who was or may have been reached gets the follow-up by the same
+// channel and account.
+func (f *followUp) strand(s *strand) error {
+	out := map[warning.Type]*Strand{}
+	for i := range s.Batches {
+		b := &s.Batches[i]
+		blk := f.old.Block(int(b.Block))
+		covered := f.covered[place{s.Channel, s.Account, b.Block}]
+		open := map[warning.Type]int{} // index+1 of the batch that is open
+		pos := s.starts[i]
+		for slot := range b.Mask.Slots {
+			state := s.led.stateOf(pos)
+			pos++
+			if !state.Reached() {
+				continue
+			}
+			kind := f.kindFor(blk.Number[slot])
+			if covered != nil && covered.Has(slot) {
+				continue
+			}
+			if state == warning.Sending {
+				f.plan.Pending = true
+				continue
+			}
+			st := out[kind]
+			if st == nil {
+				st = &Strand{Warning: f.w.ID, Version: f.w.Version, Channel: s.Channel, Words: kind, Account: s.Account, Snapshot: f.old.ID()}
+				out[kind] = st
+			}
+			if open[kind] == 0 {
+				st.Batches = append(st.Batches, Batch{Block: b.Block, Duty: b.Duty, Language: b.Language})
+				open[kind] = len(st.Batches)
+			}
+			st.Batches[open[kind]-1].Mask.Set(slot)
+			st.People++
+			f.plan.InArea++
+		}
+	}
+	for _, kind := range []warning.Type{warning.Cancel, warning.Update, warning.AllClear} {
+		if st := out[kind]; st != nil {
+			f.plan.Strands = append(f.plan.Strands, *st)
+		}
+	}
+	return nil
+}
+
+// kindFor is which words somebody who was reached hears.
+func (f *followUp) kindFor(number uint64) warning.Type {
+	if f.inside == nil {
+		return f.w.Spec.Type
+	}
+	block, slot, ok := f.inside.snap.Find(number)
+	if !ok {
+		return warning.AllClear
+	}
+	at, ok := slices.BinarySearch(f.sel.Blocks, uint32(block))
+	if !ok || !f.sel.Masks[at].Has(slot) {
+		return warning.AllClear
+	}
+	if f.reached == nil {
+		f.reached = map[uint32]*warning.Mask{}
+	}
+	maskAt(f.reached, uint32(block)).Set(slot)
+	return warning.Update
+}
+
+// newcomers adds who is in the area of an update and was not reached: they get the warning itself.
+func (f *followUp) newcomers(accounts []AccountOptions) {
+	sel := f.sel
+	sel.Masks = slices.Clone(sel.Masks)
+	for i, b := range sel.Blocks {
+		if m := f.reached[b]; m != nil {
+			for w := range m {
+				sel.Masks[i][w] &^= m[w]
+			}
+		}
+	}
+	p := makePlan(f.w, f.inside.snap, &sel, accounts)
+	f.plan.InArea += p.InArea
+	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = p.NoAddress, p.OptedOut, p.NoRoute
+	f.plan.Strands = append(f.plan.Strands, p.Strands...)
+}

@@ -1,0 +1,189 @@
+package dispatcher_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/channels"
+	"tocsin/dispatcher"
+	"tocsin/warning"
+)
+
+var commander = dispatcher.Caller{User: "hu", Role: warning.Commander}
+
+// prepared adds the words that stand ready from submission.
+func prepared(s warning.Spec) warning.Spec {
+	text := s.Words[0].Text
+	for kind, more := range map[warning.Type]string{warning.Cancel: "no ", warning.AllClear: "ok "} {
+		s.Words = append(s.Words, warning.Words{Language: "zh-CN", Kind: kind, Text: more + text})
+	}
+	return s
+}
+
+// release approves what waits.
+func (h *house) release(w warning.Warning) warning.Warning {
+	h.t.Helper()
+	if w.State != warning.Submitted {
+		return w
+	}
+	w, err := h.e.Approve(context.Background(), commander, "ok "+w.ID, w.ID, w.Version, w.Digest, 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return w
+}
+
+// TestCorrectionGoesToWhoWasReached: a cancel stops at once; its correction goes to all who got the warning and to
+// nobody else, and before the backlog of its tier.
+func TestCorrectionGoesToWhoWasReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 6000, 1500)
+		defer h.close()
+		w := h.warn(prepared(spec(warning.Orange, "mistake", "")))
+		pass(time.Second)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if correction.State != warning.Submitted || correction.Spec.Tier != warning.Orange || correction.Spec.Type != warning.Cancel {
+			t.Fatalf("the correction is %v, %v, %v", correction.State, correction.Spec.Tier, correction.Spec.Type)
+		}
+		h.warn(spec(warning.Orange, "backlog", ""))
+		pass(500 * time.Millisecond)
+		n := len(h.c.log())
+		correction = h.release(correction)
+		pass(6 * time.Second)
+		got, want := complete(h.c.log(), "no mistake"), complete(h.c.log(), "mistake")
+		if len(got) != len(want) || len(want) == 0 {
+			t.Errorf("%d people got the correction, %d had got the warning", len(got), len(want))
+		}
+		for who := range got {
+			if want[who] == 0 {
+				t.Fatalf("%d got a correction of nothing", who)
+			}
+		}
+		// It goes before the backlog of its tier but for what was granted already.
+		others := 0
+		for _, a := range h.c.log()[n:][:500] {
+			if a.text != "no mistake" {
+				others++
+			}
+		}
+		if others > 150 {
+			t.Errorf("%d of the 500 messages after its release were of the backlog", others)
+		}
+		if l := h.lane(correction.ID); l.Counts[warning.Delivered] != int64(len(want)) {
+			t.Errorf("correction: %v", l.Counts)
+		}
+	})
+}
+
+// TestCorrectionWaitsForOpenWindows: whoever's original is without answer gets the correction after the answer or its
+// time-out, all others at once (promise 5).
+func TestCorrectionWaitsForOpenWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 3000, 1500)
+		defer h.close()
+		h.c.trip = 8 * time.Second // a carrier that answers late
+		h.c.window = 400
+		w := h.warn(prepared(spec(warning.Red, "late", "")))
+		pass(2 * time.Second)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.c.mu.Lock()
+		h.c.trip = 10 * time.Millisecond
+		h.c.mu.Unlock()
+		h.release(correction)
+		pass(3 * time.Second)
+		early := len(complete(h.c.log(), "no late"))
+		pass(30 * time.Second)
+		got, want := complete(h.c.log(), "no late"), complete(h.c.log(), "late")
+		if early == len(want) {
+			t.Error("the correction did not wait for the answers")
+		}
+		if len(got) != len(want) {
+			t.Errorf("%d people got the correction, %d had got the warning", len(got), len(want))
+		}
+		for who, k := range got {
+			if k != 1 {
+				t.Fatalf("%d got the correction %d times", who, k)
+			}
+		}
+	})
+}
+
+// TestUpdateSpeaksToThreeGroups: kept, new and left hear different words; what still waited is superseded.
+func TestUpdateSpeaksToThreeGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 6000, 1500)
+		defer h.close()
+		o := h.warn(prepared(spec(warning.Orange, "first", "first 3000"))) // 3000 people, 2 s
+		pass(time.Second)
+		reached := len(h.c.log())
+		s := spec(warning.Red, "warned", "last 5000")
+		s.Type, s.References = warning.Update, []string{o.ID}
+		s.Words = append(s.Words,
+			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "updated"},
+			warning.Words{Language: "zh-CN", Kind: warning.AllClear, Text: "left"})
+		u := h.warn(s)
+		pass(10 * time.Second)
+		log := h.c.log()
+		first, kept, fresh, left := complete(log, "first"), complete(log, "updated"), complete(log, "warned"), complete(log, "left")
+		if len(first) < reached || len(first) == 3000 {
+			t.Fatalf("%d of 3000 people got the first warning", len(first))
+		}
+		for i := range 6000 {
+			n := number(i)
+			inside, had := i >= 1000, first[n] > 0
+			want := [3]bool{inside && had, inside && !had, !inside && had}
+			if got := [3]bool{kept[n] > 0, fresh[n] > 0, left[n] > 0}; got != want {
+				t.Fatalf("person %d (inside %v, had the first %v) got update, warning, end: %v, want %v", i, inside, had, got, want)
+			}
+		}
+		c := h.lane(o.ID).Counts
+		if c[warning.Superseded] != int64(3000-len(first)) || h.state(o.ID) != warning.Replaced {
+			t.Errorf("the original is %v: %v", h.state(o.ID), c)
+		}
+		if c := h.lane(u.ID).Counts; c[warning.Delivered] != c.Sum() || c.Sum() != int64(len(kept)+len(fresh)+len(left)) {
+			t.Errorf("the update: %v", c)
+		}
+	})
+}
+
+// TestAllClearGoesAsNotice to all who were reached, without typing and, by the policy of this test, without approval.
+func TestAllClearGoesAsNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 500, 1500)
+		defer h.close()
+		h.c.answer = func(a arrival) channels.Outcome {
+			if a.number%5 == 0 && a.text == "storm" {
+				return channels.Outcome{Kind: channels.Refused, Reason: channels.BadNumber}
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		}
+		o := h.warn(prepared(spec(warning.Yellow, "storm", "")))
+		pass(3 * time.Second)
+		clear, err := h.e.AllClear(context.Background(), forecaster, "clear", o.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if clear.Spec.Tier != warning.Notice || clear.State != warning.Released {
+			t.Fatalf("the all-clear is %v, %v", clear.Spec.Tier, clear.State)
+		}
+		pass(3 * time.Second)
+		if n := len(complete(h.c.log(), "ok storm")); n != 400 {
+			t.Errorf("%d people got the all-clear, 400 had got the warning", n)
+		}
+		if s := h.state(o.ID); s != warning.Replaced {
+			t.Errorf("the warning is %v", s)
+		}
+		again, err := h.e.AllClear(context.Background(), forecaster, "clear", o.ID)
+		if err != nil || again.ID != clear.ID {
+			t.Errorf("the same key gave %v, %v", again.ID, err)
+		}
+	})
+}
