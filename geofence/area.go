@@ -3,6 +3,7 @@ package geofence
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"tocsin/warning"
@@ -78,41 +79,74 @@ func (c *checker) fault(field, rule, remedy, format string, args ...any) {
 	}
 }
 
-// area is the shape of one area, or nil after a fault.
+// area is the shape of one area, or nil after a fault. Faults name places in WGS-84.
 func (c *checker) area(field string, a *warning.Area) *shape {
+	given := 0
+	for _, is := range []bool{a.Unit != "", a.Polygons != nil, a.Circle != nil} {
+		if is {
+			given++
+		}
+	}
 	switch {
-	case a.Unit != "" && a.Polygons != nil:
-		c.fault(field, "area.kind", "give two areas", "both a unit and polygons are given")
+	case given == 0:
+		c.fault(field, "area.empty", "name a unit or give a polygon or a circle", "the area is empty")
+		return nil
+	case given > 1:
+		c.fault(field, "area.kind", "give several areas", "more than one of unit, polygons and circle is given")
 		return nil
 	case a.Unit != "":
-		e := c.edition
-		if !a.AsOf.IsZero() {
-			e = EditionAt(a.AsOf)
-		}
-		u, v := e.UnitAt(field+".unit", a.Unit, a.AsOf)
-		if v != nil {
-			c.fault(v.Field, v.Rule, v.Remedy, "%s", v.Detail)
+		return c.unit(field+".unit", a)
+	}
+	in, ok := systems(a.CRS)
+	if !ok {
+		c.fault(field+".crs", "area.crs", "say one of "+strings.Join(warning.CoordinateSystems, ", "), "%.20q is not a coordinate system that is taken", a.CRS)
+		return nil
+	}
+	polygons := in.readAll(a.Polygons)
+	if a.Circle != nil {
+		if field += ".circle"; !c.circle(field, a.Circle) {
 			return nil
 		}
-		return u.outline
-	case a.Polygons == nil:
-		c.fault(field, "area.empty", "name a unit or give a polygon", "the area is empty")
-		return nil
-	case a.CRS != "wgs84":
-		c.fault(field+".crs", "area.crs", `convert to WGS-84 and say "wgs84"`, "%.20q is not a coordinate system that is taken", a.CRS)
+		polygons = [][]warning.Ring{{around(warning.Circle{Centre: in.read(a.Circle.Centre), Radius: a.Circle.Radius})}}
+	} else {
+		field += ".polygon"
+	}
+	if c.swapped(polygons) {
+		c.fault(field, "area.swapped", "write longitude first, then latitude", "latitude and longitude look swapped: %v lies outside the jurisdiction, the swapped point inside", polygons[0][0][0])
 		return nil
 	}
-	field += ".polygon"
-	if c.swapped(a.Polygons) {
-		c.fault(field, "area.swapped", "write longitude first, then latitude", "latitude and longitude look swapped: %v lies outside the jurisdiction, the swapped point inside", a.Polygons[0][0][0])
-		return nil
-	}
-	s := c.polygons(field, a.Polygons)
+	s := c.polygons(field, polygons)
 	if s == nil || c.inJurisdiction(s) {
 		return s
 	}
 	c.fault(field, "area.outside", "check the coordinates and their order", "the area lies outside the jurisdiction (%v to %v)", c.edition.box.min, c.edition.box.max)
 	return nil
+}
+
+// unit is the outline of a unit, or nil after a fault.
+func (c *checker) unit(field string, a *warning.Area) *shape {
+	e := c.edition
+	if !a.AsOf.IsZero() {
+		e = EditionAt(a.AsOf)
+	}
+	u, v := e.UnitAt(field, a.Unit, a.AsOf)
+	if v != nil {
+		c.fault(v.Field, v.Rule, v.Remedy, "%s", v.Detail)
+		return nil
+	}
+	return u.outline
+}
+
+// circle checks the measures of a circle.
+func (c *checker) circle(field string, o *warning.Circle) bool {
+	before := len(c.faults)
+	if !(math.Abs(o.Centre[0]) <= 180 && math.Abs(o.Centre[1]) <= 90) {
+		c.fault(field+".centre", "area.coordinate", "longitude is -180 to 180, latitude -90 to 90, in this order", "%v is not a position", o.Centre)
+	}
+	if !(o.Radius >= warning.MinRadius && o.Radius <= warning.MaxRadius) {
+		c.fault(field+".radius_m", "area.radius", fmt.Sprintf("give %d to %d metres", warning.MinRadius, warning.MaxRadius), "a radius of %v metres", o.Radius)
+	}
+	return len(c.faults) == before
 }
 
 // swapped tells whether no point lies in the box of the jurisdiction as it is written, and most do with longitude and

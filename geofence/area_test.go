@@ -24,6 +24,10 @@ func parts(p ...[]warning.Ring) warning.Area {
 	return warning.Area{CRS: "wgs84", Polygons: p}
 }
 
+func circle(lon, lat, metres float64) warning.Area {
+	return warning.Area{CRS: "wgs84", Circle: &warning.Circle{Centre: warning.Point{lon, lat}, Radius: metres}}
+}
+
 func violations(t *testing.T, err error) []warning.Violation {
 	t.Helper()
 	var e *warning.Error
@@ -81,7 +85,14 @@ func TestFaultyAreasAreRefusedWithPlaceAndRule(t *testing.T) {
 		{"not begun that day", []warning.Area{{Unit: "500157", AsOf: day("2025-11-05")}}, "area.unit.future", "areas[0].unit", "2025-11-06"},
 		{"not surveyed", []warning.Area{{Unit: "500157"}}, "area.unit.outline", "areas[0].unit", "两江新区"},
 		{"no coordinate system", []warning.Area{{Polygons: [][]warning.Ring{{square(107, 30, 0.1)}}}}, "area.crs", "areas[0].crs", ""},
-		{"another coordinate system", []warning.Area{{CRS: "gcj02", Polygons: [][]warning.Ring{{square(107, 30, 0.1)}}}}, "area.crs", "areas[0].crs", "gcj02"},
+		{"a circle and polygons", []warning.Area{{CRS: "wgs84", Circle: &warning.Circle{}, Polygons: [][]warning.Ring{}}}, "area.kind", "areas[0]", ""},
+		{"a circle without coordinate system", []warning.Area{{Circle: &warning.Circle{Centre: warning.Point{107, 30}, Radius: 100}}}, "area.crs", "areas[0].crs", ""},
+		{"a circle without radius", []warning.Area{circle(107, 30, 0)}, "area.radius", "areas[0].circle.radius_m", "0 metres"},
+		{"a radius that is no number", []warning.Area{circle(107, 30, math.NaN())}, "area.radius", "areas[0].circle.radius_m", "NaN"},
+		{"a circle around nothing", []warning.Area{circle(107, math.Inf(1), 100)}, "area.coordinate", "areas[0].circle.centre", "Inf"},
+		{"a circle elsewhere", []warning.Area{circle(116.4, 39.9, 100)}, "area.outside", "areas[0].circle", ""},
+		{"a circle with latitude first", []warning.Area{circle(30, 107, 100)}, "area.coordinate", "areas[0].circle.centre", ""},
+		{"another coordinate system", []warning.Area{{CRS: "mars", Polygons: [][]warning.Ring{{square(107, 30, 0.1)}}}}, "area.crs", "areas[0].crs", "mars"},
 		{"no part", []warning.Area{{CRS: "wgs84", Polygons: [][]warning.Ring{}}}, "area.empty", "areas[0].polygon", ""},
 		{"part without ring", []warning.Area{parts([]warning.Ring{square(107, 30, 0.1)}, nil)}, "area.empty", "areas[0].polygon.parts[1]", ""},
 		{"empty ring", []warning.Area{polygon(warning.Ring{})}, "area.ring.short", "areas[0].polygon.parts[0].rings[0]", "0 points"},

@@ -161,9 +161,6 @@ func (s *synth) person(row int, t *town) {
 	}
 }
 
-// unitsPerMetre is coordinate units of latitude; at 30° north a degree of longitude is 0.866 as long.
-const unitsPerMetre = 90
-
 // place is where somebody lives, strictly inside the outline.
 func (s *synth) place(d *dice, t *town) coord {
 	class, lot := 0, uint32(d.below(uint64(t.classes[len(t.classes)-1])))

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// CoordinateSystems is the systems that a geometry may be given in. CGCS2000 is WGS-84 to less than a millimetre a year;
-// GCJ-02 is that of public web maps in China, and BD-09 that of Baidu.
+// CoordinateSystems is the systems that a geometry may be given in. GCJ-02 is that of public web maps in China, BD-09
+// that of Baidu; CGCS2000 is taken as WGS-84, from which the plate has drifted less than a metre since 2000.
 var CoordinateSystems = []string{"wgs84", "gcj02", "bd09", "cgcs2000"}
 
 // MinRadius and MaxRadius bound a circle, in metres.
