@@ -306,3 +306,29 @@ func TestPausedAccountKeepsItsPeople(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoIsNearestToTheFocusIsToldFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 5000, 1500)
+		defer h.close()
+		s := spec(warning.Orange, "Dam", "")
+		s.Focus = &warning.Focus{Points: []warning.Point{{3, 30}}, CRS: "wgs84"} // the town orders by it from its fourth block
+		h.warn(s)
+		pass(5 * time.Second)
+		log := h.c.log()
+		if len(log) != 5000 {
+			t.Fatalf("%d messages", len(log))
+		}
+		seen, last := -1, -1
+		for _, a := range log[50:] { // behind the responsible persons
+			block := int(a.number-number(0)) / warning.BlockSize
+			if block == last {
+				continue
+			}
+			if want := (seen + 1 + 3) % 5; block != want {
+				t.Fatalf("block %d comes where block %d should", block, want)
+			}
+			seen, last = seen+1, block
+		}
+	})
+}

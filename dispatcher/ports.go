@@ -19,6 +19,8 @@ type Snapshot interface {
 	// Resolve finds who is inside the areas: by home, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area) (warning.Selection, error)
+	// Order is the order in which the focus is told of: indices into sel.Blocks, those in the greatest danger first.
+	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.
 	Find(number uint64) (block, slot int, ok bool)
 	// District names the unit with this code in the newest edition, or "".

@@ -45,6 +45,9 @@ func (e *Engine) resolve(s warning.Spec) (*resolved, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Focus != nil {
+		sel = ordered(sel, snap.Order(&sel, *s.Focus))
+	}
 	r := &resolved{
 		digest: digest, snap: snap, share: sel.Share, units: units(snap, &sel),
 		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
@@ -55,6 +58,16 @@ func (e *Engine) resolve(s warning.Spec) (*resolved, error) {
 		e.recent = slices.Delete(e.recent, 0, 1)
 	}
 	return r, nil
+}
+
+// ordered is the selection with its blocks in this order.
+func ordered(sel warning.Selection, order []int) warning.Selection {
+	out := sel
+	out.Blocks, out.Masks = make([]uint32, len(order)), make([]warning.Mask, len(order))
+	for i, at := range order {
+		out.Blocks[i], out.Masks[i] = sel.Blocks[at], sel.Masks[at]
+	}
+	return out
 }
 
 // planOf is the plan of a warning with this spec.

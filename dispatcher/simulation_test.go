@@ -71,6 +71,15 @@ func (t *town) Resolve(areas []warning.Area) (warning.Selection, error) {
 	return s, nil
 }
 
+// Order takes the longitude of the focus as the block that is told first; the others follow as in a ring.
+func (t *town) Order(sel *warning.Selection, f warning.Focus) []int {
+	out := make([]int, len(sel.Blocks))
+	for i := range out {
+		out[i] = (i + int(f.Points[0][0])) % len(out)
+	}
+	return out
+}
+
 func (t *town) Find(n uint64) (block, slot int, ok bool) {
 	i := int(n - number(0))
 	if n < number(0) || i >= t.people() {

@@ -50,6 +50,9 @@ func (c *checks) focus(f *Focus) {
 	if !(f.Speed >= 0 && f.Speed <= MaxFrontSpeed) {
 		c.add("focus.speed_m_per_s", "focus.speed", fmt.Sprintf("%v metres a second", f.Speed), fmt.Sprintf("give 0 to %d", MaxFrontSpeed))
 	}
+	if f.Speed > 0 && len(f.Points) == 1 {
+		c.add("focus.points", "focus.front", "a front of one point", "give the ends of the front at least, or leave the speed out")
+	}
 	if !(f.Bearing >= 0 && f.Bearing <= 360) || f.Bearing != 0 && f.Speed == 0 {
 		c.add("focus.bearing_deg", "focus.bearing", fmt.Sprintf("a bearing of %v degrees at %v metres a second", f.Bearing, f.Speed), "give 0 to 360 degrees from north over east, and a speed; or leave both out")
 	}

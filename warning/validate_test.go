@@ -74,6 +74,7 @@ func TestEveryRule(t *testing.T) {
 		{"areas[2].circle.radius_m", "area.radius", func(s *Spec) { s.Areas[2].Circle.Radius = MaxRadius + 1 }},
 		{"focus.points", "focus.points", func(s *Spec) { s.Focus.Points = nil }},
 		{"focus.points", "focus.points", func(s *Spec) { s.Focus.Points = make([]Point, MaxFocusPoints+1) }},
+		{"focus.points", "focus.front", func(s *Spec) { s.Focus.Points = s.Focus.Points[:1] }},
 		{"focus.points[1]", "focus.point", func(s *Spec) { s.Focus.Points[1][0] = math.NaN() }},
 		{"focus.crs", "area.crs", func(s *Spec) { s.Focus.CRS = "" }},
 		{"focus.speed_m_per_s", "focus.speed", func(s *Spec) { s.Focus.Speed = math.Inf(1) }},
