@@ -50,6 +50,8 @@ var table = []room{
 	{path: "channels/sms", ours: []string{"warning"}, not: still},
 	{path: "channels/smpp", ours: []string{"warning", "channels", "channels/sms", "channels/smpp/pdu"}, not: wire},
 	{path: "channels/smpp/pdu", ours: []string{"channels/sms"}, not: still},
+	{path: "channels/broadcast", ours: []string{"warning", "channels", "channels/broadcast/ebd"}, not: wire},
+	{path: "channels/broadcast/ebd", not: append([]string{"net/...", "os/...", "io/fs", "syscall"}, wire...)}, // SM2 is a library's
 
 	{path: "dispatcher", ours: []string{"warning", "channels"}, not: append([]string{"net/...", "os/..."}, wire...)},
 	{path: "dispatcher/...", ours: []string{"warning", "channels", "dispatcher"}},

@@ -86,7 +86,9 @@ type AreaMessage struct {
 	Expires   time.Time
 	// Related is the serial of the message that this one follows or ends; 0: none.
 	Related uint32
-	Audio   *Audio
+	// RelatedSent is the Sent of that message; platforms whose ids have a day need it.
+	RelatedSent time.Time
+	Audio       *Audio
 }
 
 // Audio is sound that goes with the words.
