@@ -44,6 +44,10 @@ const (
 	TextMissing      Text = "missing"       // approvals
 	TextAsk          Text = "ask"
 
+	TextWordsWarning Text = "words_warning" // zh: event, tier; en: tier, event
+	TextWordsNotice  Text = "words_notice"  // event
+	TextWordsUntil   Text = "words_until"   // time
+
 	TextNobody   Text = "nobody"   // masked number
 	TextPerson   Text = "person"   // masked number, district
 	TextNoLane   Text = "no_lane"  // warning, event, why
@@ -101,6 +105,10 @@ var phrases = map[Text]phrase{
 	TextMissing:      {"还需 %d 人批准", "%d more must approve"},
 	TextAsk:          {"批准以上内容？", "Approve this?"},
 
+	TextWordsWarning: {"%s%s预警", "%s %s warning"},
+	TextWordsNotice:  {"%s提示", "%s notice"},
+	TextWordsUntil:   {"（有效至%s）", " (valid until %s)"},
+
 	TextNobody:   {"%s 不在名录中", "%s is not in the directory"},
 	TextPerson:   {"%s，%s", "%s, %s"},
 	TextNoLane:   {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
@@ -114,10 +122,12 @@ var phrases = map[Text]phrase{
 
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
+	"grade.red": {"[Ⅰ级/特别重大]", "(level I)"}, "grade.orange": {"[Ⅱ级/重大]", "(level II)"}, "grade.yellow": {"[Ⅲ级/较大]", "(level III)"}, "grade.blue": {"[Ⅳ级/一般]", "(level IV)"},
+
 	"status.actual": {"实际", "actual"}, "status.exercise": {"演练（模拟）", "exercise"}, "status.public_drill": {"公众演练", "public drill"}, "status.test": {"测试", "test"},
 
 	"state.submitted": {"待批准", "submitted"}, "state.approved": {"已批准", "approved"}, "state.released": {"发送中", "released"}, "state.held": {"已暂停", "held"},
-	"state.completed": {"已完成", "completed"}, "state.cancelled": {"已撤销", "cancelled"}, "state.expired": {"已过期", "expired"}, "state.rejected": {"已驳回", "rejected"},
+	"state.completed": {"已完成", "completed"}, "state.cancelled": {"已撤销", "cancelled"}, "state.expired": {"已过期", "expired"}, "state.rejected": {"已驳回", "rejected"}, "state.replaced": {"已被替代", "replaced"},
 
 	"channel.sms": {"短信", "SMS"}, "channel.flash_sms": {"闪信", "flash SMS"}, "channel.broadcast": {"应急广播", "broadcast"}, "channel.cable_tv": {"有线电视", "cable TV"}, "channel.push": {"应用推送", "push"}, "channel.work_app": {"政务应用", "work app"}, "channel.feed": {"预警信息源", "feed"},
 
@@ -130,7 +140,7 @@ var phrases = map[Text]phrase{
 	"reason.link_down": {"链路中断", "link down"}, "reason.no_answer": {"运营商无应答", "no answer"}, "reason.bad_number": {"号码无效", "bad number"},
 	"reason.bad_content": {"内容被拒", "words refused"}, "reason.not_allowed": {"合同不允许", "not allowed"}, "reason.submit_failed": {"提交失败", "refused by the carrier"},
 	"reason.daily_quota": {"当日配额用尽", "daily quota used up"}, "reason.undeliverable": {"手机未能接收", "undeliverable"}, "reason.expired_at_carrier": {"在运营商处过期", "expired at the carrier"},
-	"reason.rejected_at_carrier": {"运营商拒绝", "rejected at the carrier"}, "reason.deleted_at_carrier": {"运营商删除", "deleted at the carrier"}, "reason.unknown_at_carrier": {"运营商不明", "unknown at the carrier"},
+	"reason.rejected_at_carrier": {"运营商拒绝", "rejected at the carrier"}, "reason.superseded": {"已被更新替代", "superseded"}, "reason.deleted_at_carrier": {"运营商删除", "deleted at the carrier"}, "reason.unknown_at_carrier": {"运营商不明", "unknown at the carrier"},
 	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
 

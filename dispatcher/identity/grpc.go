@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -89,9 +90,9 @@ func (u *Users) admit(ctx context.Context, method string) (context.Context, erro
 	}
 	if !r.includes(caller.Role) {
 		if len(r.roles) == 0 {
-			return nil, status.Errorf(codes.PermissionDenied, "%s is open to nobody", method)
+			return nil, no(codes.PermissionDenied, "DENIED", "%s is open to nobody", method)
 		}
-		return nil, status.Errorf(codes.PermissionDenied, "%s is a %s and may not call %s; who may: %s", caller.User, caller.Role, method, r)
+		return nil, no(codes.PermissionDenied, "DENIED", "%s is a %s and may not call %s; who may: %s", caller.User, caller.Role, method, r)
 	}
 	return With(ctx, caller), nil
 }
@@ -100,11 +101,11 @@ func bearer(ctx context.Context) (string, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	values := md.Get("authorization")
 	if len(values) != 1 {
-		return "", status.Errorf(codes.Unauthenticated, "the call carries %d tokens; send one as metadata `authorization: Bearer toc_…`, or log in with `tocsin login`", len(values))
+		return "", no(codes.Unauthenticated, "UNKNOWN_USER", "the call carries %d tokens; send one as metadata `authorization: Bearer toc_…`, or log in with `tocsin login`", len(values))
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
 	if !ok || !strings.EqualFold(scheme, "bearer") { // RFC 9110 section 11.1: the scheme has no case
-		return "", status.Error(codes.Unauthenticated, "the metadata `authorization` is not of the form `Bearer toc_…`")
+		return "", no(codes.Unauthenticated, "UNKNOWN_USER", "the metadata `authorization` is not of the form `Bearer toc_…`")
 	}
 	return token, nil
 }
@@ -112,11 +113,20 @@ func bearer(ctx context.Context) (string, error) {
 func refusal(err error) error {
 	switch {
 	case warning.ReasonOf(err) == warning.ReasonUnknownUser:
-		return status.Error(codes.Unauthenticated, err.Error())
+		return no(codes.Unauthenticated, "UNKNOWN_USER", "%v", err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	}
-	return status.Error(codes.Unavailable, err.Error())
+	return no(codes.Unavailable, "UNAVAILABLE", "%v", err)
+}
+
+// no is a refusal as every one leaves the house: the reason for programs stands in ErrorInfo.
+func no(code codes.Code, reason, format string, args ...any) error {
+	s := status.Newf(code, format, args...)
+	if with, err := s.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "tocsin"}); err == nil {
+		return with.Err()
+	}
+	return s.Err()
 }
 
 // Credentials sends the token with every call, over TLS only.

@@ -16,6 +16,10 @@ import (
 	"tocsin/warning"
 )
 
+// maxViolations is how many violations of the contract one refusal lists; more help nobody, and would not fit into an
+// answer.
+const maxViolations = 20
+
 // remedies says what to do about a rule of the contract, by the end of the rule's name.
 var remedies = []struct{ suffix, remedy string }{
 	{"required", "give it; it is never assumed"},
@@ -30,7 +34,10 @@ var remedies = []struct{ suffix, remedy string }{
 	{"unique", "name each once"},
 }
 
-func remedyFor(rule string) string {
+func remedyFor(field, rule string) string {
+	if strings.HasSuffix(field, ".lon") || strings.HasSuffix(field, ".lat") {
+		return "longitude is -180 to 180 and latitude -90 to 90; if they are swapped, write longitude first"
+	}
 	for _, r := range remedies {
 		if strings.HasSuffix(rule, r.suffix) {
 			return r.remedy
@@ -50,12 +57,9 @@ func (s *Server) contract(m proto.Message) ([]warning.Violation, error) {
 		return nil, err
 	}
 	var out []warning.Violation
-	for _, v := range broken.Violations {
-		rule := v.Proto.GetRuleId()
-		out = append(out, warning.Violation{
-			Field: protovalidate.FieldPathString(v.Proto.GetField()), Rule: rule,
-			Detail: v.Proto.GetMessage(), Remedy: remedyFor(rule),
-		})
+	for _, v := range broken.Violations[:min(maxViolations, len(broken.Violations))] {
+		field, rule := protovalidate.FieldPathString(v.Proto.GetField()), v.Proto.GetRuleId()
+		out = append(out, warning.Violation{Field: field, Rule: rule, Detail: v.Proto.GetMessage(), Remedy: remedyFor(field, rule)})
 	}
 	return out, nil
 }
