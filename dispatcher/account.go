@@ -409,7 +409,7 @@ func (a *account) crashed(opened []*strand) {
 			a.touch(s)
 		})
 		for pos := range s.led.granted {
-			switch warning.PersonState(s.led.state[pos]) {
+			switch s.led.at(pos).state {
 			case warning.Waiting, warning.Unknown:
 				a.schedule(s, pos, now)
 			}

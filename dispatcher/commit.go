@@ -113,7 +113,7 @@ func (a *account) fold(ctx context.Context, chunks []Chunk, entry uint64) {
 	}
 	a.lastError = err.Error()
 	for _, c := range chunks { // what was journaled is kept; the chunks are folded another time
-		a.byID[c.Strand].led.dirty[c.Index] = true
+		a.byID[c.Strand].led.pages[c.Index].dirty = true
 	}
 }
 
@@ -157,9 +157,8 @@ func (a *account) request() *request {
 // chunks packs what changed of the ledger, as it is after the journal that is taken with it.
 func (a *account) chunks() (out []Chunk) {
 	for _, s := range a.strands {
-		for i, d := range s.led.dirty {
-			if d {
-				s.led.dirty[i] = false
+		for i, p := range s.led.pages {
+			if p != nil && p.dirty {
 				out = append(out, Chunk{Strand: s.ID, Index: uint32(i), Data: s.led.encode(i)})
 			}
 		}
@@ -249,7 +248,7 @@ func (a *account) conclude(r *request, done Committed) {
 			s.limit = g.To
 		}
 		for _, pos := range r.again[i] {
-			if !s.led.apply(now, record{pos: pos, kind: recAgain}) && warning.PersonState(s.led.state[pos]) == warning.Sending {
+			if !s.led.apply(now, record{pos: pos, kind: recAgain}) && s.led.at(pos).state == warning.Sending {
 				s.again = append(s.again, pos)
 			}
 		}

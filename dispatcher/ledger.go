@@ -22,21 +22,33 @@ type ledger struct {
 	one     uint8     // that language
 	granted uint32
 	closed  warning.PersonState
-
-	state, reason, tries []uint8
-	handed               []uint8 // segments that the carrier has
-	open                 []uint8 // segments under way in this hand-off
-	worst                []uint8 // worst answer of this hand-off: a recordKind's rank
-	got, failed          []uint8 // segments by receipt
-	handedAt, receiptAt  []uint32
-	prints               []uint16 // width a person
-	width                int
+	pages   []*page // of ChunkSize positions; nil where nobody was granted yet
+	width   int     // segments of the longest message
 
 	counts  warning.Counts
 	reasons [channels.Reasons]int64 // people in a state that reached nobody, by reason
 	repeats int64                   // hand-offs of people who were unknown
 	illegal int64                   // steps that the table forbids and that were not taken: 0, or a fault of ours
-	dirty   []bool                  // chunks that changed since they were encoded last
+}
+
+// page is the people of one chunk, made when the first of them is granted: a large plan costs memory as it is sent.
+type page struct {
+	people []person
+	prints []uint16 // width a person
+	dirty  bool     // changed since it was encoded last
+}
+
+// person is where one person of a strand stands.
+type person struct {
+	state       warning.PersonState
+	reason      channels.Reason
+	tries       uint8
+	handed      uint8 // segments that the carrier has
+	open        uint8 // segments under way in this hand-off
+	worst       uint8 // worst answer of this hand-off: a recordKind's rank
+	got, failed uint8 // segments by receipt
+	handedAt    uint32
+	receiptAt   uint32
 }
 
 // newLedger is the ledger of people who all wait. whole has a bit a segment for each language, lang is nil when all
@@ -49,16 +61,27 @@ func newLedger(people uint32, base time.Time, whole []uint8, lang []uint8, one u
 			l.width = max(l.width, n)
 		}
 	}
-	n := int(people)
-	bytes := make([]uint8, 8*n)
-	for i, col := range []*[]uint8{&l.state, &l.reason, &l.tries, &l.handed, &l.open, &l.worst, &l.got, &l.failed} {
-		*col = bytes[i*n : (i+1)*n : (i+1)*n]
-	}
-	l.handedAt, l.receiptAt = make([]uint32, n), make([]uint32, n)
-	l.prints = make([]uint16, n*l.width)
-	l.dirty = make([]bool, (n+ChunkSize-1)/ChunkSize)
+	l.pages = make([]*page, (int(people)+ChunkSize-1)/ChunkSize)
 	l.counts[warning.Waiting] = int64(people)
 	return l
+}
+
+// page is the page of a position.
+func (l *ledger) page(pos uint32) *page {
+	i := pos / ChunkSize
+	if l.pages[i] == nil {
+		n := min(ChunkSize, int(l.people-i*ChunkSize))
+		l.pages[i] = &page{people: make([]person, n), prints: make([]uint16, n*l.width)}
+	}
+	return l.pages[i]
+}
+
+// at is the person at a position.
+func (l *ledger) at(pos uint32) *person { return &l.page(pos).people[pos%ChunkSize] }
+
+func (l *ledger) printsOf(pos uint32) []uint16 {
+	i := int(pos%ChunkSize) * l.width
+	return l.page(pos).prints[i : i+l.width]
 }
 
 func (l *ledger) wholeOf(pos uint32) uint8 {
@@ -79,21 +102,23 @@ func reachesNobody(s warning.PersonState) bool {
 
 // set moves one person along the table; a step that is not in it is counted and not taken.
 func (l *ledger) set(pos uint32, to warning.PersonState, reason channels.Reason) bool {
-	from := warning.PersonState(l.state[pos])
+	p := l.page(pos)
+	x := &p.people[pos%ChunkSize]
+	from := x.state
 	if !from.MayBecome(to) {
 		l.illegal++
 		return false
 	}
 	if reachesNobody(from) {
-		l.reasons[l.reason[pos]]--
+		l.reasons[x.reason]--
 	}
-	l.state[pos], l.reason[pos] = uint8(to), uint8(reason)
+	x.state, x.reason = to, reason
 	if reachesNobody(to) {
 		l.reasons[reason]++
 	}
 	l.counts[from]--
 	l.counts[to]++
-	l.dirty[pos/ChunkSize] = true
+	p.dirty = true
 	return true
 }
 
@@ -107,8 +132,8 @@ func (l *ledger) grant(to uint32) {
 
 func (l *ledger) begin(pos uint32) {
 	if l.set(pos, warning.Sending, channels.NoReason) {
-		l.open[pos] = l.wholeOf(pos) &^ l.handed[pos]
-		l.worst[pos] = 0
+		x := l.at(pos)
+		x.open, x.worst = l.wholeOf(pos)&^x.handed, 0
 	}
 }
 
@@ -116,7 +141,7 @@ func (l *ledger) begin(pos uint32) {
 func (l *ledger) giveBack(to uint32) {
 	for pos := to; pos < l.granted; pos++ {
 		l.set(pos, warning.Waiting, channels.NoReason)
-		l.open[pos] = 0
+		l.at(pos).open = 0
 	}
 	l.granted = min(l.granted, to)
 }
@@ -138,7 +163,7 @@ func (l *ledger) stateOf(pos uint32) warning.PersonState {
 	if pos >= l.granted {
 		return l.closed
 	}
-	return warning.PersonState(l.state[pos])
+	return l.at(pos).state
 }
 
 // rank orders the answers of one hand-off: the worst segment decides.
@@ -154,60 +179,61 @@ func (l *ledger) apply(at time.Time, r record) (again bool) {
 	}
 	bit := uint8(1) << r.segment
 	ms := uint32(max(1, at.Sub(l.base).Milliseconds()))
+	page := l.page(pos)
+	x := &page.people[pos%ChunkSize]
 	switch r.kind {
 	case recHandedOver:
-		if l.handed[pos]&bit != 0 {
+		if x.handed&bit != 0 {
 			return false
 		}
-		l.handed[pos] |= bit
-		l.prints[int(pos)*l.width+int(r.segment)] = r.print
-		l.handedAt[pos] = ms
-		l.dirty[pos/ChunkSize] = true
-		l.open[pos] &^= bit
+		x.handed |= bit
+		l.printsOf(pos)[r.segment] = r.print
+		x.handedAt = ms
+		page.dirty = true
+		x.open &^= bit
 		return l.resolve(pos)
 	case recRetry, recRefused, recUnknown:
-		if l.open[pos]&bit == 0 {
+		if x.open&bit == 0 {
 			return false
 		}
-		l.open[pos] &^= bit
-		if k := rank[r.kind]; k > l.worst[pos] {
-			l.worst[pos], l.reason[pos] = k, uint8(r.reason)
+		x.open &^= bit
+		if k := rank[r.kind]; k > x.worst {
+			x.worst, x.reason = k, r.reason
 		}
-		l.dirty[pos/ChunkSize] = true
+		page.dirty = true
 		return l.resolve(pos)
 	case recArrived, recFailed:
-		l.receiptAt[pos] = ms
-		l.dirty[pos/ChunkSize] = true
+		x.receiptAt = ms
+		page.dirty = true
 		if r.kind == recArrived {
-			l.got[pos] |= bit
-			l.failed[pos] &^= bit
-		} else if l.got[pos]&bit == 0 {
-			l.failed[pos] |= bit
+			x.got |= bit
+			x.failed &^= bit
+		} else if x.got&bit == 0 {
+			x.failed |= bit
 		}
 		l.settleReceipts(pos, r.reason)
 	case recAgain:
-		s := warning.PersonState(l.state[pos])
-		if s != warning.Unknown && s != warning.Waiting {
+		if x.state != warning.Unknown && x.state != warning.Waiting {
 			return false
 		}
-		if s == warning.Unknown {
+		if x.state == warning.Unknown {
 			l.repeats++
 			l.set(pos, warning.Waiting, channels.NoReason)
 		}
-		if l.tries[pos] < 255 {
-			l.tries[pos]++
+		if x.tries < 255 {
+			x.tries++
 		}
 		l.begin(pos)
-		if l.open[pos] == 0 { // nothing left to send: all segments are with the carrier
+		if x.open == 0 { // nothing left to send: all segments are with the carrier
 			return l.resolve(pos)
 		}
 	case recBack:
-		if warning.PersonState(l.state[pos]) == warning.Sending {
-			l.open[pos] = 0
+		if x.state == warning.Sending {
+			x.open = 0
 			return l.set(pos, warning.Waiting, r.reason)
 		}
 	case recSettled:
-		if s := warning.PersonState(l.state[pos]); s == warning.Waiting {
+		if x.state == warning.Waiting {
 			l.set(pos, warning.PersonState(r.print), r.reason)
 		}
 	}
@@ -216,19 +242,19 @@ func (l *ledger) apply(at time.Time, r record) (again bool) {
 
 // resolve decides what a hand-off came to, once every segment of it has an answer.
 func (l *ledger) resolve(pos uint32) (again bool) {
-	reason := channels.Reason(l.reason[pos]) // of the worst segment
-	s := warning.PersonState(l.state[pos])
-	if l.open[pos] != 0 || s != warning.Sending && s != warning.Unknown {
+	x := l.at(pos)
+	reason := x.reason // of the worst segment
+	if x.open != 0 || x.state != warning.Sending && x.state != warning.Unknown {
 		return false
 	}
-	switch l.worst[pos] {
+	switch x.worst {
 	case rank[recRefused]:
 		l.set(pos, warning.Refused, reason)
 	case rank[recUnknown]:
-		if s == warning.Sending {
+		if x.state == warning.Sending {
 			l.set(pos, warning.Unknown, reason)
 			l.settleReceipts(pos, channels.Undeliverable)
-			return warning.PersonState(l.state[pos]) == warning.Unknown
+			return x.state == warning.Unknown
 		}
 	case rank[recRetry]:
 		l.set(pos, warning.Waiting, reason)
@@ -242,15 +268,15 @@ func (l *ledger) resolve(pos uint32) (again bool) {
 
 // settleReceipts draws the conclusion from the receipts so far: all segments arrived, or one failed.
 func (l *ledger) settleReceipts(pos uint32, reason channels.Reason) {
-	s := warning.PersonState(l.state[pos])
+	x := l.at(pos)
 	switch {
-	case l.got[pos] == l.wholeOf(pos):
-		if s != warning.Delivered {
-			l.open[pos] = 0
+	case x.got == l.wholeOf(pos):
+		if x.state != warning.Delivered {
+			x.open = 0
 			l.set(pos, warning.Delivered, channels.NoReason)
 		}
-	case l.failed[pos] != 0 && l.open[pos] == 0 && s.MayBecome(warning.Undelivered):
-		if reason == channels.ExpiredThere && s.MayBecome(warning.ExpiredOut) {
+	case x.failed != 0 && x.open == 0 && x.state.MayBecome(warning.Undelivered):
+		if reason == channels.ExpiredThere && x.state.MayBecome(warning.ExpiredOut) {
 			l.set(pos, warning.ExpiredOut, reason)
 			return
 		}
@@ -261,11 +287,12 @@ func (l *ledger) settleReceipts(pos uint32, reason channels.Reason) {
 // crash turns what was granted and has no outcome into unknown: nobody can tell whether its bytes left.
 func (l *ledger) crash(f func(r record)) {
 	for pos := range l.granted {
-		if warning.PersonState(l.state[pos]) != warning.Sending {
+		x := l.at(pos)
+		if x.state != warning.Sending {
 			continue
 		}
 		for seg := range l.width {
-			if l.open[pos]>>seg&1 != 0 {
+			if x.open>>seg&1 != 0 {
 				f(record{pos: pos, kind: recUnknown, segment: uint8(seg), reason: channels.NoAnswer})
 			}
 		}
@@ -279,10 +306,11 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 	if pos >= l.granted {
 		return 0, false, false
 	}
-	for seg, p := range l.prints[int(pos)*l.width : (int(pos)+1)*l.width] {
-		if p == print && l.handed[pos]>>seg&1 != 0 {
+	x := l.at(pos)
+	for seg, p := range l.printsOf(pos) {
+		if p == print && x.handed>>seg&1 != 0 {
 			segment, exact = seg, true
-			if (l.got[pos]|l.failed[pos])>>seg&1 == 0 {
+			if (x.got|x.failed)>>seg&1 == 0 {
 				break
 			}
 		}
@@ -290,9 +318,9 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 	if exact {
 		return segment, true, true
 	}
-	if warning.PersonState(l.state[pos]) == warning.Unknown || l.tries[pos] > 0 {
+	if x.state == warning.Unknown || x.tries > 0 {
 		for seg := range l.width {
-			if (l.got[pos]|l.failed[pos])>>seg&1 == 0 {
+			if (x.got|x.failed)>>seg&1 == 0 {
 				return seg, false, true
 			}
 		}
@@ -302,8 +330,11 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 
 // recount sums the states anew: what the counters must equal.
 func (l *ledger) recount() (c warning.Counts) {
-	for _, s := range l.state[:l.granted] {
-		c[s]++
+	for pos := uint32(0); pos < l.granted; pos += ChunkSize {
+		p := l.page(pos)
+		for i := range p.people[:min(ChunkSize, l.granted-pos)] {
+			c[p.people[i].state]++
+		}
 	}
 	c[l.closed] += int64(l.people - l.granted)
 	return c
@@ -318,63 +349,51 @@ const chunkVersion = 1
 
 var errChunk = errors.New("a ledger chunk is cut, broken or of another version")
 
-// encode packs chunk i: version, width, count u16, then the columns one after another.
+// encode packs chunk i: version, width, count u16, then each person's bytes and times, then the prints.
 func (l *ledger) encode(i int) []byte {
-	from := i * ChunkSize
-	to := min(from+ChunkSize, int(l.people))
-	n := to - from
-	b := make([]byte, 4, 4+n*(16+2*l.width))
+	p := l.page(uint32(i) * ChunkSize)
+	p.dirty = false
+	n := len(p.people)
+	b := make([]byte, 4, 4+n*(personSize+2*l.width))
 	b[0], b[1] = chunkVersion, uint8(l.width)
 	binary.LittleEndian.PutUint16(b[2:], uint16(n))
-	for _, col := range l.byteColumns() {
-		b = append(b, col[from:to]...)
+	for k := range p.people {
+		x := &p.people[k]
+		b = append(b, byte(x.state), byte(x.reason), x.tries, x.handed, x.open, x.worst, x.got, x.failed)
+		b = binary.LittleEndian.AppendUint32(b, x.handedAt)
+		b = binary.LittleEndian.AppendUint32(b, x.receiptAt)
 	}
-	for _, col := range [][]uint32{l.handedAt, l.receiptAt} {
-		for _, v := range col[from:to] {
-			b = binary.LittleEndian.AppendUint32(b, v)
-		}
-	}
-	for _, v := range l.prints[from*l.width : to*l.width] {
+	for _, v := range p.prints {
 		b = binary.LittleEndian.AppendUint16(b, v)
 	}
 	return b
 }
 
-func (l *ledger) byteColumns() [8][]uint8 {
-	return [8][]uint8{l.state, l.reason, l.tries, l.handed, l.open, l.worst, l.got, l.failed}
-}
+const personSize = 16
 
 // decode puts a chunk back. The cursor of grants must stand first; the counters follow from the states.
 func (l *ledger) decode(i int, b []byte) error {
-	from := i * ChunkSize
-	to := min(from+ChunkSize, int(l.people))
-	if from >= to || len(b) < 4 || b[0] != chunkVersion || int(b[1]) != l.width {
+	if i >= len(l.pages) || len(b) < 4 || b[0] != chunkVersion || int(b[1]) != l.width {
 		return errChunk
 	}
+	p := l.page(uint32(i) * ChunkSize)
 	n := int(binary.LittleEndian.Uint16(b[2:]))
-	if n != to-from || len(b) != 4+n*(16+2*l.width) {
+	if n != len(p.people) || len(b) != 4+n*(personSize+2*l.width) {
 		return errChunk
 	}
 	b = b[4:]
-	for c, col := range l.byteColumns() {
-		limit := []int{warning.PersonStates, channels.Reasons}
-		if c < len(limit) {
-			for _, v := range b[:n] {
-				if int(v) >= limit[c] {
-					return fmt.Errorf("%w: value %d in column %d", errChunk, v, c)
-				}
-			}
+	for k := range p.people {
+		if int(b[0]) >= warning.PersonStates || int(b[1]) >= channels.Reasons {
+			return fmt.Errorf("%w: state %d, reason %d", errChunk, b[0], b[1])
 		}
-		b = b[copy(col[from:to], b[:n]):]
-	}
-	for _, col := range [][]uint32{l.handedAt, l.receiptAt} {
-		for k := range n {
-			col[from+k] = binary.LittleEndian.Uint32(b[4*k:])
+		p.people[k] = person{
+			state: warning.PersonState(b[0]), reason: channels.Reason(b[1]), tries: b[2], handed: b[3], open: b[4], worst: b[5],
+			got: b[6], failed: b[7], handedAt: binary.LittleEndian.Uint32(b[8:]), receiptAt: binary.LittleEndian.Uint32(b[12:]),
 		}
-		b = b[4*n:]
+		b = b[personSize:]
 	}
-	for k := range n * l.width {
-		l.prints[from*l.width+k] = binary.LittleEndian.Uint16(b[2*k:])
+	for k := range p.prints {
+		p.prints[k] = binary.LittleEndian.Uint16(b[2*k:])
 	}
 	return nil
 }
@@ -384,19 +403,19 @@ func (l *ledger) decode(i int, b []byte) error {
 func (l *ledger) restore(granted uint32, closed warning.PersonState) {
 	l.granted, l.closed = granted, closed
 	for pos := range granted {
-		if warning.PersonState(l.state[pos]) == warning.Waiting && l.tries[pos] == 0 && l.reason[pos] == 0 {
-			l.state[pos] = uint8(warning.Sending)
-			l.open[pos] = l.wholeOf(pos) &^ l.handed[pos]
+		if x := l.at(pos); x.state == warning.Waiting && x.tries == 0 && x.reason == 0 {
+			x.state, x.open = warning.Sending, l.wholeOf(pos)&^x.handed
 		}
 	}
-	for pos := granted; pos < l.people; pos++ { // granted, written down, and given back
-		l.state[pos], l.open[pos] = uint8(warning.Waiting), 0
+	for pos := granted; pos < l.people && l.pages[pos/ChunkSize] != nil; pos++ { // granted, written down, and given back
+		x := l.at(pos)
+		x.state, x.open = warning.Waiting, 0
 	}
 	l.counts = l.recount()
 	l.reasons = [channels.Reasons]int64{}
 	for pos := range granted {
-		if reachesNobody(warning.PersonState(l.state[pos])) {
-			l.reasons[l.reason[pos]]++
+		if x := l.at(pos); reachesNobody(x.state) {
+			l.reasons[x.reason]++
 		}
 	}
 	if closed != warning.Waiting {

@@ -44,7 +44,7 @@ func TestNobodyIsLost(t *testing.T) {
 			j.add(1, base.Add(time.Second), r)
 			if rapid.IntRange(0, 9).Draw(t, "fold") == 0 {
 				j.take(nil) // what is folded is dropped
-				for i := range l.dirty {
+				for i := range l.pages {
 					chunks[i] = l.encode(i)
 				}
 			}
@@ -66,10 +66,10 @@ func TestNobodyIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		for pos := range l.granted {
-			if l.state[pos] != back.state[pos] || l.handed[pos] != back.handed[pos] || l.got[pos] != back.got[pos] {
+			if l.at(pos).state != back.at(pos).state || l.at(pos).handed != back.at(pos).handed || l.at(pos).got != back.at(pos).got {
 				t.Fatalf("position %d is %v handed %b got %b, after the replay %v handed %b got %b", pos,
-					warning.PersonState(l.state[pos]), l.handed[pos], l.got[pos],
-					warning.PersonState(back.state[pos]), back.handed[pos], back.got[pos])
+					l.at(pos).state, l.at(pos).handed, l.at(pos).got,
+					back.at(pos).state, back.at(pos).handed, back.at(pos).got)
 			}
 		}
 		if back.counts != l.counts {
@@ -119,7 +119,7 @@ func TestWorstSegmentDecides(t *testing.T) {
 			for _, s := range c.steps {
 				apply(l, s.kind, s.segment, channels.SystemError)
 			}
-			if got := warning.PersonState(l.state[0]); got != c.want {
+			if got := l.at(0).state; got != c.want {
 				t.Errorf("the person is %v, want %v", got, c.want)
 			}
 			if !l.balanced() {
@@ -136,12 +136,12 @@ func TestOnlyMissingSegmentsGoAgain(t *testing.T) {
 	apply(l, recRetry, 0, channels.Throttled)
 	apply(l, recRetry, 2, channels.Throttled)
 	apply(l, recAgain, 0, 0)
-	if l.open[0] != 0b101 || l.handed[0] != 0b010 {
-		t.Fatalf("open %03b, handed %03b; want 101 and 010", l.open[0], l.handed[0])
+	if l.at(0).open != 0b101 || l.at(0).handed != 0b010 {
+		t.Fatalf("open %03b, handed %03b; want 101 and 010", l.at(0).open, l.at(0).handed)
 	}
 	apply(l, recHandedOver, 0, 0)
 	apply(l, recHandedOver, 2, 0)
-	if s := warning.PersonState(l.state[0]); s != warning.HandedOver {
+	if s := l.at(0).state; s != warning.HandedOver {
 		t.Fatalf("the person is %v", s)
 	}
 }
@@ -159,7 +159,7 @@ func TestSegmentsThatShareAFingerprint(t *testing.T) {
 		}
 		l.apply(base, record{kind: recArrived, segment: uint8(seg), print: 9})
 	}
-	if s := warning.PersonState(l.state[0]); s != warning.Delivered {
+	if s := l.at(0).state; s != warning.Delivered {
 		t.Fatalf("the person is %v", s)
 	}
 }

@@ -1,164 +1,107 @@
 package dispatcher
 
 import (
-	"slices"
-	"sort"
-	"strconv"
+	"runtime"
+	"sync"
 
 	"tocsin/warning"
 )
 
-// router says which account carries a person's message: the longest prefix of the number, and among accounts with the
-// same prefix by weight. A pure function of the number, so that a plan can be made again.
-type router struct {
-	prefixes map[string][]routed
-	lengths  []int // of prefixes, longest first
-}
-
-type routed struct {
-	account string
-	upTo    uint64 // of the sum of weights
-}
-
-// newRouter is the router over the accounts that serve the channel and take the status.
-func newRouter(accounts []AccountOptions, ch warning.Channel, status warning.Status) *router {
-	r := &router{prefixes: map[string][]routed{}}
-	seen := map[int]bool{}
-	for i := range accounts {
-		a := &accounts[i]
-		if !slices.Contains(a.Channels, ch) || !slices.Contains(a.Statuses, status) {
-			continue
-		}
-		for _, p := range a.Prefixes {
-			list := r.prefixes[p]
-			sum := uint64(max(1, a.Weight))
-			if len(list) > 0 {
-				sum += list[len(list)-1].upTo
-			}
-			r.prefixes[p] = append(list, routed{a.Name, sum})
-			seen[len(p)] = true
-		}
-	}
-	for n := range seen {
-		r.lengths = append(r.lengths, n)
-	}
-	sort.Sort(sort.Reverse(sort.IntSlice(r.lengths)))
-	return r
-}
-
-// route names the account for a number, or "".
-func (r *router) route(number uint64) string {
-	var digits [20]byte
-	d := strconv.AppendUint(digits[:0], number, 10)
-	for _, n := range r.lengths {
-		if n > len(d) {
-			continue
-		}
-		list := r.prefixes[string(d[:n])]
-		if len(list) == 0 {
-			continue
-		}
-		if len(list) == 1 {
-			return list[0].account
-		}
-		at := (number * 0x9e3779b97f4a7c15 >> 32) % list[len(list)-1].upTo
-		for _, x := range list {
-			if at < x.upTo {
-				return x.account
-			}
-		}
-	}
-	return ""
-}
-
 // makePlan says who gets the warning by which accounts, in which order: responsible persons first, then the public, in
-// the order of the snapshot's blocks. It is a pure function of its arguments.
+// the order of the selection. It is a pure function of its arguments; parts of the selection are sorted side by side.
 func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, accounts []AccountOptions) Plan {
-	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People()}
+	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
 	for i, ch := range w.Spec.Channels {
-		b := laneBuilder{plan: &p, first: i == 0, channel: ch, router: newRouter(accounts, ch, w.Spec.Status), strands: map[string]*building{}}
-		for i, block := range sel.Blocks {
-			b.block(block, snap.Block(int(block)), &sel.Masks[i])
+		parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
+		router := newRouter(accounts, ch, w.Spec.Status)
+		var group sync.WaitGroup
+		for k := range parts {
+			from, to := k*len(sel.Blocks)/len(parts), (k+1)*len(sel.Blocks)/len(parts)
+			parts[k] = laneBuilder{router: router, strands: make([]building, len(accounts))}
+			group.Go(func() {
+				for n := from; n < to; n++ {
+					parts[k].block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
+				}
+			})
 		}
-		b.finish()
+		group.Wait()
+		for k := range parts {
+			if i == 0 { // the first lane counts who is in no lane
+				p.NoAddress += parts[k].noAddress
+				p.OptedOut += parts[k].optedOut
+				p.NoRoute += parts[k].noRoute
+			}
+		}
+		for a := range accounts {
+			if s := strandOf(parts, a); s.People > 0 {
+				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, warning.Alert
+				s.Account, s.Snapshot = accounts[a].Name, p.Snapshot
+				p.Strands = append(p.Strands, s)
+			}
+		}
 	}
 	return p
 }
 
-// laneBuilder sorts the people of one channel into strands.
-type laneBuilder struct {
-	plan    *Plan
-	first   bool // the lane that counts who is in no lane
-	channel warning.Channel
-	router  *router
-	strands map[string]*building
-	order   []string
+// strandOf joins what the parts have for one account: the responsible persons of all parts first.
+func strandOf(parts []laneBuilder, account int) (s Strand) {
+	for _, duty := range []warning.Duty{warning.Responsible, warning.Public} {
+		for k := range parts {
+			b := &parts[k].strands[account]
+			s.Batches = append(s.Batches, b.byDuty[duty]...)
+			if duty == warning.Public {
+				s.People += b.people
+			}
+		}
+	}
+	return s
 }
+
+// laneBuilder sorts the people of one channel, or of a part of it, into strands by account.
+type laneBuilder struct {
+	router                       *router
+	strands                      []building
+	noAddress, optedOut, noRoute int64
+}
+
+// languages is how many there are at most; the index is stored in a byte and checked on the way in.
+const languages = 8
 
 // building is a strand that grows: the batches of responsible persons and of the public apart, and the one of the
 // present block that is open for each language.
 type building struct {
 	byDuty [2][]Batch
-	open   [2][]int // index+1 into byDuty by language; 0: none
+	open   [2][languages]int // index+1 into byDuty; 0: none
 	people uint32
 }
 
 func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Mask) {
-	for _, s := range b.strands {
-		for d := range s.open {
-			clear(s.open[d])
-		}
+	for i := range b.strands {
+		b.strands[i].open = [2][languages]int{}
 	}
 	for slot := range mask.Slots {
 		number, duty := people.Number[slot], warning.Duty(people.Duty[slot])
 		switch {
 		case number == 0:
-			if b.first {
-				b.plan.NoAddress++
-			}
+			b.noAddress++
 			continue
 		case people.Flags[slot]&warning.OptedOut != 0 && duty != warning.Responsible:
-			if b.first {
-				b.plan.OptedOut++
-			}
+			b.optedOut++
 			continue
 		}
 		account := b.router.route(number)
-		if account == "" {
-			if b.first {
-				b.plan.NoRoute++
-			}
+		if account < 0 {
+			b.noRoute++
 			continue
 		}
-		s := b.strands[account]
-		if s == nil {
-			s = &building{}
-			for d := range s.open {
-				s.open[d] = make([]int, len(warning.Languages))
-			}
-			b.strands[account] = s
-			b.order = append(b.order, account)
+		s := &b.strands[account]
+		language := people.Language[slot]
+		at := &s.open[duty][language]
+		if *at == 0 {
+			s.byDuty[duty] = append(s.byDuty[duty], Batch{Block: block, Duty: duty, Language: language})
+			*at = len(s.byDuty[duty])
 		}
-		s.add(block, slot, duty, people.Language[slot])
-	}
-}
-
-func (s *building) add(block uint32, slot int, duty warning.Duty, language uint8) {
-	at := &s.open[duty][language]
-	if *at == 0 {
-		s.byDuty[duty] = append(s.byDuty[duty], Batch{Block: block, Duty: duty, Language: language})
-		*at = len(s.byDuty[duty])
-	}
-	s.byDuty[duty][*at-1].Mask.Set(slot)
-	s.people++
-}
-
-func (b *laneBuilder) finish() {
-	for _, account := range b.order {
-		s := b.strands[account]
-		b.plan.Strands = append(b.plan.Strands, Strand{
-			Warning: b.plan.Warning, Version: b.plan.Version, Channel: b.channel, Words: warning.Alert, Account: account, Snapshot: b.plan.Snapshot,
-			People: s.people, Batches: append(s.byDuty[warning.Responsible], s.byDuty[warning.Public]...),
-		})
+		s.byDuty[duty][*at-1].Mask.Set(slot)
+		s.people++
 	}
 }

@@ -149,7 +149,7 @@ func (e *Engine) lookBack(ctx context.Context, o *warning.Warning, texts []Previ
 // served refuses a spec that no account may carry (promise 8).
 func (e *Engine) served(s warning.Spec) error {
 	for i, ch := range s.Channels {
-		if len(newRouter(e.options, ch, s.Status).prefixes) == 0 {
+		if newRouter(e.options, ch, s.Status).empty() {
 			return warning.Invalid(warning.Violation{
 				Field: fmt.Sprintf("warning.channels[%d]", i), Rule: "channel.status",
 				Detail: fmt.Sprintf("no account carries %s for the status %s", ch, s.Status),
@@ -184,12 +184,19 @@ func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err er
 // units counts the people of a selection by the district of their home, most people first.
 func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 	people := map[uint32]int64{}
+	code, run := uint32(0), int64(0) // neighbours live in the same district: the map is asked where that changes
 	for i, b := range sel.Blocks {
 		home := snap.Block(int(b)).Home
 		for slot := range sel.Masks[i].Slots {
-			people[home[slot]]++
+			if home[slot] != code {
+				people[code] += run
+				code, run = home[slot], 0
+			}
+			run++
 		}
 	}
+	people[code] += run
+	delete(people, 0)
 	out := make([]PreviewUnit, 0, len(people))
 	for code, n := range people {
 		out = append(out, PreviewUnit{Code: strconv.Itoa(int(code)), Name: snap.District(code), People: n})

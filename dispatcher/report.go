@@ -305,7 +305,7 @@ func (b *reportBuilder) person(s *strand, pos uint32) ReportRow {
 	default:
 		d.NotReached = 1
 		if pos < s.led.granted {
-			b.why[s.led.reason[pos]]++
+			b.why[s.led.at(pos).reason]++
 		} else {
 			b.why[closedReason(state)]++
 		}
@@ -444,9 +444,9 @@ func whoMessage(m WhoMessage, s *strand, pos uint32) WhoMessage {
 	if pos >= s.led.granted {
 		return m
 	}
-	m.Reason = channels.Reason(s.led.reason[pos]).String()
+	m.Reason = s.led.at(pos).reason.String()
 	m.HandedOver, _ = s.handedAt(pos)
-	if t := s.led.receiptAt[pos]; t > 0 {
+	if t := s.led.at(pos).receiptAt; t > 0 {
 		m.Receipt = s.led.base.Add(time.Duration(t) * time.Millisecond)
 	}
 	return m

@@ -51,9 +51,9 @@ func unknownAgain(t warning.Tier, tries uint8) (d time.Duration, ok bool) {
 // schedule decides, after a record was applied, when the person is sent to again; a person who was tried often enough
 // is refused. The account's mu is held.
 func (a *account) schedule(s *strand, pos uint32, now time.Time) {
-	reason := channels.Reason(s.led.reason[pos])
-	tries := s.led.tries[pos]
-	switch warning.PersonState(s.led.state[pos]) {
+	x := s.led.at(pos)
+	reason, tries := x.reason, x.tries
+	switch x.state {
 	case warning.Unknown:
 		if d, ok := unknownAgain(s.w.Spec.Tier, tries); ok {
 			s.wait(pos, now.Add(d))

@@ -132,7 +132,7 @@ func (s *strand) position(batch, slot int) (uint32, bool) {
 
 func (s *strand) message(pos uint32, number uint64) channels.Message {
 	h := (s.salt ^ uint32(number) ^ uint32(number>>32)*0x9e3779b1) * 0x85ebca6b
-	return channels.Message{Token: uint64(s.index)<<32 | uint64(pos), Number: number, Ref: uint8(h >> 24), Skip: s.led.handed[pos]}
+	return channels.Message{Token: uint64(s.index)<<32 | uint64(pos), Number: number, Ref: uint8(h >> 24), Skip: s.led.at(pos).handed}
 }
 
 // takeFirst fills buf with up to n people from next on who share a language, and moves next.
@@ -238,10 +238,10 @@ func (s *strand) tail() StrandTail {
 
 // handedAt is when the carrier took the message of a position, if it did.
 func (s *strand) handedAt(pos uint32) (time.Time, bool) {
-	if pos >= s.led.granted || s.led.handedAt[pos] == 0 {
+	if pos >= s.led.granted || s.led.at(pos).handedAt == 0 {
 		return time.Time{}, false
 	}
-	return s.led.base.Add(time.Duration(s.led.handedAt[pos]) * time.Millisecond), true
+	return s.led.base.Add(time.Duration(s.led.at(pos).handedAt) * time.Millisecond), true
 }
 
 // copy is the strand as it is now, to be read without its account's lock.
@@ -249,10 +249,12 @@ func (s *strand) copy() *strand {
 	c := *s
 	led := *s.led
 	c.led = &led
-	for _, col := range []*[]uint8{&led.state, &led.reason, &led.tries, &led.handed, &led.open, &led.worst, &led.got, &led.failed} {
-		*col = slices.Clone(*col)
+	led.pages = slices.Clone(led.pages)
+	for i, p := range led.pages {
+		if p != nil {
+			led.pages[i] = &page{people: slices.Clone(p.people), prints: p.prints}
+		}
 	}
-	led.handedAt, led.receiptAt, led.prints = slices.Clone(led.handedAt), slices.Clone(led.receiptAt), nil
 	return &c
 }
 

@@ -132,7 +132,7 @@ func (r *request) grantAgain(s *strand, n int, now time.Time) int {
 		if !ok {
 			break
 		}
-		if st := warning.PersonState(s.led.state[pos]); st != warning.Waiting && st != warning.Unknown {
+		if st := s.led.at(pos).state; st != warning.Waiting && st != warning.Unknown {
 			continue // a receipt has settled it meanwhile
 		}
 		again = append(again, pos)
