@@ -259,28 +259,3 @@ func hidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Co, r) || r == utf8.RuneError || r == '\uFEFF' ||
 		r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069' || r == '\u2028' || r == '\u2029'
 }
-
-// CheckNationalID checks the form of GB/T 35965.1-2018: area, department, internal and extension (14 digits), time of
-// entry (14 digits) and a serial digit, joined by "_". The serial may be missing: it is in use so. Empty is no
-// identifier.
-func CheckNationalID(id string) error {
-	if id == "" {
-		return nil
-	}
-	parts := strings.Split(id, "_")
-	ok := (len(parts) == 2 || len(parts) == 3 && len(parts[2]) == 1) && len(parts[0]) == 14
-	for _, p := range parts {
-		ok = ok && strings.Trim(p, "0123456789") == ""
-	}
-	if ok {
-		_, err := time.Parse("20060102150405", parts[1])
-		ok = err == nil
-	}
-	if !ok {
-		return Invalid(Violation{
-			Field: "warning.national_id", Rule: "national_id.form", Detail: fmt.Sprintf("%q is not an identifier of GB/T 35965", id),
-			Remedy: "give 14 digits, the time as 14 digits and a serial digit, joined by _, or leave it out",
-		})
-	}
-	return nil
-}
