@@ -122,3 +122,32 @@ type Neighbour struct {
 	Share      float64 // of the area's surface, 0 to 1
 	People     int64   // of the directory, who are there and in the area
 }
+
+// Scope is which warnings a right covers. The zero Scope covers none.
+type Scope uint8
+
+// What a scope covers. Without ScopeOutside it covers areas inside the jurisdiction alone, without ScopeReal exercises and
+// tests alone.
+const (
+	ScopeOwn     Scope = 1 << iota // that the caller submitted
+	ScopeOthers                    // that somebody else submitted
+	ScopeOutside                   // also those whose areas reach outside of the jurisdiction
+	ScopeReal                      // also those that reach real people
+	Everything   = ScopeOwn | ScopeOthers | ScopeOutside | ScopeReal
+)
+
+// Check refuses a warning that the scope does not cover. inside tells whether its areas lie in the jurisdiction.
+func (s Scope) Check(user string, w *Warning, inside bool) error {
+	own := w.SubmittedBy == user
+	switch {
+	case own && s&ScopeOwn == 0:
+		return Refuse(ReasonDenied, "you submitted this warning; another person must do this")
+	case !own && s&ScopeOthers == 0:
+		return Refuse(ReasonDenied, "you may do this with warnings of your own; ask %s, an approver or a commander", w.SubmittedBy)
+	case !inside && s&ScopeOutside == 0:
+		return Refuse(ReasonDenied, "the area of the warning reaches outside of the jurisdiction; ask the authority that is competent there")
+	case w.Spec.Status != Exercise && w.Spec.Status != Test && s&ScopeReal == 0:
+		return Refuse(ReasonDenied, "you may do this with exercises and tests only; say --status exercise")
+	}
+	return nil
+}
