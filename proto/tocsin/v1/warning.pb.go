@@ -902,8 +902,10 @@ type WarningSpec struct {
 	// End of validity; required, never assumed.
 	Expires *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"`
 	Areas   []*Area                `protobuf:"bytes,8,rep,name=areas,proto3" json:"areas,omitempty"`
-	Words   []*Words               `protobuf:"bytes,9,rep,name=words,proto3" json:"words,omitempty"`
-	Issuers []string               `protobuf:"bytes,10,rep,name=issuers,proto3" json:"issuers,omitempty"`
+	// None of kind ALERT: they are made in the official pattern. The correction and all-clear words always are, where they
+	// are not given.
+	Words   []*Words `protobuf:"bytes,9,rep,name=words,proto3" json:"words,omitempty"`
+	Issuers []string `protobuf:"bytes,10,rep,name=issuers,proto3" json:"issuers,omitempty"`
 	// The process that several warnings belong to.
 	EventId string `protobuf:"bytes,11,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// Rung of a ladder of warnings: 3d, 1d, 6h, 2h, 0h.
@@ -3763,7 +3765,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2\x0f.tocsin.v1.TypeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1e\n" +
 	"\x04text\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xf8\x06\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xf4\x06\n" +
 	"\vWarningSpec\x120\n" +
 	"\x05event\x18\x01 \x01(\tB\x1a\xbaH\x17r\x152\x13^[0-9A-Za-z]{2,12}$R\x05event\x12&\n" +
 	"\n" +
@@ -3776,17 +3778,16 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x120\n" +
 	"\x05onset\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05onset\x12<\n" +
 	"\aexpires\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aexpires\x122\n" +
-	"\x05areas\x18\b \x03(\v2\x0f.tocsin.v1.AreaB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05areas\x122\n" +
-	"\x05words\x18\t \x03(\v2\x10.tocsin.v1.WordsB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05words\x12,\n" +
+	"\x05areas\x18\b \x03(\v2\x0f.tocsin.v1.AreaB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05areas\x120\n" +
+	"\x05words\x18\t \x03(\v2\x10.tocsin.v1.WordsB\b\xbaH\x05\x92\x01\x02\x10dR\x05words\x12,\n" +
 	"\aissuers\x18\n" +
 	" \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10\x14\"\x06r\x04\x10\x01\x18dR\aissuers\x12\"\n" +
 	"\bevent_id\x18\v \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\x12\x1d\n" +
 	"\x05stage\x18\f \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x05stage\x12(\n" +
 	"\n" +
 	"references\x18\r \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
-	"references\x12E\n" +
-	"\bchannels\x18\x0e \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x12\x14\n" +
+	"references\x12C\n" +
+	"\bchannels\x18\x0e \x03(\x0e2\x12.tocsin.v1.ChannelB\x13\xbaH\x10\x92\x01\r\x10\a\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x12\x14\n" +
 	"\x05again\x18\x0f \x01(\bR\x05again\x12(\n" +
 	"\vnational_id\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"nationalId\x12-\n" +
