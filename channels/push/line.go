@@ -26,8 +26,8 @@ const (
 // pause before attempt n, from 0: doubling, and of random length, so that clients of a broker that restarts do not come
 // in step. It is never zero: a broker that takes a client and drops it at once is not to be stormed.
 func pause(n int) time.Duration {
-	d := shortPause << min(n, 10)
-	return d/2 + rand.N(min(d, longPause)/2)
+	d := min(shortPause<<min(n, 10), longPause)
+	return d/2 + rand.N(d/2)
 }
 
 // withWill has the broker tell the end of the connection as if it had broken (clause 3.14.2.1).
