@@ -88,7 +88,12 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 	return i / warning.BlockSize, i % warning.BlockSize, true
 }
 
-func (t *town) Current() (dispatcher.Snapshot, bool) { return t, true }
+// Current is the town as it is now: people may move in.
+func (t *town) Current() (dispatcher.Snapshot, bool) {
+	now := *t
+	return &now, true
+}
+
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
 	if id != t.ID() {
 		return nil, errors.New("no such snapshot")
