@@ -1,6 +1,7 @@
 package warning
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -273,8 +274,8 @@ func ownPattern(f Fields, kind Type, ch Channel, language string) bool {
 
 // take adds the violations of err that are not there yet: a field that is missing is missing in every text.
 func (c *checks) take(err error) {
-	e, ok := err.(*Error)
-	if !ok {
+	var e *Error
+	if !errors.As(err, &e) {
 		return
 	}
 	for _, v := range e.Violations {

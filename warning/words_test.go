@@ -290,6 +290,10 @@ func TestAnUpdateSpeaksToThreeGroups(t *testing.T) {
 	if len(seen) != 10 || seen[""] {
 		t.Errorf("want ten different texts: %v", seen)
 	}
+	got.References = []string{"01JZ0000000000000000000000"}
+	if err := got.Validate(noon); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAMissingFieldIsNamedOnce(t *testing.T) {
