@@ -59,7 +59,7 @@ for d in "\$root"/usr/lib/*-linux-* "\$root"/lib/*-linux-*; do
 	[ -d "\$d" ] && LD_LIBRARY_PATH=\$d\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
 done
 export LD_LIBRARY_PATH
-exec "\$root/usr/bin/\${0##*/}" "\$@"
+exec "\$root"/usr/*bin/"\${0##*/}" "\$@"
 WRAPPER
 	chmod 755 "$work/wrapper"
 	mv "$work/wrapper" "$tools/bin/$program"
