@@ -282,6 +282,9 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 		err = json.Unmarshal(done.Answer, &w)
 	} else if a.ToPlan {
 		kick(e.plan)
+		for _, p := range e.platforms {
+			kick(p.wake)
+		}
 		if e.seal != nil {
 			go e.seal(context.WithoutCancel(ctx))
 		}

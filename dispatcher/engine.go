@@ -33,6 +33,8 @@ type Options struct {
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
+	Areas     map[string]channels.AreaAdapter // by protocol
+	Platforms []AreaOptions
 	Policy    Policy
 	Segments  Segmenter
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
@@ -52,8 +54,9 @@ type Engine struct {
 	seal     func(context.Context) string
 	log      *zap.Logger
 
-	accounts []*account
-	plan     chan struct{} // something may be to plan
+	accounts  []*account
+	platforms []*platform
+	plan      chan struct{} // something may be to plan
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
@@ -76,6 +79,13 @@ func New(o Options) (*Engine, error) {
 		}
 		e.accounts = append(e.accounts, newAccount(e, a, adapter))
 	}
+	for _, p := range o.Platforms {
+		adapter, ok := o.Areas[p.Protocol]
+		if !ok {
+			return nil, fmt.Errorf("platform %s: no adapter for protocol %q", p.Name, p.Protocol)
+		}
+		e.platforms = append(e.platforms, newPlatform(e, p, adapter))
+	}
 	return e, nil
 }
 
@@ -84,6 +94,9 @@ func (e *Engine) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, a := range e.accounts {
 		group.Go(func() { a.run(ctx) })
+	}
+	for _, p := range e.platforms {
+		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
