@@ -85,7 +85,7 @@ func (e *Engine) newWarning(c Caller, s Submission, now time.Time) warning.Warni
 	return warning.Warning{
 		Record: warning.RecordVersion, ID: ulid.Make().String(), Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec),
 		Content: warning.ContentOf(s.Spec),
-		State:   warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, Node: e.node,
+		State:   warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, SourceID: s.SourceID, Node: e.node,
 		SubmittedBy: c.User, SubmittedAt: now,
 	}
 }

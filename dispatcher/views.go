@@ -17,6 +17,7 @@ type Submission struct {
 	Spec         warning.Spec
 	NationalID   string // GB/T 35965 form, when the source has given one
 	SourceSystem string // the system that the warning comes from
+	SourceID     string `json:",omitempty"` // what that system calls it
 }
 
 // Few is the head count below which a preview is veiled for all but commanders (promise 10).

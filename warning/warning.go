@@ -26,6 +26,7 @@ type Warning struct {
 
 	NationalID   string    `json:"national_id,omitempty"`   // GB/T 35965 form
 	SourceSystem string    `json:"source_system,omitempty"` // the system that sent it
+	SourceID     string    `json:"source_id,omitempty"`     // what that system calls it
 	Node         string    `json:"node"`                    // the engine process that recorded it
 	SubmittedBy  string    `json:"submitted_by"`
 	SubmittedAt  time.Time `json:"submitted_at"`

@@ -60,7 +60,7 @@ func (e *engine) Submit(_ context.Context, c dispatcher.Caller, key string, s di
 	if e.fail != nil {
 		return warning.Warning{}, dispatcher.Preview{}, e.fail
 	}
-	w := warning.Warning{Record: 1, ID: "01J", Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec), State: warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, SubmittedBy: c.User}
+	w := warning.Warning{Record: 1, ID: "01J", Version: 1, Spec: s.Spec, Digest: warning.DigestOf(s.Spec), State: warning.Submitted, NationalID: s.NationalID, SourceSystem: s.SourceSystem, SourceID: s.SourceID, SubmittedBy: c.User}
 	return w, dispatcher.Preview{People: 5, Digest: w.Digest, Finish: 1500 * time.Millisecond}, nil
 }
 
@@ -194,7 +194,7 @@ func goodSpec() *pb.WarningSpec {
 		Focus:   &pb.Focus{Points: []*pb.Point{{Lon: 107, Lat: 30}, {Lon: 108, Lat: 31}}, Crs: "bd09", SpeedMPerS: 3.5, BearingDeg: 90},
 		Words:   []*pb.Words{{Language: "zh-CN", Kind: pb.Type_TYPE_ALERT, Text: "暴雨"}, {Language: "en", Channel: pb.Channel_CHANNEL_SMS, Kind: pb.Type_TYPE_CANCEL, Text: "No rain"}},
 		Issuers: []string{"台"}, EventId: "E", Stage: "6h", Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}, Again: true,
-		NationalId: "50010141600000_20260613120000_0", SourceSystem: "sys",
+		NationalId: "50010141600000_20260613120000_0", SourceSystem: "sys", SourceId: "message 1",
 	}
 }
 

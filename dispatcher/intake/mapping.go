@@ -42,7 +42,7 @@ func specTo(w warning.Warning) *pb.WarningSpec {
 	out := &pb.WarningSpec{
 		Event: s.Event, EventName: s.EventName, Tier: pb.Tier(s.Tier), Status: pb.Status(s.Status), Type: pb.Type(s.Type),
 		Onset: timeTo(s.Onset), Expires: timeTo(s.Expires), Issuers: s.Issuers, EventId: s.EventID, Stage: s.Stage,
-		References: s.References, Again: s.Again, NationalId: w.NationalID, SourceSystem: w.SourceSystem,
+		References: s.References, Again: s.Again, NationalId: w.NationalID, SourceSystem: w.SourceSystem, SourceId: w.SourceID,
 	}
 	if f := s.Focus; f != nil {
 		out.Focus = &pb.Focus{Points: pointsTo(f.Points), Crs: f.CRS, SpeedMPerS: f.Speed, BearingDeg: f.Bearing}

@@ -44,7 +44,7 @@ func (s *warnings) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitR
 	var preview dispatcher.Preview
 	w, err := s.act(ctx, func(c dispatcher.Caller) (w warning.Warning, err error) {
 		w, preview, err = s.Acts.Submit(ctx, c, r.GetKey(), dispatcher.Submission{
-			Spec: spec, NationalID: r.GetWarning().GetNationalId(), SourceSystem: r.GetWarning().GetSourceSystem(),
+			Spec: spec, NationalID: r.GetWarning().GetNationalId(), SourceSystem: r.GetWarning().GetSourceSystem(), SourceID: r.GetWarning().GetSourceId(),
 		})
 		return w, inSpec(err)
 	})

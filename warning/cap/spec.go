@@ -23,6 +23,7 @@ const (
 // All infos must mean the same danger, tier and time; they differ in language. Their areas count together. Words are
 // taken where one of them is Chinese; else there are none, and the official pattern words the warning. References are
 // the identifiers of the earlier messages; whether they are known is for the caller to find out. Channels are not set.
+// A Cancel is its type, status and references only: it stops, whatever else it says or leaves out.
 func ToSpec(a Alert, t Table, now time.Time) (warning.Spec, error) {
 	m := mapping{table: t, now: now}
 	m.spec.Status = m.status(a)
@@ -38,9 +39,11 @@ func ToSpec(a Alert, t Table, now time.Time) (warning.Spec, error) {
 	if a.Sent.Time().After(now.Add(slack)) {
 		m.fault("", "cap.sent", "check the clocks of the sender and of this machine", "the message says that it was sent at %s, which is yet to come", a.Sent)
 	}
-	if len(a.Infos) == 0 {
+	switch {
+	case m.spec.Type == warning.Cancel: // who it was for, and the words of the correction, are known from what it cancels
+	case len(a.Infos) == 0:
 		m.fault("", "cap.info.missing", "have the sender say what the danger is", "the message has no info")
-	} else {
+	default:
 		infos := slices.Clone(a.Infos)
 		slices.SortStableFunc(infos, func(a, b Info) int { return rank(a) - rank(b) })
 		m.infos(infos)
@@ -163,7 +166,7 @@ func (m *mapping) infos(infos []Info) {
 		m.fault("expires", "cap.expires", "say --until or --for, or send one message for each time", "the infos end at %s", strings.Join(ends, ", "))
 	case ends[0] != "":
 		m.spec.Expires = infos[0].Expires.Time()
-	case m.spec.Type == warning.Alert || m.spec.Type == warning.Update:
+	default:
 		m.fault("expires", "expires.missing", fmt.Sprintf("say --for 6h, or --until %s", m.now.Add(6*time.Hour).Truncate(time.Minute).Format(time.RFC3339)), "the message does not say when it ends, and an end is never assumed")
 	}
 }

@@ -918,7 +918,9 @@ type WarningSpec struct {
 	// The system that the warning comes from.
 	SourceSystem string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
 	// Who is told first; absent: in the order of the directory.
-	Focus         *Focus `protobuf:"bytes,18,opt,name=focus,proto3" json:"focus,omitempty"`
+	Focus *Focus `protobuf:"bytes,18,opt,name=focus,proto3" json:"focus,omitempty"`
+	// What that system calls the message; later messages of its refer to it so.
+	SourceId      string `protobuf:"bytes,19,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1077,6 +1079,13 @@ func (x *WarningSpec) GetFocus() *Focus {
 		return x.Focus
 	}
 	return nil
+}
+
+func (x *WarningSpec) GetSourceId() string {
+	if x != nil {
+		return x.SourceId
+	}
+	return ""
 }
 
 // Warning is one official message as it is recorded.
@@ -3754,7 +3763,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2\x0f.tocsin.v1.TypeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1e\n" +
 	"\x04text\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xd0\x06\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xf8\x06\n" +
 	"\vWarningSpec\x120\n" +
 	"\x05event\x18\x01 \x01(\tB\x1a\xbaH\x17r\x152\x13^[0-9A-Za-z]{2,12}$R\x05event\x12&\n" +
 	"\n" +
@@ -3780,9 +3789,10 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\bchannels\x18\x0e \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x12\x14\n" +
 	"\x05again\x18\x0f \x01(\bR\x05again\x12(\n" +
 	"\vnational_id\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"nationalId\x12,\n" +
-	"\rsource_system\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18@R\fsourceSystem\x12&\n" +
-	"\x05focus\x18\x12 \x01(\v2\x10.tocsin.v1.FocusR\x05focus\"\x9b\x05\n" +
+	"nationalId\x12-\n" +
+	"\rsource_system\x18\x11 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\fsourceSystem\x12&\n" +
+	"\x05focus\x18\x12 \x01(\v2\x10.tocsin.v1.FocusR\x05focus\x12%\n" +
+	"\tsource_id\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bsourceId\"\x9b\x05\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
