@@ -436,3 +436,17 @@ func (e *Engine) within(w *warning.Warning, units []string) error {
 	}
 	return nil
 }
+
+// playsOf is how far each platform has come with a warning.
+func (e *Engine) playsOf(ctx context.Context, id string) (out []ReportPlay, err error) {
+	if len(e.platforms) == 0 {
+		return nil, nil
+	}
+	plays, err := e.plays(ctx)
+	for _, p := range e.platforms {
+		if play, ok := plays[PlayField(id, p.opt.Name)]; ok {
+			out = append(out, ReportPlay{Platform: p.opt.Name, Channel: p.opt.Channel, Play: play})
+		}
+	}
+	return out, err
+}

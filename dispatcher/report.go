@@ -182,6 +182,9 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if e.seal != nil {
 		r.Seal = e.seal(ctx)
 	}
+	if r.Plays, err = e.playsOf(ctx, id); err != nil {
+		return r, unavailable(err)
+	}
 	plan, tails, err := e.planOf(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return r, nil

@@ -2125,6 +2125,137 @@ func (x *CancelResponse) GetCorrection() *Warning {
 	return nil
 }
 
+type BroadcastRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Id    string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Area channels of the warning.
+	Channels []Channel `protobuf:"varint,3,rep,packed,name=channels,proto3,enum=tocsin.v1.Channel" json:"channels,omitempty"`
+	// Districts of the warning as codes of 12 digits; none: all of them. A place outside the warning is refused.
+	Units []string `protobuf:"bytes,4,rep,name=units,proto3" json:"units,omitempty"`
+	// How many times, and the time between two.
+	Times         int32 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
+	EveryS        int32 `protobuf:"varint,6,opt,name=every_s,json=everyS,proto3" json:"every_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BroadcastRequest) Reset() {
+	*x = BroadcastRequest{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BroadcastRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BroadcastRequest) ProtoMessage() {}
+
+func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
+func (*BroadcastRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *BroadcastRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *BroadcastRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BroadcastRequest) GetChannels() []Channel {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+func (x *BroadcastRequest) GetUnits() []string {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+func (x *BroadcastRequest) GetTimes() int32 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *BroadcastRequest) GetEveryS() int32 {
+	if x != nil {
+		return x.EveryS
+	}
+	return 0
+}
+
+type BroadcastResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Warning       *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BroadcastResponse) Reset() {
+	*x = BroadcastResponse{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BroadcastResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BroadcastResponse) ProtoMessage() {}
+
+func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
+func (*BroadcastResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *BroadcastResponse) GetWarning() *Warning {
+	if x != nil {
+		return x.Warning
+	}
+	return nil
+}
+
 type AllClearRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -2135,7 +2266,7 @@ type AllClearRequest struct {
 
 func (x *AllClearRequest) Reset() {
 	*x = AllClearRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2278,7 @@ func (x *AllClearRequest) String() string {
 func (*AllClearRequest) ProtoMessage() {}
 
 func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2291,7 @@ func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearRequest.ProtoReflect.Descriptor instead.
 func (*AllClearRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AllClearRequest) GetKey() string {
@@ -2187,7 +2318,7 @@ type AllClearResponse struct {
 
 func (x *AllClearResponse) Reset() {
 	*x = AllClearResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2330,7 @@ func (x *AllClearResponse) String() string {
 func (*AllClearResponse) ProtoMessage() {}
 
 func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2343,7 @@ func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearResponse.ProtoReflect.Descriptor instead.
 func (*AllClearResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AllClearResponse) GetWarning() *Warning {
@@ -2231,7 +2362,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2374,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2387,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetRequest) GetId() string {
@@ -2275,7 +2406,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2418,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2431,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetResponse) GetWarning() *Warning {
@@ -2320,7 +2451,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +2463,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +2476,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListRequest) GetStates() []State {
@@ -2371,7 +2502,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2514,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2527,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListResponse) GetWarnings() []*Warning {
@@ -2418,7 +2549,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2561,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2574,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WatchRequest) GetId() string {
@@ -2494,7 +2625,7 @@ type LaneCounts struct {
 
 func (x *LaneCounts) Reset() {
 	*x = LaneCounts{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2506,7 +2637,7 @@ func (x *LaneCounts) String() string {
 func (*LaneCounts) ProtoMessage() {}
 
 func (x *LaneCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2519,7 +2650,7 @@ func (x *LaneCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneCounts.ProtoReflect.Descriptor instead.
 func (*LaneCounts) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LaneCounts) GetChannel() Channel {
@@ -2685,7 +2816,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +2828,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +2841,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WatchResponse) GetWarning() *Warning {
@@ -2762,6 +2893,135 @@ func (x *WatchResponse) GetContractMessagesPerS() float64 {
 	return 0
 }
 
+// Play is one warning on one platform of an area channel.
+type Play struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Platform string                 `protobuf:"bytes,1,opt,name=platform,proto3" json:"platform,omitempty"`
+	Channel  Channel                `protobuf:"varint,2,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
+	// waiting, sending, handed_over, refused, unknown, cancelled.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Why   string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	// Of this warning on this platform; the same at every repeat.
+	Serial   uint32                 `protobuf:"varint,5,opt,name=serial,proto3" json:"serial,omitempty"`
+	Messages int32                  `protobuf:"varint,6,opt,name=messages,proto3" json:"messages,omitempty"`
+	FirstAt  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
+	// not_started, in_progress, played, failed, cancelled; empty: the platform does not say.
+	Coverage string `protobuf:"bytes,8,opt,name=coverage,proto3" json:"coverage,omitempty"`
+	// 0 to 1; -1: the platform does not say.
+	CoverageRate  float64 `protobuf:"fixed64,9,opt,name=coverage_rate,json=coverageRate,proto3" json:"coverage_rate,omitempty"`
+	EndsReached   int64   `protobuf:"varint,10,opt,name=ends_reached,json=endsReached,proto3" json:"ends_reached,omitempty"`
+	EndsFailed    int64   `protobuf:"varint,11,opt,name=ends_failed,json=endsFailed,proto3" json:"ends_failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Play) Reset() {
+	*x = Play{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Play) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Play) ProtoMessage() {}
+
+func (x *Play) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Play.ProtoReflect.Descriptor instead.
+func (*Play) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Play) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *Play) GetChannel() Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return Channel_CHANNEL_UNSPECIFIED
+}
+
+func (x *Play) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Play) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Play) GetSerial() uint32 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *Play) GetMessages() int32 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
+func (x *Play) GetFirstAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstAt
+	}
+	return nil
+}
+
+func (x *Play) GetCoverage() string {
+	if x != nil {
+		return x.Coverage
+	}
+	return ""
+}
+
+func (x *Play) GetCoverageRate() float64 {
+	if x != nil {
+		return x.CoverageRate
+	}
+	return 0
+}
+
+func (x *Play) GetEndsReached() int64 {
+	if x != nil {
+		return x.EndsReached
+	}
+	return 0
+}
+
+func (x *Play) GetEndsFailed() int64 {
+	if x != nil {
+		return x.EndsFailed
+	}
+	return 0
+}
+
 type ReportRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2771,7 +3031,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2783,7 +3043,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2796,7 +3056,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{33}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReportRequest) GetId() string {
@@ -2833,14 +3093,16 @@ type ReportResponse struct {
 	// Receipts that matched no message within ten minutes.
 	UnknownReceipts int64 `protobuf:"varint,22,opt,name=unknown_receipts,json=unknownReceipts,proto3" json:"unknown_receipts,omitempty"`
 	// Seal over the record of acts when the report was made.
-	RecordSeal    string `protobuf:"bytes,23,opt,name=record_seal,json=recordSeal,proto3" json:"record_seal,omitempty"`
+	RecordSeal string `protobuf:"bytes,23,opt,name=record_seal,json=recordSeal,proto3" json:"record_seal,omitempty"`
+	// Messages on area channels. They count messages and what the platform reports, never people.
+	Plays         []*Play `protobuf:"bytes,25,rep,name=plays,proto3" json:"plays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +3114,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +3127,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReportResponse) GetWarning() *Warning {
@@ -3029,6 +3291,13 @@ func (x *ReportResponse) GetRecordSeal() string {
 	return ""
 }
 
+func (x *ReportResponse) GetPlays() []*Play {
+	if x != nil {
+		return x.Plays
+	}
+	return nil
+}
+
 type WhoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// E.164 digits, no plus.
@@ -3041,7 +3310,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3053,7 +3322,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3066,7 +3335,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{35}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WhoRequest) GetNumber() string {
@@ -3096,7 +3365,7 @@ type WhoResponse struct {
 
 func (x *WhoResponse) Reset() {
 	*x = WhoResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3108,7 +3377,7 @@ func (x *WhoResponse) String() string {
 func (*WhoResponse) ProtoMessage() {}
 
 func (x *WhoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3121,7 +3390,7 @@ func (x *WhoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoResponse.ProtoReflect.Descriptor instead.
 func (*WhoResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WhoResponse) GetNumber() string {
@@ -3164,7 +3433,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3176,7 +3445,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3234,7 +3503,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +3515,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3318,7 +3587,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3599,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3397,7 +3666,7 @@ type ReportResponse_Row struct {
 
 func (x *ReportResponse_Row) Reset() {
 	*x = ReportResponse_Row{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +3678,7 @@ func (x *ReportResponse_Row) String() string {
 func (*ReportResponse_Row) ProtoMessage() {}
 
 func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +3691,7 @@ func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Row.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Row) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{37, 0}
 }
 
 func (x *ReportResponse_Row) GetKey() string {
@@ -3484,7 +3753,7 @@ type ReportResponse_Why struct {
 
 func (x *ReportResponse_Why) Reset() {
 	*x = ReportResponse_Why{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3765,7 @@ func (x *ReportResponse_Why) String() string {
 func (*ReportResponse_Why) ProtoMessage() {}
 
 func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3778,7 @@ func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Why.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Why) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 1}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{37, 1}
 }
 
 func (x *ReportResponse_Why) GetReason() string {
@@ -3540,7 +3809,7 @@ type ReportResponse_Account struct {
 
 func (x *ReportResponse_Account) Reset() {
 	*x = ReportResponse_Account{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3552,7 +3821,7 @@ func (x *ReportResponse_Account) String() string {
 func (*ReportResponse_Account) ProtoMessage() {}
 
 func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3565,7 +3834,7 @@ func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse_Account.ProtoReflect.Descriptor instead.
 func (*ReportResponse_Account) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 2}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{37, 2}
 }
 
 func (x *ReportResponse_Account) GetAccount() string {
@@ -3622,7 +3891,7 @@ type WhoResponse_Message struct {
 
 func (x *WhoResponse_Message) Reset() {
 	*x = WhoResponse_Message{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3903,7 @@ func (x *WhoResponse_Message) String() string {
 func (*WhoResponse_Message) ProtoMessage() {}
 
 func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3916,7 @@ func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoResponse_Message.ProtoReflect.Descriptor instead.
 func (*WhoResponse_Message) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{39, 0}
 }
 
 func (x *WhoResponse_Message) GetWarningId() string {
@@ -3892,7 +4161,16 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x122\n" +
 	"\n" +
 	"correction\x18\x02 \x01(\v2\x12.tocsin.v1.WarningR\n" +
-	"correction\"I\n" +
+	"correction\"\x8a\x02\n" +
+	"\x10BroadcastRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
+	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12E\n" +
+	"\bchannels\x18\x03 \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x120\n" +
+	"\x05units\x18\x04 \x03(\tB\x1a\xbaH\x17\x92\x01\x14\x10\xe8\a\"\x0fr\r2\v^[0-9]{12}$R\x05units\x12\x1f\n" +
+	"\x05times\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05times\x12$\n" +
+	"\aevery_s\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x01R\x06everyS\"A\n" +
+	"\x11BroadcastResponse\x12,\n" +
+	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"I\n" +
 	"\x0fAllClearRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"@\n" +
@@ -3947,9 +4225,23 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\fpeople_per_s\x18\x05 \x01(\x03R\n" +
 	"peoplePerS\x12$\n" +
 	"\x0emessages_per_s\x18\x06 \x01(\x03R\fmessagesPerS\x125\n" +
-	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS\"*\n" +
+	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS\"\xe8\x02\n" +
+	"\x04Play\x12\x1a\n" +
+	"\bplatform\x18\x01 \x01(\tR\bplatform\x12,\n" +
+	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\x12\x16\n" +
+	"\x06serial\x18\x05 \x01(\rR\x06serial\x12\x1a\n" +
+	"\bmessages\x18\x06 \x01(\x05R\bmessages\x125\n" +
+	"\bfirst_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\afirstAt\x12\x1a\n" +
+	"\bcoverage\x18\b \x01(\tR\bcoverage\x12#\n" +
+	"\rcoverage_rate\x18\t \x01(\x01R\fcoverageRate\x12!\n" +
+	"\fends_reached\x18\n" +
+	" \x01(\x03R\vendsReached\x12\x1f\n" +
+	"\vends_failed\x18\v \x01(\x03R\n" +
+	"endsFailed\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x9f\v\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xc6\v\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -3984,7 +4276,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"durability\x12)\n" +
 	"\x10unknown_receipts\x18\x16 \x01(\x03R\x0funknownReceipts\x12\x1f\n" +
 	"\vrecord_seal\x18\x17 \x01(\tR\n" +
-	"recordSeal\x1a\xbf\x01\n" +
+	"recordSeal\x12%\n" +
+	"\x05plays\x18\x19 \x03(\v2\x0f.tocsin.v1.PlayR\x05plays\x1a\xbf\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -4070,7 +4363,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0fSTATE_CANCELLED\x10\x06\x12\x11\n" +
 	"\rSTATE_EXPIRED\x10\a\x12\x12\n" +
 	"\x0eSTATE_REJECTED\x10\b\x12\x12\n" +
-	"\x0eSTATE_REPLACED\x10\t2\xb3\x06\n" +
+	"\x0eSTATE_REPLACED\x10\t2\xfb\x06\n" +
 	"\x0eWarningService\x12=\n" +
 	"\x06Submit\x12\x18.tocsin.v1.SubmitRequest\x1a\x19.tocsin.v1.SubmitResponse\x12@\n" +
 	"\aPreview\x12\x19.tocsin.v1.PreviewRequest\x1a\x1a.tocsin.v1.PreviewResponse\x12@\n" +
@@ -4079,7 +4372,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x04Hold\x12\x16.tocsin.v1.HoldRequest\x1a\x17.tocsin.v1.HoldResponse\x12@\n" +
 	"\aRelease\x12\x19.tocsin.v1.ReleaseRequest\x1a\x1a.tocsin.v1.ReleaseResponse\x12=\n" +
 	"\x06Cancel\x12\x18.tocsin.v1.CancelRequest\x1a\x19.tocsin.v1.CancelResponse\x12C\n" +
-	"\bAllClear\x12\x1a.tocsin.v1.AllClearRequest\x1a\x1b.tocsin.v1.AllClearResponse\x124\n" +
+	"\bAllClear\x12\x1a.tocsin.v1.AllClearRequest\x1a\x1b.tocsin.v1.AllClearResponse\x12F\n" +
+	"\tBroadcast\x12\x1b.tocsin.v1.BroadcastRequest\x1a\x1c.tocsin.v1.BroadcastResponse\x124\n" +
 	"\x03Get\x12\x15.tocsin.v1.GetRequest\x1a\x16.tocsin.v1.GetResponse\x127\n" +
 	"\x04List\x12\x16.tocsin.v1.ListRequest\x1a\x17.tocsin.v1.ListResponse\x12<\n" +
 	"\x05Watch\x12\x17.tocsin.v1.WatchRequest\x1a\x18.tocsin.v1.WatchResponse0\x01\x12=\n" +
@@ -4099,7 +4393,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_warning_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(Tier)(0),                       // 0: tocsin.v1.Tier
 	(Status)(0),                     // 1: tocsin.v1.Status
@@ -4130,27 +4424,30 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*ReleaseResponse)(nil),         // 26: tocsin.v1.ReleaseResponse
 	(*CancelRequest)(nil),           // 27: tocsin.v1.CancelRequest
 	(*CancelResponse)(nil),          // 28: tocsin.v1.CancelResponse
-	(*AllClearRequest)(nil),         // 29: tocsin.v1.AllClearRequest
-	(*AllClearResponse)(nil),        // 30: tocsin.v1.AllClearResponse
-	(*GetRequest)(nil),              // 31: tocsin.v1.GetRequest
-	(*GetResponse)(nil),             // 32: tocsin.v1.GetResponse
-	(*ListRequest)(nil),             // 33: tocsin.v1.ListRequest
-	(*ListResponse)(nil),            // 34: tocsin.v1.ListResponse
-	(*WatchRequest)(nil),            // 35: tocsin.v1.WatchRequest
-	(*LaneCounts)(nil),              // 36: tocsin.v1.LaneCounts
-	(*WatchResponse)(nil),           // 37: tocsin.v1.WatchResponse
-	(*ReportRequest)(nil),           // 38: tocsin.v1.ReportRequest
-	(*ReportResponse)(nil),          // 39: tocsin.v1.ReportResponse
-	(*WhoRequest)(nil),              // 40: tocsin.v1.WhoRequest
-	(*WhoResponse)(nil),             // 41: tocsin.v1.WhoResponse
-	(*PreviewResponse_Unit)(nil),    // 42: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil), // 43: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),    // 44: tocsin.v1.PreviewResponse.Text
-	(*ReportResponse_Row)(nil),      // 45: tocsin.v1.ReportResponse.Row
-	(*ReportResponse_Why)(nil),      // 46: tocsin.v1.ReportResponse.Why
-	(*ReportResponse_Account)(nil),  // 47: tocsin.v1.ReportResponse.Account
-	(*WhoResponse_Message)(nil),     // 48: tocsin.v1.WhoResponse.Message
-	(*timestamppb.Timestamp)(nil),   // 49: google.protobuf.Timestamp
+	(*BroadcastRequest)(nil),        // 29: tocsin.v1.BroadcastRequest
+	(*BroadcastResponse)(nil),       // 30: tocsin.v1.BroadcastResponse
+	(*AllClearRequest)(nil),         // 31: tocsin.v1.AllClearRequest
+	(*AllClearResponse)(nil),        // 32: tocsin.v1.AllClearResponse
+	(*GetRequest)(nil),              // 33: tocsin.v1.GetRequest
+	(*GetResponse)(nil),             // 34: tocsin.v1.GetResponse
+	(*ListRequest)(nil),             // 35: tocsin.v1.ListRequest
+	(*ListResponse)(nil),            // 36: tocsin.v1.ListResponse
+	(*WatchRequest)(nil),            // 37: tocsin.v1.WatchRequest
+	(*LaneCounts)(nil),              // 38: tocsin.v1.LaneCounts
+	(*WatchResponse)(nil),           // 39: tocsin.v1.WatchResponse
+	(*Play)(nil),                    // 40: tocsin.v1.Play
+	(*ReportRequest)(nil),           // 41: tocsin.v1.ReportRequest
+	(*ReportResponse)(nil),          // 42: tocsin.v1.ReportResponse
+	(*WhoRequest)(nil),              // 43: tocsin.v1.WhoRequest
+	(*WhoResponse)(nil),             // 44: tocsin.v1.WhoResponse
+	(*PreviewResponse_Unit)(nil),    // 45: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil), // 46: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),    // 47: tocsin.v1.PreviewResponse.Text
+	(*ReportResponse_Row)(nil),      // 48: tocsin.v1.ReportResponse.Row
+	(*ReportResponse_Why)(nil),      // 49: tocsin.v1.ReportResponse.Why
+	(*ReportResponse_Account)(nil),  // 50: tocsin.v1.ReportResponse.Account
+	(*WhoResponse_Message)(nil),     // 51: tocsin.v1.WhoResponse.Message
+	(*timestamppb.Timestamp)(nil),   // 52: google.protobuf.Timestamp
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
@@ -4159,92 +4456,99 @@ var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
 	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
 	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
-	49, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
+	52, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
 	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
 	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
 	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
 	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
 	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
 	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	49, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	49, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
+	52, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
+	52, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
 	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
 	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
 	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
 	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
 	13, // 19: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
 	4,  // 20: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	49, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	49, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	49, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
+	52, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
+	52, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
+	52, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
 	13, // 24: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
 	14, // 25: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	18, // 26: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
 	13, // 27: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	42, // 28: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	43, // 29: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	44, // 30: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	45, // 28: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	46, // 29: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	47, // 30: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
 	14, // 31: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 32: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 33: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 34: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 35: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
 	14, // 36: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	14, // 37: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 38: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	4,  // 39: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	14, // 40: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	3,  // 41: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
-	49, // 42: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
-	49, // 43: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
-	49, // 44: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
-	14, // 45: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	36, // 46: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	14, // 47: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
-	36, // 48: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	46, // 49: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
-	49, // 50: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
-	45, // 51: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
-	45, // 52: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
-	45, // 53: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
-	47, // 54: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
-	48, // 55: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
-	3,  // 56: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	2,  // 57: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	3,  // 58: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
-	49, // 59: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
-	49, // 60: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
-	15, // 61: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	17, // 62: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	19, // 63: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	21, // 64: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	23, // 65: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	25, // 66: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	27, // 67: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	29, // 68: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	31, // 69: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	33, // 70: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	35, // 71: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	38, // 72: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	40, // 73: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	16, // 74: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	18, // 75: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	20, // 76: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	22, // 77: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	24, // 78: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	26, // 79: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	28, // 80: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	30, // 81: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	32, // 82: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	34, // 83: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	37, // 84: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	39, // 85: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	41, // 86: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	74, // [74:87] is the sub-list for method output_type
-	61, // [61:74] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	3,  // 37: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	14, // 38: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 39: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	14, // 40: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	4,  // 41: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	14, // 42: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	3,  // 43: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
+	52, // 44: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
+	52, // 45: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
+	52, // 46: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
+	14, // 47: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	38, // 48: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	3,  // 49: tocsin.v1.Play.channel:type_name -> tocsin.v1.Channel
+	52, // 50: tocsin.v1.Play.first_at:type_name -> google.protobuf.Timestamp
+	14, // 51: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
+	38, // 52: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	49, // 53: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
+	52, // 54: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
+	48, // 55: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
+	48, // 56: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
+	48, // 57: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
+	50, // 58: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
+	40, // 59: tocsin.v1.ReportResponse.plays:type_name -> tocsin.v1.Play
+	51, // 60: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
+	3,  // 61: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	2,  // 62: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	3,  // 63: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
+	52, // 64: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
+	52, // 65: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
+	15, // 66: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	17, // 67: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	19, // 68: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	21, // 69: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	23, // 70: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	25, // 71: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	27, // 72: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	31, // 73: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	29, // 74: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	33, // 75: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	35, // 76: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	37, // 77: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	41, // 78: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	43, // 79: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	16, // 80: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	18, // 81: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	20, // 82: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	22, // 83: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	24, // 84: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	26, // 85: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	28, // 86: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	32, // 87: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	30, // 88: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	34, // 89: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	36, // 90: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	39, // 91: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	42, // 92: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	44, // 93: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	80, // [80:94] is the sub-list for method output_type
+	66, // [66:80] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -4268,7 +4572,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   44,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
