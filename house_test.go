@@ -55,6 +55,7 @@ var table = []room{
 
 	{path: "dispatcher", ours: []string{"warning", "channels"}, not: append([]string{"net/...", "os/..."}, wire...)},
 	{path: "dispatcher/...", ours: []string{"warning", "channels", "dispatcher"}},
+	{path: "dispatcher/policy", ours: []string{"warning"}, not: still},
 	{path: "dispatcher/config", ours: []string{"warning"}, not: wire},
 	{path: "dispatcher/intake", ours: []string{"warning", "dispatcher", "dispatcher/identity", "proto/..."}, not: wire[:1]},
 	{path: "dispatcher/wiring/...", ours: []string{"warning", "proto/...", "geofence/...", "channels/...", "dispatcher/..."}},

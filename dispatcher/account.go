@@ -72,6 +72,7 @@ type account struct {
 	control   Control
 	journal   *journal
 	acks      []channels.Receipts
+	before    []channels.Receipts // came while the ledger was still read
 	early     early
 	people    index
 	inflight  int
@@ -114,7 +115,7 @@ func (a *account) reset() {
 	a.strands, a.live, a.touched = nil, nil, nil
 	a.byID, a.newest = map[StrandID]*strand{}, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
-	a.acks, a.early, a.people = nil, early{}, index{}
+	a.acks, a.before, a.early, a.people = nil, nil, early{}, index{}
 	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
 	a.seen, a.obeyed, a.unfolded, a.folding = 0, 0, 0, false
 	a.setRate()
@@ -354,6 +355,10 @@ func (a *account) takeOver(ctx context.Context) error {
 	a.control = img.Control
 	a.setRate()
 	a.owned = true
+	for _, rs := range a.before {
+		a.takeIn(rs, time.Now())
+	}
+	a.before = nil
 	kick(a.commit)
 	return nil
 }

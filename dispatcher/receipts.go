@@ -69,7 +69,15 @@ func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segmen
 // Receipts takes a group of receipts in. It is answered to the carrier after the next commit.
 func (a *account) Receipts(rs channels.Receipts) {
 	a.mu.Lock()
-	now := time.Now()
+	defer a.mu.Unlock()
+	if !a.owned { // links open while the ledger is still read, and carriers send at once what was left unanswered
+		a.before = append(a.before, rs)
+		return
+	}
+	a.takeIn(rs, time.Now())
+}
+
+func (a *account) takeIn(rs channels.Receipts, now time.Time) {
 	for _, r := range rs.All() {
 		if r.State == channels.Passing {
 			continue
@@ -77,7 +85,6 @@ func (a *account) Receipts(rs channels.Receipts) {
 		a.receipt(r, now)
 	}
 	a.acks = append(a.acks, rs)
-	a.mu.Unlock()
 }
 
 func (a *account) receipt(r channels.Receipt, now time.Time) {

@@ -113,6 +113,9 @@ type carrier struct {
 	trip   time.Duration
 	window int
 	dead   bool // the engine's process was killed: answers go nowhere
+	keep   bool // receipts are owed until a link opens
+	owed   receipts
+	sink   channels.Sink // of the newest links
 }
 
 func (c *carrier) log() []arrival {
@@ -122,6 +125,13 @@ func (c *carrier) log() []arrival {
 }
 
 func (c *carrier) Open(_ channels.Account, s channels.Sink) (channels.Carrier, error) {
+	c.mu.Lock()
+	owed := c.owed
+	c.owed, c.sink = nil, s
+	c.mu.Unlock()
+	if len(owed) > 0 {
+		s.Receipts(owed)
+	}
 	return &link{c: c, sink: s}, nil
 }
 
@@ -186,14 +196,18 @@ func (l *link) reply(m channels.Message, a arrival, print uint16) {
 	}
 	l.c.mu.Lock()
 	l.open--
-	dead := l.c.dead
+	dead, keep := l.c.dead, l.c.keep
+	receipt := channels.Receipt{Number: m.Number, Print: print, State: channels.Arrived}
+	if keep && o.Kind == channels.HandedOver {
+		l.c.owed = append(l.c.owed, receipt)
+	}
 	l.c.mu.Unlock()
 	if dead {
 		return
 	}
 	l.sink.Outcomes([]channels.Outcome{o})
-	if o.Kind == channels.HandedOver {
-		l.sink.Receipts(receipts{{Number: m.Number, Print: print, State: channels.Arrived}})
+	if o.Kind == channels.HandedOver && !keep {
+		l.sink.Receipts(receipts{receipt})
 	}
 }
 

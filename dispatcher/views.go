@@ -10,6 +10,8 @@ import (
 type Caller struct {
 	User string
 	Role warning.Role
+	// Scope is the warnings for which the role may do what is asked.
+	Scope warning.Scope
 }
 
 // Submission is what a submit brings: the words and area to approve, and where they come from.

@@ -12,31 +12,9 @@ import (
 // latest asks for the newest edition.
 var latest time.Time
 
-// Deed is what happens to a person.
-type Deed uint8
-
-// The deeds.
-const (
-	Put         Deed = iota + 1 // take in, or change what is given
-	Unsubscribe                 // wants no messages
-	Resubscribe
-	Erase // take out for good
-)
-
-// Change is one deed to the person who has Number. The rest belongs to Put: nil leaves what is there, or what is usual of
-// somebody new. Lon and Lat come together; a new place without Home is at home where it lies.
-type Change struct {
-	Number         uint64
-	Deed           Deed
-	NewNumber      uint64 // 0: keeps the number
-	Lon, Lat       *int32
-	Home           *uint32
-	Language, Duty *uint8
-}
-
 // Change carries out the changes in their order. It reports those that it left out, by their index; bad ones never stop
 // the others. Erasing a number that nobody has is no fault.
-func (r *Revision) Change(changes []Change) (*Revision, []BadRow, error) {
+func (r *Revision) Change(changes []warning.Change) (*Revision, []BadRow, error) {
 	e := editor{old: r, edited: map[[2]int]*Columns{}, places: map[uint64]int{}}
 	var bad []BadRow
 	for i, c := range changes {
@@ -114,20 +92,20 @@ func (e *editor) leave(p spot) {
 	c.Number[i], c.Home[i], c.Seen[i], c.Language[i], c.Duty[i], c.Flags[i] = 0, 0, 0, 0, 0, warning.Gone
 }
 
-func (e *editor) change(ch *Change) (BadRow, bool) {
+func (e *editor) change(ch *warning.Change) (BadRow, bool) {
 	if ch.Number == 0 {
 		return BadRow{Field: "number", Rule: "directory.number", Detail: "a change names the number of a person"}, true
 	}
 	p, known := e.find(ch.Number)
 	switch ch.Deed {
-	case Put:
+	case warning.DeedPut:
 		return e.putIn(ch, p, known)
-	case Erase:
+	case warning.DeedErase:
 		if known {
 			e.leave(p)
 		}
 		return BadRow{}, false
-	case Unsubscribe, Resubscribe:
+	case warning.DeedUnsubscribe, warning.DeedResubscribe:
 	default:
 		return BadRow{Field: "what", Rule: "directory.change", Detail: "the change says nothing to do"}, true
 	}
@@ -135,7 +113,7 @@ func (e *editor) change(ch *Change) (BadRow, bool) {
 		return BadRow{Field: "number", Rule: "directory.number.unknown", Detail: "nobody has this number"}, true
 	}
 	c := e.at(p)
-	if ch.Deed == Resubscribe {
+	if ch.Deed == warning.DeedResubscribe {
 		c.Flags[p.slot] &^= warning.OptedOut
 		return BadRow{}, false
 	}
@@ -147,7 +125,7 @@ func (e *editor) change(ch *Change) (BadRow, bool) {
 }
 
 // putIn takes somebody in, or changes who is in.
-func (e *editor) putIn(ch *Change, p spot, known bool) (BadRow, bool) {
+func (e *editor) putIn(ch *warning.Change, p spot, known bool) (BadRow, bool) {
 	row := makeColumns(1)
 	row.Number[0] = ch.Number
 	if known {

@@ -53,6 +53,12 @@ func extend[T any](col, add []T, n int) []T {
 	return col
 }
 
+// Room is no rows, with room for n.
+func Room(n int) Columns {
+	c := makeColumns(n)
+	return c.Slice(0, 0)
+}
+
 // makeColumns is n rows of zeros.
 func makeColumns(n int) Columns {
 	return Columns{

@@ -80,12 +80,12 @@ func numbersIn(r interface{ Block(int) warning.Block }, sel warning.Selection) (
 func ptr[T any](v T) *T { return &v }
 
 // randomChange is a change to somebody of the first 3,000 numbers or so, and the model after it.
-func randomChange(t *rapid.T, model map[uint64]human) geofence.Change {
-	c := geofence.Change{
+func randomChange(t *rapid.T, model map[uint64]human) warning.Change {
+	c := warning.Change{
 		Number: n0 + uint64(rapid.IntRange(0, 3200).Draw(t, "number")),
-		Deed:   geofence.Deed(rapid.IntRange(1, 4).Draw(t, "deed")),
+		Deed:   warning.Deed(rapid.IntRange(1, 4).Draw(t, "deed")),
 	}
-	if c.Deed == geofence.Put {
+	if c.Deed == warning.DeedPut {
 		if rapid.Bool().Draw(t, "moves") {
 			c.Lon, c.Lat = ptr(int32(rapid.IntRange(1065000000, 1066000000).Draw(t, "lon"))), ptr(int32(rapid.IntRange(295000000, 296000000).Draw(t, "lat")))
 		}
@@ -98,18 +98,18 @@ func randomChange(t *rapid.T, model map[uint64]human) geofence.Change {
 	}
 	h, known := model[c.Number]
 	switch c.Deed {
-	case geofence.Erase:
+	case warning.DeedErase:
 		delete(model, c.Number)
-	case geofence.Resubscribe, geofence.Unsubscribe:
-		if c.Deed == geofence.Unsubscribe && h.duty == 1 || !known {
+	case warning.DeedResubscribe, warning.DeedUnsubscribe:
+		if c.Deed == warning.DeedUnsubscribe && h.duty == 1 || !known {
 			break
 		}
 		h.flags = 0
-		if c.Deed == geofence.Unsubscribe {
+		if c.Deed == warning.DeedUnsubscribe {
 			h.flags = warning.OptedOut
 		}
 		model[c.Number] = h
-	case geofence.Put:
+	case warning.DeedPut:
 		next := c.Number
 		if c.NewNumber != 0 {
 			next = c.NewNumber
@@ -149,7 +149,7 @@ func TestChangesAgreeWithAModel(t *testing.T) {
 		model := those(first)
 		r, other := first, first
 		for range rapid.IntRange(1, 4).Draw(t, "revisions") {
-			var changes []geofence.Change
+			var changes []warning.Change
 			for range rapid.SampledFrom([]int{1, 1, 3, 40, 1500}).Draw(t, "changes") {
 				changes = append(changes, randomChange(t, model))
 			}
@@ -237,7 +237,7 @@ func TestAnErasedPersonLeavesNothing(t *testing.T) {
 	for _, at := range [][2]int{{0, 0}, {1, 0}, {2, 77}, {4, 903}} {
 		b := r.Block(at[0])
 		number, lon, lat := b.Number[at[1]], b.Lon[at[1]], b.Lat[at[1]]
-		next, bad, err := r.Change([]geofence.Change{{Number: number, Deed: geofence.Erase}})
+		next, bad, err := r.Change([]warning.Change{{Number: number, Deed: warning.DeedErase}})
 		if number == 0 || err != nil || len(bad) > 0 {
 			t.Fatal(number, bad, err)
 		}
@@ -259,24 +259,24 @@ func TestChangesThatAreLeftOut(t *testing.T) {
 	r := geofence.NewRevision(build(t, columns(row{number: n0, lon: 106.5, lat: 29.5}, row{number: n0 + 1, lon: 106.6, lat: 29.5, duty: 1})))
 	for _, c := range []struct {
 		rule   string
-		change geofence.Change
+		change warning.Change
 	}{
-		{"directory.number", geofence.Change{Deed: geofence.Erase}},
-		{"directory.number", geofence.Change{Number: 12, Deed: geofence.Put, Lon: ptr(int32(1065000000)), Lat: ptr(int32(295000000))}},
-		{"directory.number.unknown", geofence.Change{Number: n0 + 9, Deed: geofence.Unsubscribe}},
-		{"directory.number.duplicate", geofence.Change{Number: n0, Deed: geofence.Put, NewNumber: n0 + 1}},
-		{"directory.duty.subscribed", geofence.Change{Number: n0 + 1, Deed: geofence.Unsubscribe}},
-		{"directory.position", geofence.Change{Number: n0 + 9, Deed: geofence.Put}},
-		{"directory.position", geofence.Change{Number: n0, Deed: geofence.Put, Lon: ptr(int32(5))}},
-		{"directory.language", geofence.Change{Number: n0, Deed: geofence.Put, Language: ptr(uint8(9))}},
-		{"directory.change", geofence.Change{Number: n0}},
+		{"directory.number", warning.Change{Deed: warning.DeedErase}},
+		{"directory.number", warning.Change{Number: 12, Deed: warning.DeedPut, Lon: ptr(int32(1065000000)), Lat: ptr(int32(295000000))}},
+		{"directory.number.unknown", warning.Change{Number: n0 + 9, Deed: warning.DeedUnsubscribe}},
+		{"directory.number.duplicate", warning.Change{Number: n0, Deed: warning.DeedPut, NewNumber: n0 + 1}},
+		{"directory.duty.subscribed", warning.Change{Number: n0 + 1, Deed: warning.DeedUnsubscribe}},
+		{"directory.position", warning.Change{Number: n0 + 9, Deed: warning.DeedPut}},
+		{"directory.position", warning.Change{Number: n0, Deed: warning.DeedPut, Lon: ptr(int32(5))}},
+		{"directory.language", warning.Change{Number: n0, Deed: warning.DeedPut, Language: ptr(uint8(9))}},
+		{"directory.change", warning.Change{Number: n0}},
 	} {
-		next, bad, err := r.Change([]geofence.Change{c.change})
+		next, bad, err := r.Change([]warning.Change{c.change})
 		if err != nil || len(bad) != 1 || bad[0].Rule != c.rule || next.ID() != r.ID() {
 			t.Errorf("%s: got %v, %v", c.rule, bad, err)
 		}
 	}
-	_, _, err := r.Change([]geofence.Change{{Number: n0, Deed: geofence.Erase}, {Number: n0 + 1, Deed: geofence.Erase}})
+	_, _, err := r.Change([]warning.Change{{Number: n0, Deed: warning.DeedErase}, {Number: n0 + 1, Deed: warning.DeedErase}})
 	if v := violations(t, err); v[0].Rule != "directory.empty" {
 		t.Error(err)
 	}
@@ -290,7 +290,7 @@ func TestManifestsOfBefore(t *testing.T) {
 	if err != nil || r.ID() != s.ID() || r.People() != s.People() {
 		t.Fatal(err)
 	}
-	next, _, err := r.Change([]geofence.Change{{Number: r.Block(0).Number[5], Deed: geofence.Erase}})
+	next, _, err := r.Change([]warning.Change{{Number: r.Block(0).Number[5], Deed: warning.DeedErase}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestLoadRevisionRefusesWhatDoesNotFit(t *testing.T) {
 	store := blobs{}
 	first := geofence.NewRevision(build(t, synth(t, 5000, 1)))
 	store.keep(t, first, nil)
-	r, _, err := first.Change([]geofence.Change{{Number: first.Block(1).Number[5], Deed: geofence.Erase}, {Number: n0, Deed: geofence.Put, Lon: ptr(int32(1065000000)), Lat: ptr(int32(295000000))}})
+	r, _, err := first.Change([]warning.Change{{Number: first.Block(1).Number[5], Deed: warning.DeedErase}, {Number: n0, Deed: warning.DeedPut, Lon: ptr(int32(1065000000)), Lat: ptr(int32(295000000))}})
 	if err != nil {
 		t.Fatal(err)
 	}

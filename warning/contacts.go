@@ -75,6 +75,9 @@ var (
 	unit    = regexp.MustCompile(`(?i)^ ?(?:年|月|日|号|时|点|分|秒|小时|天|周|毫米|厘米|米|千米|公里|平方|立方|亩|公顷|度|℃|°|%|‰|级|人|名|户|万|千|亿|余|多|个|条|次|起|座|处|家|元|吨|公斤|百帕|期|(?:mm|cm|m|km|km/h|m/s|h|hours?|min|minutes?|s|seconds?|days?|weeks?|people|persons?|residents?|households?|homes?|houses?|districts?|towns?|villages?|degrees?|percent|hpa|ha|hectares?|tonnes?|met(?:re|er)s?|kilomet(?:re|er)s?|millimet(?:re|er)s?|feet|miles?|square|cubic)\b)`)
 )
 
+// cueReach is how many bytes before a number a cue is looked for, so that a long text takes no longer for each number.
+const cueReach = 64
+
 // emergency is the short numbers that everybody knows; what calls them out of turn hurts others.
 var emergency = []string{"110", "112", "119", "120", "122", "911", "999"}
 
@@ -88,7 +91,7 @@ func numbersToCall(text string) (found []string) {
 		if len(digits(whole)) >= 7 && !slices.ContainsFunc(pieces, func(p string) bool { return len(digits(p)) < 2 }) {
 			pieces = []string{whole} // 06 1234 5678 is one number; 2026 12 districts is none
 		}
-		before := text[:at[0]]
+		before := text[max(0, at[0]-cueReach):at[0]]
 		for i, n := range pieces {
 			after := " "
 			if i == len(pieces)-1 {

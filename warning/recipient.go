@@ -67,6 +67,16 @@ const (
 	Responsible
 )
 
+// Duties is all of them.
+var Duties = []Duty{Public, Responsible}
+
+var dutyNames = enumNames[Duty]{"public": Public, "responsible": Responsible}
+
+func (d Duty) String() string { return dutyNames.name(d) }
+
+// ParseDuty reads the stable lower-case name.
+func ParseDuty(s string) (Duty, error) { return dutyNames.parse("duty", s) }
+
 // Flag bits of a recipient.
 const (
 	OptedOut uint8 = 1 << iota // wants no messages; responsible persons cannot opt out
@@ -88,4 +98,26 @@ func (s *Selection) People() (n int64) {
 		n += int64(s.Masks[i].Count())
 	}
 	return n
+}
+
+// Deed is what happens to a recipient.
+type Deed uint8
+
+// The deeds.
+const (
+	DeedPut         Deed = iota + 1 // take in, or change what is given
+	DeedUnsubscribe                 // wants no messages
+	DeedResubscribe
+	DeedErase // take out for good
+)
+
+// Change is one deed to the recipient who has Number. The rest belongs to DeedPut: nil leaves what is there, or what is
+// usual of somebody new. Lon and Lat come together; a new place without Home is at home where it lies.
+type Change struct {
+	Number         uint64
+	Deed           Deed
+	NewNumber      uint64 // 0: keeps the number
+	Lon, Lat       *int32
+	Home           *uint32
+	Language, Duty *uint8
 }

@@ -55,6 +55,7 @@ const (
 	TextNoLane   Text = "no_lane"  // warning, event, why
 	TextInLane   Text = "in_lane"  // warning, event, channel, account, state, handed over, receipt, reason
 	TextImported Text = "imported" // people, snapshot
+	TextChanged  Text = "changed"  // changes, people, snapshot
 	TextBadRows  Text = "bad_rows" // rows left out
 	TextBadRow   Text = "bad_row"  // row, field, detail, rule
 	TextStats    Text = "stats"    // people, addressable, no address, opted out, responsible
@@ -119,6 +120,7 @@ var phrases = map[Text]phrase{
 	TextNoLane:   {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
 	TextInLane:   {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
 	TextImported: {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
+	TextChanged:  {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
 	TextBadRow:   {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
 	TextStats:    {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
 	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},

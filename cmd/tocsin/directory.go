@@ -1,15 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"google.golang.org/grpc"
 
 	"tocsin/geofence"
@@ -20,7 +15,7 @@ import (
 const importChunk = 32 << 10
 
 func newDirectory() *cobra.Command {
-	return group("directory", "Look after who can be told", newSynth(), newImport(), newStats())
+	return group("directory", "Look after who can be told", newSynth(), newImport(), newChange(), newErase(), newStats())
 }
 
 func newSynth() *cobra.Command {
@@ -46,78 +41,6 @@ func newSynth() *cobra.Command {
 		return errors.Join(geofence.WriteCSV(f, people.Chunks(importChunk)), f.Close())
 	}
 	return c
-}
-
-func newImport() *cobra.Command {
-	c := &cobra.Command{
-		Use: "import FILE", Short: "Replace the directory by a CSV file; faulty rows are named and left out", Args: exactly(1),
-		Long: "The header of the file is: " + geofence.CSVHeader, Example: "  tocsin directory import people.csv",
-	}
-	k := calls(c).answers(c).changes(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		f, err := os.Open(args[0])
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return k.act(func(conn *grpc.ClientConn, key string) error {
-			in, done := meter(c, f)
-			r, unread, err := importRows(c.Context(), pb.NewDirectoryServiceClient(conn), key, in)
-			done()
-			if err != nil {
-				return err
-			}
-			for _, b := range unread {
-				fmt.Fprintln(c.ErrOrStderr(), b)
-			}
-			return k.put(c.OutOrStdout(), r, k.language().Imported(r)...)
-		})
-	}
-	return c
-}
-
-// importRows streams a CSV; unread is rows that were no rows, by their place in the file.
-func importRows(ctx context.Context, api pb.DirectoryServiceClient, key string, in io.Reader) (*pb.ImportResponse, []geofence.BadRow, error) {
-	ctx, cancel := context.WithCancel(ctx) // a stream that is not ended is broken off, and changes nothing
-	defer cancel()
-	stream, err := api.Import(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	unread, err := geofence.ReadCSV(in, func(all geofence.Columns) error {
-		for p := range all.Chunks(importChunk) {
-			err := stream.Send(&pb.ImportRequest{
-				Key: key, Number: p.Number, LonE7: p.Lon, LatE7: p.Lat, Home: p.Home, Seen: p.Seen, Language: p.Language, Role: p.Duty, Flags: p.Flags,
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, io.EOF) { // io.EOF: the engine has ended the stream; its answer says why
-		return nil, nil, err
-	}
-	r, err := stream.CloseAndRecv()
-	return r, unread, err
-}
-
-// meter shows on a terminal how much of a file was read.
-func meter(c *cobra.Command, f *os.File) (io.Reader, func()) {
-	info, err := f.Stat()
-	if err != nil || !terminal(c.ErrOrStderr()) {
-		return f, func() {}
-	}
-	p := mpb.New(mpb.WithOutput(c.ErrOrStderr()))
-	bar := p.AddBar(info.Size(), mpb.PrependDecorators(decor.Name(info.Name()+" ")), mpb.AppendDecorators(decor.Percentage(), decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
-	r, err := bar.ProxyReader(f)
-	if err != nil {
-		return f, p.Shutdown
-	}
-	return r, func() {
-		bar.Abort(false)
-		p.Wait()
-	}
 }
 
 func newStats() *cobra.Command {

@@ -6,7 +6,9 @@ import (
 	"tocsin/loadtest/carrier"
 )
 
-func newSim() *cobra.Command { return group("sim", "Play a carrier", newSimSMPP()) }
+func newSim() *cobra.Command {
+	return group("sim", "Play a carrier or a platform", newSimSMPP(), newSimBroadcast())
+}
 
 func newSimSMPP() *cobra.Command {
 	c := &cobra.Command{

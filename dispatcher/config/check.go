@@ -41,11 +41,9 @@ func (c *Config) check(p *problems) {
 		if s := c.Limits.Share[tier]; s <= 0 || s > 1 {
 			p.add("limits.share."+tier.String(), fmt.Sprintf("%g is not above 0 and at most 1", s), "1.0 is the whole jurisdiction")
 		}
-		between(p, "policy.approvals."+tier.String(), c.Policy.Approvals[tier], 0, 5)
 	}
-	if c.Policy.Margin < 0 || c.Policy.Margin > 1 {
-		p.add("policy.margin", fmt.Sprintf("%g is not between 0 and 1", c.Policy.Margin), "0.10 is ten in a hundred")
-	}
+	c.Policy.check(p)
+	c.Words.check(p)
 	if len(c.Accounts) == 0 {
 		p.add("accounts", "has no account", "without one nobody can be reached; add at least one")
 	}

@@ -28,6 +28,7 @@ type Config struct {
 	Jurisdiction Jurisdiction `yaml:"jurisdiction"`
 	Limits       Limits       `yaml:"limits"`
 	Policy       Policy       `yaml:"policy"`
+	Words        Words        `yaml:"words"`
 	Accounts     []Account    `yaml:"accounts"`
 	Platforms    []Platform   `yaml:"platforms"`
 }
@@ -82,11 +83,31 @@ type Limits struct {
 	Share map[warning.Tier]float64 `yaml:"share"`
 }
 
-// Policy is who must agree.
+// Policy is who must agree, who is told by which channels, and what somebody may release on their own.
 type Policy struct {
-	Approvals map[warning.Tier]int `yaml:"approvals"` // people beside the submitter; 0: Submit releases
+	Approvals map[warning.Tier]int   `yaml:"approvals"` // people beside the submitter; 0: Submit releases
+	AtLeast   map[warning.Status]int `yaml:"at_least"`  // whatever the tier
+	Large     int                    `yaml:"large"`     // more of them for an area above limits.share
 	// Margin is by how much the head count may exceed the approved one before release asks again (promise 6).
-	Margin float64 `yaml:"margin"`
+	Margin   float64                    `yaml:"margin"`
+	Drills   []string                   `yaml:"drills"` // users who may submit a drill with real people
+	Review   time.Duration              `yaml:"review"` // for another person to look at what somebody released alone
+	Border   Border                     `yaml:"border"`
+	Channels []warning.ChannelRow       `yaml:"channels"` // the first row that fits counts
+	Ahead    []warning.PreAuthorisation `yaml:"ahead"`
+}
+
+// Border is how far an area may reach over the border of the jurisdiction; one of both is enough.
+type Border struct {
+	Share  float64 `yaml:"share"` // of the area's surface
+	Metres float64 `yaml:"metres"`
+}
+
+// Words is what the installation knows for the words of a warning.
+type Words struct {
+	Hotline  string            `yaml:"hotline"`  // number that people may call; empty: no words are made without --text
+	Verified []string          `yaml:"verified"` // numbers, hosts and links that a text may show beside it
+	English  map[string]string `yaml:"english"`  // English of issuers and places, by Chinese name
 }
 
 // Account is one contract with one carrier.
@@ -137,6 +158,8 @@ func statusesOf(kind Kind, publicDrill bool) []warning.Status {
 
 // defaults is what holds where the file says nothing; what has no default must be said.
 func defaults() *Config {
+	public, responsible, both := []warning.Duty{warning.Public}, []warning.Duty{warning.Responsible}, warning.Duties
+	night := warning.Hours{22 * 60, 7 * 60} // who is asleep is rung for red and orange alone
 	return &Config{
 		Jurisdiction: Jurisdiction{Units: "500000"},
 		Limits: Limits{
@@ -149,8 +172,18 @@ func defaults() *Config {
 			Approvals: map[warning.Tier]int{
 				warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0,
 			},
-			Margin: 0.10,
+			AtLeast: map[warning.Status]int{warning.Actual: 0, warning.Exercise: 0, warning.PublicDrill: 2, warning.Test: 0},
+			Large:   1, Margin: 0.10, Drills: []string{}, Ahead: []warning.PreAuthorisation{}, Review: 24 * time.Hour, Border: Border{Share: 0.02, Metres: 500},
+			Channels: []warning.ChannelRow{
+				{Tiers: []warning.Tier{warning.Red, warning.Orange}, To: responsible, By: []warning.Channel{warning.FlashSMS, warning.SMS}},
+				{Tiers: []warning.Tier{warning.Red, warning.Orange}, To: public, By: []warning.Channel{warning.SMS, warning.Push, warning.Broadcast, warning.CableTV}},
+				{Tiers: []warning.Tier{warning.Yellow}, To: responsible, By: []warning.Channel{warning.SMS}},
+				{Tiers: []warning.Tier{warning.Yellow, warning.Blue, warning.Notice}, To: public, Hours: night, By: []warning.Channel{warning.Feed}},
+				{Tiers: []warning.Tier{warning.Yellow}, To: public, By: []warning.Channel{warning.Push}},
+				{Tiers: []warning.Tier{warning.Blue, warning.Notice}, To: both, By: []warning.Channel{warning.Push, warning.Feed}},
+			},
 		},
+		Words: Words{Verified: []string{}},
 	}
 }
 

@@ -125,7 +125,7 @@ func TestExampleLoadsOnceFilledIn(t *testing.T) {
 		t.Errorf("read the password %q", got)
 	}
 	want := defaults()
-	if d := cmp.Diff([]any{want.Limits, want.Policy, want.Jurisdiction}, []any{c.Limits, c.Policy, c.Jurisdiction}); d != "" {
+	if d := cmp.Diff([]any{want.Limits, want.Policy, want.Words, want.Jurisdiction}, []any{c.Limits, c.Policy, c.Words, c.Jurisdiction}); d != "" {
 		t.Errorf("the template does not show the defaults: %s", d)
 	}
 }
@@ -134,7 +134,9 @@ func TestExampleLoadsOnceFilledIn(t *testing.T) {
 func TestExampleShowsEveryKey(t *testing.T) {
 	for _, key := range []string{
 		"realm", "node", "data", "listen", "certificate", "key", "seal", "address", "durability", "units", "request_bytes",
-		"vertices", "rings", "share", "approvals", "margin", "name", "protocol", "links", "window", "system_id",
+		"vertices", "rings", "share", "approvals", "at_least", "large", "margin", "drills",
+		"review", "border", "metres", "tiers", "to", "hours", "by", "then", "after", "ahead", "paper", "who", "events", "until",
+		"hotline", "verified", "english", "name", "protocol", "links", "window", "system_id",
 		"password_file", "password_env", "source", "rate", "burst", "guard", "channels", "prefixes", "weight", "kind",
 		"public_drill", "hex_ids", "bind", "answer", "keep_alive",
 	} {

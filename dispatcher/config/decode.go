@@ -72,6 +72,9 @@ func (p *problems) decode(path string, node *yaml.Node, v reflect.Value) {
 			return f, func() {}, ok
 		})
 	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
 		p.mapping(path, node, func(key *yaml.Node) (reflect.Value, func(), bool) {
 			k := reflect.New(v.Type().Key()).Elem()
 			if err := setText(k, key.Value); err != nil {
@@ -86,6 +89,7 @@ func (p *problems) decode(path string, node *yaml.Node, v reflect.Value) {
 			p.add(path, "is "+kindOf(node)+", not a list", "write [a, b] or one line with a dash for each")
 			return
 		}
+		v.Set(reflect.MakeSlice(v.Type(), 0, len(node.Content))) // a list replaces the one of the defaults
 		for i, item := range node.Content {
 			e := reflect.New(v.Type().Elem()).Elem()
 			p.decode(fmt.Sprintf("%s[%d]", path, i), item, e)
@@ -189,6 +193,14 @@ func setText(v reflect.Value, s string) error {
 		}
 	case Bytes:
 		x, err = parseBytes(s)
+	case warning.Hours:
+		x, err = warning.ParseHours(s)
+	case warning.Moment:
+		x, err = warning.ParseMoment(s)
+	case warning.Status:
+		x, err = warning.ParseStatus(s)
+	case warning.Duty:
+		x, err = warning.ParseDuty(s)
 	case warning.Channel:
 		x, err = warning.ParseChannel(s)
 	case warning.Tier:

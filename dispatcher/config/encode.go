@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -34,7 +35,12 @@ func encode(v reflect.Value) *yaml.Node {
 	case reflect.Map:
 		node := &yaml.Node{Kind: yaml.MappingNode}
 		keys := v.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return int(a.Uint()) - int(b.Uint()) })
+		slices.SortFunc(keys, func(a, b reflect.Value) int {
+			if a.CanUint() {
+				return int(a.Uint()) - int(b.Uint())
+			}
+			return strings.Compare(a.String(), b.String())
+		})
 		for _, k := range keys {
 			node.Content = append(node.Content, encode(k), encode(v.MapIndex(k)))
 		}

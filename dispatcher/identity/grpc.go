@@ -88,12 +88,14 @@ func (u *Users) admit(ctx context.Context, method string) (context.Context, erro
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if !r.includes(caller.Role) {
-		if len(r.roles) == 0 {
+	scope, ok := r.scopes[caller.Role]
+	if !ok {
+		if len(r.scopes) == 0 {
 			return nil, no(codes.PermissionDenied, "DENIED", "%s is open to nobody", method)
 		}
 		return nil, no(codes.PermissionDenied, "DENIED", "%s is a %s and may not call %s; who may: %s", caller.User, caller.Role, method, r)
 	}
+	caller.Scope = scope
 	return With(ctx, caller), nil
 }
 

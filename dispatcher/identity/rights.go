@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"tocsin/warning"
@@ -8,32 +10,35 @@ import (
 
 // right says who may call a method.
 type right struct {
-	open  bool           // without a token
-	roles []warning.Role // with a token of one of these roles
-}
-
-func (r right) includes(role warning.Role) bool {
-	for _, x := range r.roles {
-		if x == role {
-			return true
-		}
-	}
-	return false
+	open   bool                           // without a token
+	scopes map[warning.Role]warning.Scope // with a token of one of these roles, for the warnings of its scope
 }
 
 func (r right) String() string {
-	names := make([]string, len(r.roles))
-	for i, role := range r.roles {
-		names[i] = role.String()
+	names := make([]string, 0, len(r.scopes))
+	for _, role := range slices.Sorted(maps.Keys(r.scopes)) {
+		names = append(names, role.String())
 	}
 	return strings.Join(names, ", ")
 }
 
-func only(roles ...warning.Role) right { return right{roles: roles} }
+func only(s warning.Scope, roles ...warning.Role) right {
+	return right{}.and(s, roles...)
+}
 
-// rights is who may call what; a method without a row is refused to everybody. What depends on the warning stands with
-// the engine: a forecaster or load tester holds and cancels only what they submitted, an approver never approves what
-// they submitted, and a load tester never submits what reaches real people.
+func (r right) and(s warning.Scope, roles ...warning.Role) right {
+	r.scopes = maps.Clone(r.scopes)
+	if r.scopes == nil {
+		r.scopes = map[warning.Role]warning.Scope{}
+	}
+	for _, role := range roles {
+		r.scopes[role] = s
+	}
+	return r
+}
+
+// rights is who may call what, for which warnings; a method without a row is refused to everybody. docs/roles.md says the
+// same to people, and a test holds both against the running interceptors.
 var rights = func() map[string]right {
 	const (
 		forecaster = warning.Forecaster
@@ -42,35 +47,42 @@ var rights = func() map[string]right {
 		engineer   = warning.Engineer
 		loadTester = warning.LoadTester
 		viewer     = warning.Viewer
+
+		all       = warning.Everything
+		own       = all &^ warning.ScopeOthers // whoever submitted a warning may stop it
+		others    = all &^ warning.ScopeOwn &^ warning.ScopeOutside
+		inside    = all &^ warning.ScopeOutside
+		exercises = inside &^ warning.ScopeReal // a load tester never speaks to real people
 	)
-	everybody := only(forecaster, approver, commander, engineer, loadTester, viewer)
+	everybody := only(all, forecaster, approver, commander, engineer, loadTester, viewer)
+	stops := only(all, approver, commander).and(own, forecaster, loadTester)
 	anonymous := right{open: true}
 
 	return map[string]right{
-		"/tocsin.v1.WarningService/Submit":    only(forecaster, loadTester),
-		"/tocsin.v1.WarningService/Preview":   only(forecaster, loadTester, approver, commander),
-		"/tocsin.v1.WarningService/Approve":   only(approver, commander),
-		"/tocsin.v1.WarningService/Reject":    only(approver, commander),
-		"/tocsin.v1.WarningService/Hold":      only(forecaster, loadTester, approver, commander),
-		"/tocsin.v1.WarningService/Release":   only(commander),
-		"/tocsin.v1.WarningService/Cancel":    only(forecaster, loadTester, approver, commander),
-		"/tocsin.v1.WarningService/Broadcast": only(commander),
-		"/tocsin.v1.WarningService/AllClear":  only(forecaster, loadTester, approver, commander),
+		"/tocsin.v1.WarningService/Submit":    only(inside, forecaster).and(exercises, loadTester),
+		"/tocsin.v1.WarningService/Preview":   only(all, forecaster, loadTester, approver, commander),
+		"/tocsin.v1.WarningService/Approve":   only(others, approver, commander),
+		"/tocsin.v1.WarningService/Reject":    only(all, approver, commander),
+		"/tocsin.v1.WarningService/Hold":      stops,
+		"/tocsin.v1.WarningService/Release":   only(inside, commander),
+		"/tocsin.v1.WarningService/Cancel":    stops,
+		"/tocsin.v1.WarningService/AllClear":  only(all, forecaster, approver, commander).and(own, loadTester), // the next shift lifts what the last one issued
+		"/tocsin.v1.WarningService/Broadcast": only(inside, commander),
 		"/tocsin.v1.WarningService/Get":       everybody,
 		"/tocsin.v1.WarningService/List":      everybody,
 		"/tocsin.v1.WarningService/Watch":     everybody,
 		"/tocsin.v1.WarningService/Report":    everybody,
-		"/tocsin.v1.WarningService/Who":       only(commander),
+		"/tocsin.v1.WarningService/Who":       only(all, commander),
 
-		"/tocsin.v1.DirectoryService/Import":      only(engineer, loadTester),
-		"/tocsin.v1.DirectoryService/ImportState": only(engineer, loadTester),
-		"/tocsin.v1.DirectoryService/Change":      only(engineer),
+		"/tocsin.v1.DirectoryService/Import":      only(all, engineer, loadTester),
+		"/tocsin.v1.DirectoryService/ImportState": only(all, engineer, loadTester),
+		"/tocsin.v1.DirectoryService/Change":      only(all, engineer),
 		"/tocsin.v1.DirectoryService/Stats":       everybody,
 
 		"/tocsin.v1.ChannelService/List":    everybody,
-		"/tocsin.v1.ChannelService/Pause":   only(engineer),
-		"/tocsin.v1.ChannelService/Resume":  only(engineer),
-		"/tocsin.v1.ChannelService/SetRate": only(engineer),
+		"/tocsin.v1.ChannelService/Pause":   only(all, engineer),
+		"/tocsin.v1.ChannelService/Resume":  only(all, engineer),
+		"/tocsin.v1.ChannelService/SetRate": only(all, engineer),
 
 		// A load balancer has no token; health says nothing of warnings or people.
 		"/grpc.health.v1.Health/Check": anonymous,

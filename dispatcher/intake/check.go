@@ -94,7 +94,7 @@ func (s *Server) spec(req proto.Message) (warning.Spec, error) {
 	if err != nil {
 		return warning.Spec{}, err
 	}
-	spec, vs := s.specFrom(specIn(req))
+	spec, vs := specFrom(specIn(req), s.GeoJSON)
 	var invalid *warning.Error
 	if err := spec.Validate(s.Now()); errors.As(err, &invalid) {
 		for _, v := range invalid.Violations {
@@ -151,8 +151,8 @@ func (c *checkedStream) RecvMsg(m any) error {
 	return nil
 }
 
-// specFrom maps a spec as far as it can be mapped, with what the areas break.
-func (s *Server) specFrom(p *pb.WarningSpec) (warning.Spec, []warning.Violation) {
+// specFrom maps a spec as far as it can be mapped, with what the areas break; geoJSON is Options.GeoJSON.
+func specFrom(p *pb.WarningSpec, geoJSON func(field string, text []byte) (warning.Area, error)) (warning.Spec, []warning.Violation) {
 	spec := warning.Spec{
 		Event: p.GetEvent(), EventName: p.GetEventName(),
 		Tier: warning.Tier(p.GetTier()), Status: warning.Status(p.GetStatus()), Type: warning.Type(p.GetType()),
@@ -183,7 +183,7 @@ func (s *Server) specFrom(p *pb.WarningSpec) (warning.Spec, []warning.Violation)
 			area.CRS = where.Polygons.GetCrs()
 			area.Polygons = partsFrom(where.Polygons)
 		case *pb.Area_Geojson:
-			drawn, err := s.GeoJSON(at+".geojson", []byte(where.Geojson))
+			drawn, err := geoJSON(at+".geojson", []byte(where.Geojson))
 			vs = append(vs, violationsOf(at+".geojson", err)...)
 			if err != nil {
 				// The violation above says it; what stands here only keeps Validate from saying it again.

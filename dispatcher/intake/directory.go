@@ -34,7 +34,8 @@ func (s *directory) Import(stream grpc.ClientStreamingServer[pb.ImportRequest, p
 		return statusOf(s.Log, warning.Invalid(warning.Violation{Field: "key", Rule: "key.missing", Detail: "the first chunk has no key", Remedy: "give a key of your choice in the first chunk"}))
 	}
 	chunk, number := first, 0
-	done, err := s.Directory.Import(stream.Context(), c, first.GetKey(), func() (Rows, error) {
+	head := ImportHead{Key: first.GetKey(), Total: first.GetTotal(), Offset: first.GetOffset()}
+	done, err := s.Directory.Import(stream.Context(), c, head, func() (Rows, error) {
 		if chunk == nil {
 			if chunk, err = stream.Recv(); err != nil {
 				return Rows{}, err // io.EOF ends it
@@ -47,11 +48,79 @@ func (s *directory) Import(stream grpc.ClientStreamingServer[pb.ImportRequest, p
 	if err != nil {
 		return statusOf(s.Log, err)
 	}
-	out := &pb.ImportResponse{Snapshot: done.Snapshot, People: done.People, BadRows: done.BadRows}
-	for _, b := range done.Bad {
-		out.Bad = append(out.Bad, &pb.ImportResponse_BadRow{Row: b.Row, Field: b.Field, Rule: b.Rule, Detail: b.Detail})
+	return stream.SendAndClose(&pb.ImportResponse{Snapshot: done.Snapshot, People: done.People, BadRows: done.BadRows, Bad: badTo(done.Bad)})
+}
+
+func badTo(bad []BadRow) (out []*pb.ImportResponse_BadRow) {
+	for _, b := range bad {
+		out = append(out, &pb.ImportResponse_BadRow{Row: b.Row, Field: b.Field, Rule: b.Rule, Detail: b.Detail})
 	}
-	return stream.SendAndClose(out)
+	return out
+}
+
+func (s *directory) ImportState(ctx context.Context, r *pb.ImportStateRequest) (*pb.ImportStateResponse, error) {
+	c, err := s.caller(ctx)
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	rows, err := s.Directory.ImportState(ctx, c, r.GetKey())
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	return &pb.ImportStateResponse{Rows: rows}, nil
+}
+
+func (s *directory) Change(ctx context.Context, r *pb.ChangeRequest) (*pb.ChangeResponse, error) {
+	c, err := s.caller(ctx)
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	changes := make([]warning.Change, len(r.GetChanges()))
+	erases := false
+	for i, p := range r.GetChanges() {
+		changes[i] = changeFrom(p)
+		erases = erases || changes[i].Deed == warning.DeedErase
+	}
+	if erases && r.GetWhy() == "" {
+		return nil, statusOf(s.Log, warning.Invalid(warning.Violation{
+			Field: "why", Rule: "change.why", Detail: "people are erased and no reason is given", Remedy: "say why, without naming them",
+		}))
+	}
+	done, err := s.Directory.Change(ctx, c, r.GetKey(), changes, r.GetWhy())
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	return &pb.ChangeResponse{
+		Snapshot: done.Snapshot, People: done.People, Changed: done.Changed, BadChanges: done.BadChanges, Bad: badTo(done.Bad),
+	}, nil
+}
+
+// changeFrom takes one change; one that says nothing has no deed, which the directory reports.
+func changeFrom(p *pb.PersonChange) warning.Change {
+	c := warning.Change{Number: p.GetNumber()}
+	switch what := p.GetWhat().(type) {
+	case *pb.PersonChange_Erase_:
+		c.Deed = warning.DeedErase
+	case *pb.PersonChange_Subscribed:
+		c.Deed = warning.DeedUnsubscribe
+		if what.Subscribed {
+			c.Deed = warning.DeedResubscribe
+		}
+	case *pb.PersonChange_Put:
+		to := what.Put
+		c.Deed, c.NewNumber, c.Lon, c.Lat, c.Home = warning.DeedPut, to.GetNewNumber(), to.LonE7, to.LatE7, to.Home
+		c.Language, c.Duty = byteOf(to.Language), byteOf(to.Role)
+	}
+	return c
+}
+
+// byteOf is a value that the rules of the contract hold below 256.
+func byteOf(v *uint32) *uint8 {
+	if v == nil {
+		return nil
+	}
+	b := uint8(*v)
+	return &b
 }
 
 // rowsFrom takes a chunk whose columns are all as long as its numbers; a column that is missing is zeros.

@@ -50,6 +50,7 @@ type engine struct {
 	fail      error
 	progress  []dispatcher.Progress // one a look; the last one stays
 	rows      int
+	changes   []warning.Change
 	ended     error // of an import's stream
 }
 
@@ -98,7 +99,16 @@ func (e *engine) List(context.Context, []warning.State, int) ([]warning.Warning,
 
 func (e *engine) Stats(context.Context) (Stats, error) { return Stats{}, nil }
 
-func (e *engine) Import(_ context.Context, _ dispatcher.Caller, _ string, next func() (Rows, error)) (Imported, error) {
+func (e *engine) ImportState(context.Context, dispatcher.Caller, string) (int64, error) {
+	return 7, nil
+}
+
+func (e *engine) Change(_ context.Context, _ dispatcher.Caller, _ string, changes []warning.Change, _ string) (Changed, error) {
+	e.changes = changes
+	return Changed{Snapshot: "s", Changed: int64(len(changes)), Bad: []BadRow{{Row: 1, Rule: "r"}}}, nil
+}
+
+func (e *engine) Import(_ context.Context, _ dispatcher.Caller, _ ImportHead, next func() (Rows, error)) (Imported, error) {
 	for {
 		rows, err := next()
 		if errors.Is(err, io.EOF) {
@@ -412,6 +422,45 @@ func TestImportTakesChunksAndRefusesUnequalColumns(t *testing.T) {
 				t.Errorf("want %s, got %v", c.field, got)
 			}
 		})
+	}
+}
+
+func TestChangesOfPeople(t *testing.T) {
+	e := &engine{}
+	conn, _ := serve(t, e, Health{})
+	api := pb.NewDirectoryServiceClient(conn)
+	lon, lat, duty := int32(1), int32(-2), uint32(1)
+	erase := &pb.PersonChange{Number: 5, What: &pb.PersonChange_Erase_{Erase: &pb.PersonChange_Erase{}}}
+	r, err := api.Change(t.Context(), &pb.ChangeRequest{Key: "k", Why: "asked by letter", Changes: []*pb.PersonChange{
+		{Number: 1, What: &pb.PersonChange_Put{Put: &pb.Person{LonE7: &lon, LatE7: &lat, Role: &duty}}},
+		{Number: 2, What: &pb.PersonChange_Subscribed{Subscribed: false}},
+		{Number: 3, What: &pb.PersonChange_Subscribed{Subscribed: true}},
+		{Number: 4}, erase,
+	}})
+	if err != nil || r.GetChanged() != 5 || r.GetBad()[0].GetRow() != 1 {
+		t.Fatal(r, err)
+	}
+	one := uint8(1)
+	want := []warning.Change{
+		{Number: 1, Deed: warning.DeedPut, Lon: &lon, Lat: &lat, Duty: &one}, {Number: 2, Deed: warning.DeedUnsubscribe},
+		{Number: 3, Deed: warning.DeedResubscribe}, {Number: 4}, {Number: 5, Deed: warning.DeedErase},
+	}
+	if d := cmp.Diff(want, e.changes); d != "" {
+		t.Error(d)
+	}
+	for field, r := range map[string]*pb.ChangeRequest{
+		"why":                     {Key: "k", Changes: []*pb.PersonChange{erase}},
+		"key":                     {Changes: []*pb.PersonChange{{Number: 1}}},
+		"changes":                 {Key: "k"},
+		"changes[0].put.language": {Key: "k", Changes: []*pb.PersonChange{{Number: 1, What: &pb.PersonChange_Put{Put: &pb.Person{Language: proto.Uint32(256)}}}}},
+	} {
+		_, err := api.Change(t.Context(), r)
+		if got := violationsIn(t, err); got[field] == "" {
+			t.Errorf("want %s, got %v", field, got)
+		}
+	}
+	if r, err := api.ImportState(t.Context(), &pb.ImportStateRequest{Key: "k"}); err != nil || r.GetRows() != 7 {
+		t.Error(r, err)
 	}
 }
 

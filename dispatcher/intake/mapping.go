@@ -29,7 +29,7 @@ func timeTo(t time.Time) *timestamppb.Timestamp {
 
 func (s *Server) warningTo(w warning.Warning) *pb.Warning {
 	return &pb.Warning{
-		Id: w.ID, Version: int32(w.Version), Spec: specTo(w), Digest: w.Digest, State: pb.State(w.State), Node: w.Node,
+		Id: w.ID, Version: int32(w.Version), Spec: SpecTo(w), Digest: w.Digest, State: pb.State(w.State), Node: w.Node,
 		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
 		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
@@ -37,7 +37,25 @@ func (s *Server) warningTo(w warning.Warning) *pb.Warning {
 	}
 }
 
-func specTo(w warning.Warning) *pb.WarningSpec {
+// WarningFrom is what an engine answered, for those who ask it. Areas are recorded as shapes: an answer has no GeoJSON.
+func WarningFrom(p *pb.Warning) (warning.Warning, error) {
+	spec, vs := specFrom(p.GetSpec(), func(field string, _ []byte) (warning.Area, error) {
+		return warning.Area{}, warning.Refuse(warning.ReasonInvalid, "%s: an answer has no GeoJSON", field)
+	})
+	if len(vs) > 0 {
+		return warning.Warning{}, warning.Invalid(vs...)
+	}
+	return warning.Warning{
+		Record: int(p.GetRecordVersion()), ID: p.GetId(), Version: int(p.GetVersion()), Spec: spec, Digest: p.GetDigest(),
+		State: warning.State(p.GetState()), NationalID: p.GetNationalId(), SourceSystem: p.GetSourceSystem(), SourceID: p.GetSpec().GetSourceId(),
+		Node: p.GetNode(), SubmittedBy: p.GetSubmittedBy(), SubmittedAt: timeFrom(p.GetSubmittedAt()), ApprovedBy: p.GetApprovedBy(),
+		ReleasedAt: timeFrom(p.GetReleasedAt()), EndedAt: timeFrom(p.GetEndedAt()), Why: p.GetWhy(),
+		ApprovedPeople: p.GetApprovedPeople(), Snapshot: p.GetSnapshot(),
+	}, nil
+}
+
+// SpecTo is the spec of w, with what w says of its source, as it is submitted.
+func SpecTo(w warning.Warning) *pb.WarningSpec {
 	s := w.Spec
 	out := &pb.WarningSpec{
 		Event: s.Event, EventName: s.EventName, Tier: pb.Tier(s.Tier), Status: pb.Status(s.Status), Type: pb.Type(s.Type),

@@ -46,9 +46,28 @@ type Accounts interface {
 // Directory holds who can be told.
 type Directory interface {
 	// Import makes one new snapshot of everything that next brings until it answers io.EOF. Any other error of next
-	// ends it and changes nothing.
-	Import(ctx context.Context, c dispatcher.Caller, key string, next func() (Rows, error)) (Imported, error)
+	// ends it and changes nothing; what came is kept for a while, so that an import with the same key can go on.
+	Import(ctx context.Context, c dispatcher.Caller, head ImportHead, next func() (Rows, error)) (Imported, error)
+	// ImportState is how many rows of a broken import are kept.
+	ImportState(ctx context.Context, c dispatcher.Caller, key string) (int64, error)
+	// Change carries out changes of single people in their order; why is the reason of erasures.
+	Change(ctx context.Context, c dispatcher.Caller, key string, changes []warning.Change, why string) (Changed, error)
 	Stats(ctx context.Context) (Stats, error)
+}
+
+// ImportHead is how an import begins.
+type ImportHead struct {
+	Key    string
+	Total  int64 // rows that will come; 0: not known
+	Offset int64 // rows that earlier streams have brought
+}
+
+// Changed is what became of changes.
+type Changed struct {
+	Snapshot            string
+	People              int64
+	Changed, BadChanges int64
+	Bad                 []BadRow // the first hundred
 }
 
 // Rows is one chunk of columns of equal length, as in warning.Block; Number is E.164 digits without plus.

@@ -34,6 +34,7 @@ type Store struct {
 	blobs      map[[32]byte][]byte
 	manifests  map[string][]byte
 	newest     string
+	writer     string // who may write the directory
 }
 
 var (
@@ -271,6 +272,9 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 	}
 	if r.rev != rev || r.state != warning.Released {
 		return nil, fmt.Errorf("%w: warning %s is at revision %d in state %v", dispatcher.ErrChanged, p.Warning, r.rev, r.state)
+	}
+	if _, retired := s.tables[dispatcher.TableRetired][p.Snapshot]; retired {
+		return nil, fmt.Errorf("%w: snapshot %s is retired, plan again", dispatcher.ErrChanged, p.Snapshot)
 	}
 	ids := slices.Clone(old.ids)
 	for _, h := range p.Strands {

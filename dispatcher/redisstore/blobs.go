@@ -7,6 +7,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -29,8 +30,9 @@ const blobBatch = 64
 // sealer encrypts what holds data of people. Redis sees names that are a keyed hash, and ciphertext that is bound to
 // its name, so that one blob cannot stand in for another.
 type sealer struct {
-	names []byte
-	aead  cipher.AEAD // random nonces of 96 bits: 2^32 blobs a key
+	names   []byte
+	numbers cipher.Block
+	aead    cipher.AEAD // random nonces of 96 bits: 2^32 blobs a key
 }
 
 func newSealer(key []byte, realm string) (sealer, error) {
@@ -50,7 +52,23 @@ func newSealer(key []byte, realm string) (sealer, error) {
 		return sealer{}, fmt.Errorf("redisstore: data key: %w", err)
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return sealer{names, aead}, err
+	if err != nil {
+		return sealer{}, fmt.Errorf("redisstore: data key: %w", err)
+	}
+	hidden, err := hkdf.Key(sha256.New, key, nil, "tocsin numbers "+realm, 32)
+	if err != nil {
+		return sealer{}, fmt.Errorf("redisstore: data key: %w", err)
+	}
+	numbers, err := aes.NewCipher(hidden)
+	return sealer{names, numbers, aead}, err
+}
+
+// Pseudonym stands for a number where the number must not be: nobody without the data key can tell whose it is. It is
+// one block of AES, so that an import may ask for every row.
+func (s *Store) Pseudonym(number uint64) (p [16]byte) {
+	binary.LittleEndian.PutUint64(p[:], number)
+	s.seal.numbers.Encrypt(p[:], p[:])
+	return p
 }
 
 func (s *sealer) name(hash [32]byte) []byte {
@@ -120,17 +138,6 @@ func (s *Store) Blobs(ctx context.Context, hashes [][32]byte, fn func(i int, dat
 	})
 }
 
-// SetSnapshot makes the snapshot id, whose blobs are stored, the newest, together with the act that did it.
-func (s *Store) SetSnapshot(ctx context.Context, a dispatcher.Act, id string, manifest []byte) (dispatcher.Done, error) {
-	if id == "" || id == fieldNewest {
-		return dispatcher.Done{}, fmt.Errorf("redisstore: snapshot id %q: use the hash of its content", id)
-	}
-	a.Puts = append(slices.Clip(a.Puts),
-		dispatcher.Put{Table: tableSnapshots, Field: id, Value: s.seal.seal([]byte(id), manifest)},
-		dispatcher.Put{Table: tableSnapshots, Field: fieldNewest, Value: []byte(id)})
-	return s.do(ctx, submitScript, a)
-}
-
 // Manifest is what SetSnapshot stored of a snapshot; ErrNotFound.
 func (s *Store) Manifest(ctx context.Context, id string) ([]byte, error) {
 	stored, err := s.db.HGet(ctx, s.keys.table(tableSnapshots), id).Result()
@@ -147,22 +154,26 @@ func (s *Store) Manifest(ctx context.Context, id string) ([]byte, error) {
 	return s.seal.open([]byte(id), sealed)
 }
 
-// Snapshots is the ids of all snapshots, in no order, and the newest; "" before the first.
-func (s *Store) Snapshots(ctx context.Context) (ids []string, newest string, err error) {
-	p := s.db.Pipeline()
-	all := p.HKeys(ctx, s.keys.table(tableSnapshots))
-	last := p.HGet(ctx, s.keys.table(tableSnapshots), fieldNewest)
-	if _, err := exec(ctx, p); err != nil {
-		return nil, "", err
+// Newest is the id of the newest snapshot; "" before the first.
+func (s *Store) Newest(ctx context.Context) (string, error) {
+	stored, err := s.db.HGet(ctx, s.keys.table(tableSnapshots), fieldNewest).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
 	}
-	if last.Val() == "" {
-		return nil, "", nil
-	}
-	id, err := unversioned("newest snapshot", last.Val())
 	if err != nil {
-		return nil, "", err
+		return "", failed("newest snapshot", err)
 	}
-	ids = slices.DeleteFunc(all.Val(), func(f string) bool { return f == fieldNewest })
+	id, err := unversioned("newest snapshot", stored)
+	return string(id), err
+}
+
+// Snapshots is the ids of all snapshots, ascending.
+func (s *Store) Snapshots(ctx context.Context) ([]string, error) {
+	ids, err := s.db.HKeys(ctx, s.keys.table(tableSnapshots)).Result()
+	if err != nil {
+		return nil, failed("snapshots", err)
+	}
+	ids = slices.DeleteFunc(ids, func(f string) bool { return f == fieldNewest })
 	slices.Sort(ids)
-	return ids, string(id), nil
+	return ids, nil
 }

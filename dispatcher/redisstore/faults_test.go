@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/redis/go-redis/v9"
@@ -302,6 +303,10 @@ func TestMemoryLimit(t *testing.T) {
 	if _, err := s.Commit(t.Context(), f, 1, dispatcher.Commit{Now: now, Journal: []byte("j")}); err != nil {
 		t.Fatal(err)
 	}
+	w, err := s.BeginWriting(t.Context(), "token", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := db.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +324,7 @@ func TestMemoryLimit(t *testing.T) {
 		{"import", false, func() error {
 			return s.PutBlobs(t.Context(), func(yield func([32]byte, []byte) bool) { yield([32]byte{}, []byte("x")) })
 		}},
-		{"snapshot", false, func() error { _, err := s.SetSnapshot(t.Context(), dispatcher.Act{}, "one", nil); return err }},
+		{"snapshot", false, func() error { _, err := w.SetSnapshot(t.Context(), dispatcher.NewSnapshot{ID: "one"}); return err }},
 		{"plan", false, func() error { _, err := s.PutPlan(t.Context(), 1, dispatcher.Plan{Warning: "x"}); return err }},
 		{"commit", true, func() error {
 			_, err := s.Commit(t.Context(), f, 2, dispatcher.Commit{Now: now, Journal: []byte("j"), Grants: []dispatcher.Grant{{Strand: ids[0], To: 5}}})
@@ -337,6 +342,14 @@ func TestMemoryLimit(t *testing.T) {
 		{"fold", true, func() error {
 			return s.Fold(t.Context(), f, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("x")}}, 2)
 		}},
+		{"drop", true, func() error {
+			err := w.DropSnapshot(t.Context(), "none", nil)
+			if errors.Is(err, dispatcher.ErrChanged) { // it came as far as looking
+				return nil
+			}
+			return err
+		}},
+		{"end of writing", true, func() error { return w.End(t.Context()) }},
 		{"release", true, func() error { return s.Release(t.Context(), f) }},
 		{"acquire", true, func() error { _, err := s.Acquire(t.Context(), "a", "two", 0, 0, false); return err }},
 	} {

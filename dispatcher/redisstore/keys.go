@@ -33,6 +33,7 @@ import (
 //	{tocsin:REALM}:carries:NAME      zset of the account's strands, by id
 //	{tocsin:REALM}:journal:NAME      list of version byte and journal blob; the last one has the number "entry"
 //	{tocsin:REALM}:blob:HMAC         version byte, nonce, ciphertext
+//	{tocsin:REALM}:writer            who may write the directory; goes away when it is not renewed
 type keys struct{ prefix string }
 
 const (
@@ -58,6 +59,7 @@ func (k keys) ledger(s dispatcher.StrandID) string { return k.prefix + ledgerPar
 func (k keys) account(name string) string          { return k.prefix + "account:" + name }
 func (k keys) carries(name string) string          { return k.prefix + "carries:" + name }
 func (k keys) journal(name string) string          { return k.prefix + "journal:" + name }
+func (k keys) writer() string                      { return k.prefix + "writer" }
 func (k keys) blob(name []byte) string             { return k.prefix + "blob:" + hex.EncodeToString(name) }
 
 // answer hashes user and key, so that neither can be mistaken for a part of the other and both may be of any length.

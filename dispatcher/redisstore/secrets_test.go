@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,7 +25,11 @@ func TestBlobsAreSealed(t *testing.T) {
 	if err := s.PutBlobs(t.Context(), maps.All(map[[32]byte][]byte{h1: one, h2: two})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SetSnapshot(t.Context(), dispatcher.Act{}, "snap", append(h1[:], h2[:]...)); err != nil {
+	w, err := s.BeginWriting(t.Context(), "token", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.SetSnapshot(t.Context(), dispatcher.NewSnapshot{ID: "snap", Manifest: append(h1[:], h2[:]...)}); err != nil {
 		t.Fatal(err)
 	}
 	var blobs []string

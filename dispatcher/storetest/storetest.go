@@ -24,9 +24,10 @@ type Store interface {
 	PutBlobs(ctx context.Context, blobs iter.Seq2[[32]byte, []byte]) error
 	Blob(ctx context.Context, hash [32]byte) ([]byte, error)
 	Blobs(ctx context.Context, hashes [][32]byte, fn func(i int, data []byte) error) error
-	SetSnapshot(ctx context.Context, a dispatcher.Act, id string, manifest []byte) (dispatcher.Done, error)
+	BeginWriting(ctx context.Context, token string, life time.Duration) (dispatcher.DirectoryWriter, error)
 	Manifest(ctx context.Context, id string) ([]byte, error)
-	Snapshots(ctx context.Context) (ids []string, newest string, err error)
+	Newest(ctx context.Context) (string, error)
+	Snapshots(ctx context.Context) ([]string, error)
 }
 
 // Run runs the suite. open gives an empty store; stores given in one run must not see each other.
@@ -61,7 +62,10 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"journal entries are numbered and folded", journal},
 		{"an owner that takes over reads all that was kept", takeover},
 		{"states of strands follow their warnings", states},
-		{"blobs and snapshots", blobs},
+		{"blobs are kept by their hash", blobs},
+		{"snapshots follow one another", snapshots},
+		{"one writes the directory at a time", writers},
+		{"what is retired is planned no more and can be dropped", retired},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

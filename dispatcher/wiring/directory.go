@@ -2,17 +2,15 @@ package wiring
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
+	"maps"
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
+	"github.com/oklog/ulid/v2"
 	"go.uber.org/zap"
 
 	"tocsin/dispatcher"
@@ -22,29 +20,31 @@ import (
 	"tocsin/warning"
 )
 
-// maxPeople bounds what one import may hold in memory: a large province.
-const maxPeople = 100_000_000
+// directoryEvery is how often a process looks whether the directory has changed: half of what a change may take.
+const directoryEvery = 250 * time.Millisecond
 
-// badShown is how many faulty rows are named.
-const badShown = 100
-
-// directoryEvery is how often a process looks whether another one has imported.
-const directoryEvery = time.Second
-
-// tableImports has the time of each import: snapshot id → RFC 3339.
-const tableImports = "imports"
-
-// directory keeps snapshots in the store's blobs, the newest in memory, and one more that was asked for last: a plan
-// that was made before the newest import.
+// directory keeps revisions in the store's blobs: the newest in memory, one more that was asked for last (a plan that was
+// made before the newest change), and as long as somebody works with them, all others.
 type directory struct {
 	store  *redisstore.Store
 	limits geofence.Limits
 	log    *zap.Logger
 
 	heavy sync.Mutex // held by an import and by a load: each holds all people in memory. It is taken before mu.
+	kept  *session   // of a broken import; under heavy
+
+	queue queue
 
 	mu            sync.Mutex // guards what follows
-	newest, other *geofence.Snapshot
+	newest, other *geofence.Revision
+	all           map[string]weak.Pointer[geofence.Revision]
+}
+
+func newDirectory(store *redisstore.Store, limits geofence.Limits, log *zap.Logger) *directory {
+	return &directory{
+		store: store, limits: limits, log: log, queue: queue{wake: make(chan struct{}, 1)},
+		all: map[string]weak.Pointer[geofence.Revision]{},
+	}
 }
 
 var (
@@ -54,9 +54,14 @@ var (
 
 // Current is the newest snapshot.
 func (d *directory) Current() (dispatcher.Snapshot, bool) {
+	s := d.current()
+	return s, s != nil
+}
+
+func (d *directory) current() *geofence.Revision {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.newest, d.newest != nil
+	return d.newest
 }
 
 // Snapshot is the one with this id.
@@ -65,21 +70,31 @@ func (d *directory) Snapshot(ctx context.Context, id string) (dispatcher.Snapsho
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s != d.newest {
+		d.other = s
+	}
 	return s, nil
 }
 
-func (d *directory) have(id string) *geofence.Snapshot {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, s := range []*geofence.Snapshot{d.newest, d.other} {
-		if s != nil && s.ID() == id {
-			return s
-		}
+// Withdrawn is who of the snapshot id may not be told any more, because the newest one has erased them, given them
+// another number, or says that they want no messages. Each stands at the place that the snapshot id has for them.
+func (d *directory) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
+	old, err := d.get(ctx, id)
+	if err != nil {
+		return warning.Selection{}, err
 	}
-	return nil
+	return d.current().Withdrawn(old), nil
 }
 
-func (d *directory) get(ctx context.Context, id string) (*geofence.Snapshot, error) {
+func (d *directory) have(id string) *geofence.Revision {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.all[id].Value()
+}
+
+func (d *directory) get(ctx context.Context, id string) (*geofence.Revision, error) {
 	if s := d.have(id); s != nil {
 		return s, nil
 	}
@@ -88,60 +103,31 @@ func (d *directory) get(ctx context.Context, id string) (*geofence.Snapshot, err
 	if s := d.have(id); s != nil {
 		return s, nil
 	}
-	s, err := d.load(ctx, id)
+	manifest, err := d.store.Manifest(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot %s: %w", id, err)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.other = s
+	s, err := geofence.LoadRevision(manifest, d.current(), d.limits, func(hashes [][32]byte, take func(int, []byte) error) error {
+		return d.store.Blobs(ctx, hashes, take)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	d.remember(s)
 	return s, nil
 }
 
-func (d *directory) load(ctx context.Context, id string) (*geofence.Snapshot, error) {
-	manifest, err := d.store.Manifest(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	hashes, err := geofence.BlobsOf(manifest)
-	if err != nil {
-		return nil, err
-	}
-	next, stop := iter.Pull2(d.fetch(ctx, hashes))
-	defer stop()
-	s, err := geofence.Load(manifest, func([32]byte) ([]byte, error) {
-		b, err, ok := next()
-		if !ok {
-			return nil, io.ErrUnexpectedEOF
-		}
-		return b, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.WithLimits(d.limits), nil
-}
-
-var errStopped = errors.New("no more is taken")
-
-// fetch reads blobs in their order, many in one round trip.
-func (d *directory) fetch(ctx context.Context, hashes [][32]byte) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		err := d.store.Blobs(ctx, hashes, func(_ int, b []byte) error {
-			if !yield(b, nil) {
-				return errStopped
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errStopped) {
-			yield(nil, err)
-		}
-	}
+// remember lets s be found for as long as somebody holds it.
+func (d *directory) remember(s *geofence.Revision) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.all, func(_ string, p weak.Pointer[geofence.Revision]) bool { return p.Value() == nil })
+	d.all[s.ID()] = weak.Make(s)
 }
 
 // refresh takes the newest snapshot of the store, which another process may have made.
 func (d *directory) refresh(ctx context.Context) error {
-	_, id, err := d.store.Snapshots(ctx)
+	id, err := d.store.Newest(ctx)
 	if err != nil || id == "" {
 		return err
 	}
@@ -153,121 +139,94 @@ func (d *directory) refresh(ctx context.Context) error {
 	return nil
 }
 
-func (d *directory) take(s *geofence.Snapshot) {
+// take makes s the newest of this process.
+func (d *directory) take(s *geofence.Revision) {
+	d.remember(s)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.newest != nil && d.newest.ID() == s.ID() {
-		return
-	}
-	d.newest, d.other = s, d.newest
+	d.newest = s
 }
 
-// follow refreshes until ctx ends.
+// follow keeps the directory up to date, carries out changes, and drops what is not needed any more, until ctx ends.
 func (d *directory) follow(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { d.carryOut(ctx) })
+	all.Go(func() {
+		each(ctx, sweepEvery, func() {
+			if err := d.sweep(ctx, time.Now()); err != nil && ctx.Err() == nil && !errors.Is(err, dispatcher.ErrFenced) {
+				d.log.Warn("old snapshots of the directory cannot be dropped", zap.Error(err))
+			}
+		})
+	})
 	each(ctx, directoryEvery, func() {
 		if err := d.refresh(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("the newest directory cannot be read", zap.Error(err))
 		}
 	})
+	all.Wait()
 }
 
-// Import makes one snapshot of the rows: blocks first, then the manifest together with the act.
-func (d *directory) Import(ctx context.Context, c dispatcher.Caller, key string, next func() (intake.Rows, error)) (intake.Imported, error) {
-	if !d.heavy.TryLock() {
-		return intake.Imported{}, warning.Refuse(warning.ReasonUnavailable, "another import is under way: repeat when it has ended")
-	}
-	defer d.heavy.Unlock()
-	all, err := gather(next)
+// writerLife is how long the right to write the directory outlives its holder.
+const writerLife = 8 * time.Second
+
+// write calls do while this process alone may write the directory; ErrFenced when another does. ctx of do ends when the
+// right is lost.
+func (d *directory) write(ctx context.Context, do func(context.Context, dispatcher.DirectoryWriter) error) error {
+	w, err := d.store.BeginWriting(ctx, ulid.Make().String(), writerLife)
 	if err != nil {
-		return intake.Imported{}, err
+		return err
 	}
-	s, bad := geofence.Build(all)
-	if s.People() == 0 {
-		return intake.Imported{}, warning.Invalid(warning.Violation{
-			Field: "chunk", Rule: "import.empty", Detail: fmt.Sprintf("none of %d rows can be used", len(bad)),
-			Remedy: "mend the rows; an empty directory is never made by accident",
-		})
-	}
-	return d.keep(ctx, c, key, s.WithLimits(d.limits), bad)
-}
-
-func gather(next func() (intake.Rows, error)) (all geofence.Columns, err error) {
-	for {
-		r, err := next()
-		if errors.Is(err, io.EOF) {
-			return all, nil
+	defer func() {
+		if err := w.End(context.WithoutCancel(ctx)); err != nil {
+			d.log.Warn("the right to write the directory was not given back; it ends by itself", zap.Error(err))
 		}
-		if err != nil {
-			return all, err
+	}()
+	ctx, lost := context.WithCancelCause(ctx)
+	var renewal sync.WaitGroup
+	defer renewal.Wait()
+	defer lost(nil)
+	renewal.Go(func() {
+		tick := time.NewTicker(writerLife / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := w.Renew(ctx, writerLife); errors.Is(err, dispatcher.ErrFenced) {
+				lost(err)
+			}
 		}
-		if all.Len()+len(r.Number) > maxPeople {
-			return all, warning.Refuse(warning.ReasonExhausted, "more than %d people: split the realm", maxPeople)
-		}
-		all.Append(geofence.Columns{
-			Number: r.Number, Lon: r.Lon, Lat: r.Lat, Home: r.Home, Seen: r.Seen, Language: r.Language, Duty: r.Role, Flags: r.Flags,
-		})
-	}
+	})
+	return do(ctx, w)
 }
 
-func (d *directory) keep(ctx context.Context, c dispatcher.Caller, key string, s *geofence.Snapshot, bad []geofence.BadRow) (intake.Imported, error) {
-	out := intake.Imported{Snapshot: s.ID(), People: int64(s.People()), BadRows: int64(len(bad))}
-	for _, b := range bad[:min(badShown, len(bad))] {
-		out.Bad = append(out.Bad, intake.BadRow{Row: int64(b.Row), Field: b.Field, Rule: b.Rule, Detail: b.Detail})
-	}
-	manifest, err := d.putBlocks(ctx, s)
-	if err != nil {
-		return out, dispatcher.Refusal(err)
-	}
-	answer, err := json.Marshal(out)
-	if err != nil {
-		return out, err
-	}
-	digest := sha256.Sum256(answer)
-	now := time.Now().UTC()
-	done, err := d.store.SetSnapshot(ctx, dispatcher.Act{
-		User: c.User, Key: key, Digest: hex.EncodeToString(digest[:]), Answer: answer,
-		Entry: dispatcher.Entry{
-			At: now, User: c.User, Role: c.Role.String(), Act: "directory.import", Subject: s.ID(),
-			Detail: fmt.Sprintf("%d people, %d rows left out", out.People, out.BadRows),
-		},
-		Puts: []dispatcher.Put{{Table: tableImports, Field: s.ID(), Value: []byte(now.Format(time.RFC3339))}},
-	}, s.ID(), manifest)
-	if err != nil {
-		return out, dispatcher.Refusal(err)
-	}
-	// A repeat changes nothing, and a newer directory may have been imported since.
-	if !done.Repeated {
-		d.take(s)
-	}
-	return out, nil
-}
-
-// putBlocks stores the blocks of a snapshot and answers its manifest.
-func (d *directory) putBlocks(ctx context.Context, s *geofence.Snapshot) (manifest []byte, err error) {
-	var encoding error
-	err = d.store.PutBlobs(ctx, func(yield func([32]byte, []byte) bool) {
-		manifest, encoding = s.Encode(func(hash [32]byte, data []byte) error {
+// put stores what base does not have of s.
+func (d *directory) put(ctx context.Context, s, base *geofence.Revision) error {
+	return d.store.PutBlobs(ctx, func(yield func([32]byte, []byte) bool) {
+		enough := errors.New("no more is taken")
+		_ = s.Encode(base, func(hash [32]byte, data []byte) error { // it has no errors of its own
 			if !yield(hash, data) {
-				return errStopped
+				return enough
 			}
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return manifest, encoding
+}
+
+// made is what is noted beside every new snapshot.
+func made(id string, at time.Time) dispatcher.Put {
+	return dispatcher.Put{Table: dispatcher.TableImports, Field: id, Value: []byte(at.UTC().Format(time.RFC3339))}
 }
 
 // Stats says what the newest snapshot holds.
 func (d *directory) Stats(ctx context.Context) (intake.Stats, error) {
-	d.mu.Lock()
-	s := d.newest
-	d.mu.Unlock()
+	s := d.current()
 	if s == nil {
 		return intake.Stats{}, warning.Refuse(warning.ReasonNotFound, "no directory yet: import one with `tocsin directory import FILE`")
 	}
-	times, err := d.store.Table(ctx, tableImports)
+	times, err := d.store.Table(ctx, dispatcher.TableImports)
 	if err != nil {
 		return intake.Stats{}, dispatcher.Refusal(err)
 	}

@@ -82,7 +82,7 @@ type process struct {
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
-	p := &process{House: h, dir: &directory{store: h.Store, limits: limitsOf(h.Config.Limits), log: h.log}}
+	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
 	if err := p.dir.refresh(ctx); err != nil {
 		return nil, err
 	}

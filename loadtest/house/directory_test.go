@@ -2,6 +2,7 @@ package house
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 
@@ -41,14 +42,14 @@ func TestABrokenRowIsReportedAndTheOthersGoIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx := context.Background() // that of the test has ended
-		if _, err := running.bring(ctx, chunksOf("back", all)...); err != nil {
+		if _, err := running.bring(ctx, chunksOf(rand.Text(), all)...); err != nil {
 			t.Fatal(err)
 		}
 		if after := stats(ctx, t); after.GetSnapshot() != before.GetSnapshot() {
 			t.Errorf("the same people are another directory: %v", after)
 		}
 	})
-	chunk := rows("broken", 9991000000001, 12, 9991000000002, 9991000000003, 9991000000001, 9991000000004)
+	chunk := rows(rand.Text(), 9991000000001, 12, 9991000000002, 9991000000003, 9991000000001, 9991000000004)
 	chunk.LonE7[3], chunk.LatE7[3] = 0, 0
 	chunk.Language = []byte{0, 0, 0, 0, 0, 99}
 	got, err := running.bring(t.Context(), chunk)

@@ -69,6 +69,9 @@ func readTar(b []byte) (*packet, *refusal) {
 		if _, twice := files[h.Name]; twice || len(files) == mostFiles {
 			return p, refuse(resultParse, "tar.files", "%q stands twice, or there are more than %d files", h.Name, mostFiles)
 		}
+		if h.Size > int64(len(b)) { // a sparse file says more than it has
+			return p, refuse(resultParse, "tar.size", "%q says that it has %d octets", h.Name, h.Size)
+		}
 		if files[h.Name], err = io.ReadAll(r); err != nil {
 			return p, refuse(resultParse, "tar", "%v", err)
 		}

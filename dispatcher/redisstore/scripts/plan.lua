@@ -20,6 +20,10 @@ if not w[1] then return redis.error_reply('NOTFOUND warning ' .. ARGV[2]) end
 if w[1] ~= ARGV[3] or tonumber(w[2]) ~= RELEASED then
   return redis.error_reply('CHANGED warning ' .. ARGV[2] .. ' is at revision ' .. w[1] .. ' in state ' .. w[2])
 end
+local snapshot = cjson.decode(ARGV[5]).snapshot
+if redis.call('HEXISTS', ARGV[1] .. 'table:retired', snapshot) == 1 then
+  return redis.error_reply('CHANGED snapshot ' .. snapshot .. ' is retired, plan again')
+end
 local n = tonumber(ARGV[6])
 for i = 6 + n, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then return redis.error_reply('CHUNKS are gone, plan again') end

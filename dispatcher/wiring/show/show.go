@@ -210,10 +210,20 @@ func (l Language) Account(a *pb.Account) string {
 // Imported is what became of an import.
 func (l Language) Imported(r *pb.ImportResponse) []string {
 	lines := []string{l.say(warning.TextImported, count(r.GetPeople()), r.GetSnapshot())}
-	if r.GetBadRows() > 0 {
-		lines = append(lines, l.say(warning.TextBadRows, count(r.GetBadRows())))
+	return append(lines, l.leftOut(r.GetBadRows(), r.GetBad())...)
+}
+
+// Changed is what became of changes of people.
+func (l Language) Changed(r *pb.ChangeResponse) []string {
+	lines := []string{l.say(warning.TextChanged, count(r.GetChanged()), count(r.GetPeople()), r.GetSnapshot())}
+	return append(lines, l.leftOut(r.GetBadChanges(), r.GetBad())...)
+}
+
+func (l Language) leftOut(n int64, bad []*pb.ImportResponse_BadRow) (lines []string) {
+	if n > 0 {
+		lines = append(lines, l.say(warning.TextBadRows, count(n)))
 	}
-	for _, b := range r.GetBad() {
+	for _, b := range bad {
 		lines = append(lines, "  "+l.say(warning.TextBadRow, count(b.GetRow()), b.GetField(), b.GetDetail(), b.GetRule()))
 	}
 	return lines

@@ -1,0 +1,55 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"tocsin/warning"
+)
+
+// Border is how far an area may reach over the border of the jurisdiction: outlines of rivers and ridges differ between
+// maps, and a drawn area is never exact.
+type Border struct {
+	Share  float64 `json:"share"`  // of the area's surface, 0 to 1
+	Metres float64 `json:"metres"` // from the border; one of both is enough
+}
+
+// Admit says of an area that reaches outside whether it may. What it may is a border sliver, and note reports it (empty:
+// nothing lies outside). The error names the neighbours, their shares, the people there, and who may approve.
+func (b Border) Admit(o warning.Outside) (note string, err error) {
+	switch {
+	case o.Share == 0:
+		return "", nil
+	case o.Share <= b.Share || o.Share < 1 && o.Reach <= b.Metres:
+		return fmt.Sprintf("border sliver: %s of the area lies outside of the jurisdiction, up to %.0f m (%s)", percent(o.Share), o.Reach, named(o.Neighbours)), nil
+	}
+	return "", warning.Invalid(warning.Violation{
+		Field: "warning.areas", Rule: "area.jurisdiction",
+		Detail: fmt.Sprintf("%s of the area lies outside of the jurisdiction, up to %.0f m: %s", percent(o.Share), o.Reach, named(o.Neighbours)),
+		Remedy: "cut the area at the border with --clip, or ask " + authorities(o.Neighbours) + " to issue the warning there",
+	})
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
+func named(all []warning.Neighbour) string {
+	parts := make([]string, len(all))
+	for i, n := range all {
+		parts[i] = fmt.Sprintf("%s (%s) %s, %d people", n.Name, n.Code, percent(n.Share), n.People)
+	}
+	if len(parts) == 0 {
+		return "no neighbour is known there"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func authorities(all []warning.Neighbour) string {
+	names := make([]string, len(all))
+	for i, n := range all {
+		names[i] = n.Name
+	}
+	if len(names) == 0 {
+		return "the authority that is competent there"
+	}
+	return "the authority of " + strings.Join(names, " and ")
+}

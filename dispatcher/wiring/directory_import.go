@@ -1,0 +1,226 @@
+package wiring
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"tocsin/dispatcher"
+	"tocsin/dispatcher/intake"
+	"tocsin/geofence"
+	"tocsin/warning"
+)
+
+// maxPeople bounds what one import may hold in memory: a large province.
+const maxPeople = 100_000_000
+
+// badShown is how many faulty rows are named.
+const badShown = 100
+
+// sessionLife is how long the rows of a broken import are kept.
+const sessionLife = 10 * time.Minute
+
+// session is an import and what it has brought so far. One broken session is kept, until another import begins.
+type session struct {
+	user, key string
+	base      string // the newest snapshot when it began
+	rows      geofence.Columns
+	broken    time.Time
+}
+
+// Import makes one snapshot of the rows: blocks first, then the manifest together with the act.
+func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake.ImportHead, next func() (intake.Rows, error)) (out intake.Imported, err error) {
+	if !d.heavy.TryLock() {
+		return out, errBusy
+	}
+	defer d.heavy.Unlock()
+	err = d.write(ctx, func(ctx context.Context, w dispatcher.DirectoryWriter) error {
+		s, err := d.session(ctx, c, head)
+		if err != nil {
+			return err
+		}
+		if err := s.gather(next); err != nil {
+			if warning.ReasonOf(err) == 0 {
+				s.broken = time.Now()
+				d.kept = s
+			}
+			return err
+		}
+		out, err = d.finish(ctx, w, c, s)
+		return err
+	})
+	if errors.Is(err, dispatcher.ErrFenced) {
+		return out, errBusy
+	}
+	return out, err
+}
+
+var errBusy = warning.Refuse(warning.ReasonUnavailable, "the directory is being written by somebody else: repeat with the same key when that has ended")
+
+// session is the one that head goes on with, or a new one. heavy is held.
+func (d *directory) session(ctx context.Context, c dispatcher.Caller, head intake.ImportHead) (*session, error) {
+	s := d.keptFor(c, head.Key)
+	d.kept = nil
+	if head.Offset > 0 {
+		rows := 0
+		if s != nil {
+			rows = s.rows.Len()
+		}
+		if int64(rows) != head.Offset {
+			d.kept = s
+			return nil, warning.Invalid(warning.Violation{
+				Field: "offset", Rule: "import.offset", Detail: fmt.Sprintf("%d rows of this import are kept here, not %d", rows, head.Offset),
+				Remedy: "ask ImportState and go on from there",
+			})
+		}
+		return s, nil
+	}
+	base, err := d.store.Newest(ctx)
+	if err != nil {
+		return nil, dispatcher.Refusal(err)
+	}
+	if head.Total > maxPeople {
+		return nil, tooMany()
+	}
+	return &session{user: c.User, key: head.Key, base: base, rows: geofence.Room(int(head.Total))}, nil
+}
+
+// keptFor is what a broken stream with this key has left, if it is not too old. heavy is held.
+func (d *directory) keptFor(c dispatcher.Caller, key string) *session {
+	if s := d.kept; s != nil && s.user == c.User && s.key == key && time.Since(s.broken) < sessionLife {
+		return s
+	}
+	return nil
+}
+
+// ImportState is how many rows of a broken import are kept.
+func (d *directory) ImportState(_ context.Context, c dispatcher.Caller, key string) (int64, error) {
+	if !d.heavy.TryLock() {
+		return 0, errBusy
+	}
+	defer d.heavy.Unlock()
+	if s := d.keptFor(c, key); s != nil {
+		return int64(s.rows.Len()), nil
+	}
+	return 0, nil
+}
+
+// forget lets go of a broken import that nobody has gone on with.
+func (d *directory) forget() {
+	if d.heavy.TryLock() {
+		if d.kept != nil && time.Since(d.kept.broken) >= sessionLife {
+			d.kept = nil
+		}
+		d.heavy.Unlock()
+	}
+}
+
+func tooMany() error {
+	return warning.Refuse(warning.ReasonExhausted, "more than %d people: split the realm", maxPeople)
+}
+
+func (s *session) gather(next func() (intake.Rows, error)) error {
+	for {
+		r, err := next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if s.rows.Len()+len(r.Number) > maxPeople {
+			return tooMany()
+		}
+		s.rows.Append(geofence.Columns{
+			Number: r.Number, Lon: r.Lon, Lat: r.Lat, Home: r.Home, Seen: r.Seen, Language: r.Language, Duty: r.Role, Flags: r.Flags,
+		})
+	}
+}
+
+// finish makes the snapshot of a whole import.
+func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c dispatcher.Caller, s *session) (out intake.Imported, err error) {
+	built, bad := geofence.Build(s.rows)
+	s.rows = geofence.Columns{} // they are the snapshot's now
+	if built.People() == 0 {
+		return out, warning.Invalid(warning.Violation{
+			Field: "chunk", Rule: "import.empty", Detail: fmt.Sprintf("none of %d rows can be used", len(bad)),
+			Remedy: "mend the rows; an empty directory is never made by accident",
+		})
+	}
+	r, erased, err := d.withoutErased(ctx, geofence.NewRevision(built.WithLimits(d.limits)))
+	if err != nil {
+		return out, err
+	}
+	out = intake.Imported{Snapshot: r.ID(), People: int64(r.People()), BadRows: int64(len(bad)), Bad: badRows(bad)}
+	answer, err := json.Marshal(out)
+	if err != nil {
+		return out, err
+	}
+	digest := hex.EncodeToString(digestOf(answer))
+	if _, done, err := d.store.Answered(ctx, c.User, s.key, digest); done || err != nil {
+		return out, dispatcher.Refusal(err)
+	}
+	if err := d.put(ctx, r, d.have(s.base)); err != nil {
+		return out, dispatcher.Refusal(err)
+	}
+	now := time.Now().UTC()
+	detail := fmt.Sprintf("%d people, %d rows left out", out.People, out.BadRows)
+	if erased > 0 {
+		detail += fmt.Sprintf(", %d erased people left out", erased)
+	}
+	_, err = w.SetSnapshot(ctx, dispatcher.NewSnapshot{
+		ID: r.ID(), Base: s.base, Manifest: r.Manifest(), Puts: []dispatcher.Put{made(r.ID(), now)},
+		Acts: []dispatcher.Act{{
+			User: c.User, Key: s.key, Digest: digest, Answer: answer,
+			Entry: dispatcher.Entry{At: now, User: c.User, Role: c.Role.String(), Act: "directory.import", Subject: r.ID(), Detail: detail},
+		}},
+	})
+	if errors.Is(err, dispatcher.ErrChanged) {
+		return out, warning.Refuse(warning.ReasonConflict, "the directory has changed since this import began: see whether the file knows of it, and import again with a new key")
+	}
+	if err != nil {
+		return out, dispatcher.Refusal(err)
+	}
+	d.take(r)
+	return out, nil
+}
+
+// withoutErased leaves out who was erased on request: a file that still has them does not bring them back.
+func (d *directory) withoutErased(ctx context.Context, r *geofence.Revision) (*geofence.Revision, int, error) {
+	table, err := d.store.Table(ctx, dispatcher.TableErased)
+	if err != nil {
+		return nil, 0, dispatcher.Refusal(err)
+	}
+	if len(table) == 0 {
+		return r, 0, nil
+	}
+	var out []warning.Change
+	for i := range r.Blocks() {
+		for _, number := range r.Block(i).Number {
+			if _, erased := table[pseudonym(d.store.Pseudonym(number))]; erased && number != 0 {
+				out = append(out, warning.Change{Number: number, Deed: warning.DeedErase})
+			}
+		}
+	}
+	r, _, err = r.Change(out)
+	return r, len(out), err
+}
+
+func pseudonym(p [16]byte) string { return hex.EncodeToString(p[:]) }
+
+func digestOf(b []byte) []byte {
+	sum := sha256.Sum256(b)
+	return sum[:]
+}
+
+func badRows(bad []geofence.BadRow) (out []intake.BadRow) {
+	for _, b := range bad[:min(badShown, len(bad))] {
+		out = append(out, intake.BadRow{Row: int64(b.Row), Field: b.Field, Rule: b.Rule, Detail: b.Detail})
+	}
+	return out
+}
