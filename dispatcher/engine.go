@@ -61,8 +61,9 @@ type Engine struct {
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
 	recent     []*resolved
-	unfinished map[string]bool // follow-ups whose plan needs another part
-	lastWell   atomic.Int64    // when a durable write came back last, in ns since 1970
+	unfinished map[string]bool  // warnings whose plan needs another part
+	moved      map[string]int64 // people who had moved to another channel when the plan was last looked at
+	lastWell   atomic.Int64     // when a durable write came back last, in ns since 1970
 }
 
 // New is an engine that does nothing before Run.
@@ -70,7 +71,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
 		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
-		known: map[string]warning.Warning{}, unfinished: map[string]bool{},
+		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
@@ -148,6 +149,11 @@ func (e *Engine) ends(ctx context.Context) {
 		e.log.Warn("live warnings cannot be read", zap.Error(err))
 		return
 	}
+	alive := make(map[string]bool, len(list))
+	for i := range list {
+		alive[list[i].ID] = true
+	}
+	e.forget(alive)
 	for i := range list {
 		w := &list[i]
 		next, err := e.ended(ctx, w)
@@ -185,6 +191,9 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 	if plan.Pending && !expired {
 		e.finish(w.ID, true)
 		kick(e.plan)
+		return 0, nil
+	}
+	if !expired && e.moves(w.ID, &plan, tails) {
 		return 0, nil
 	}
 	var c warning.Counts

@@ -102,6 +102,7 @@ type arrival struct {
 	number  uint64
 	segment int
 	text    string
+	flash   bool
 }
 
 // carrier is a simulated carrier that outlives its links, as the real one does.
@@ -146,13 +147,14 @@ type link struct {
 type words struct {
 	text     string
 	segments int
+	flash    bool
 }
 
 func (w words) Segments() int { return w.segments }
 
 // Prepare makes a segment of each ten bytes.
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, (len(c.Text) + 9) / 10}, nil
+	return words{c.Text, (len(c.Text) + 9) / 10, c.Flash}, nil
 }
 
 func (l *link) Room() int {
@@ -174,7 +176,7 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 				continue
 			}
 			l.open++
-			a := arrival{time.Now(), m.Number, seg, w.text}
+			a := arrival{time.Now(), m.Number, seg, w.text, w.flash}
 			l.c.arrivals = append(l.c.arrivals, a)
 			print := uint16(len(l.c.arrivals)%65000 + 1)
 			l.group.Go(func() { l.reply(m, a, print) })
@@ -345,7 +347,7 @@ func (h *house) start() {
 		Accounts: []dispatcher.AccountOptions{{
 			Account:  channels.Account{Name: "mobile", Links: 10, Window: 16, Simulated: true, Statuses: statuses},
 			Protocol: "fake", Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS}, Prefixes: []string{"999"}, Weight: 1,
+			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1,
 		}},
 		Areas: map[string]channels.AreaAdapter{"fake": h.loud},
 		Platforms: []dispatcher.AreaOptions{{
