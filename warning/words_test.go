@@ -228,6 +228,33 @@ func TestLosAngelesSaysUntilWhen(t *testing.T) {
 	}
 }
 
+// TestLosAngelesHasAnArea: its polygon was lost on the way, and ten million people were told to be ready to leave. Without
+// an area there are no words, and no warning.
+func TestLosAngelesHasAnArea(t *testing.T) {
+	s := plainSpec()
+	s.Areas = nil
+	if _, err := s.WithPreparedWords(nil, desk, noon); ReasonOf(err) != ReasonInvalid || !strings.Contains(err.Error(), "warning.areas") {
+		t.Errorf("words without a place: %v", err)
+	}
+	s.Words = []Words{{Language: "zh-CN", Kind: Alert, Text: "请撤离，有效至2时。"}}
+	if err := s.Validate(noon); ReasonOf(err) != ReasonInvalid || !strings.Contains(err.Error(), "areas.missing") {
+		t.Errorf("a warning without a place: %v", err)
+	}
+}
+
+// TestHokkaidoIsCorrectedEverywhere replays 13 April 2023: the correction came over another channel than the alert. There
+// is one for each channel that the alert goes by.
+func TestHokkaidoIsCorrectedEverywhere(t *testing.T) {
+	for ch := range channelNames {
+		s := plainSpec()
+		s.Channels = []Channel{channelNames[ch]}
+		got, err := s.WithPreparedWords(nil, desk, noon)
+		if err != nil || got.TextFor(Cancel, channelNames[ch], "zh-CN") == "" || got.TextFor(Cancel, channelNames[ch], "en") == "" {
+			t.Errorf("%s: no correction (%v)", ch, err)
+		}
+	}
+}
+
 // TestTheDutchAndTheBritishLanguages: the Dutch of 2019 spoke one language only, and the British test of 2023 had a
 // spelling mistake in the other, which one person had typed that morning. Words that nobody typed exist in all languages.
 func TestTheDutchAndTheBritishLanguages(t *testing.T) {

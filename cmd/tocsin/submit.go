@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tocsin/dispatcher/wiring"
 	"tocsin/geofence"
 	pb "tocsin/proto/tocsin/v1"
 )
@@ -24,7 +25,7 @@ type specFlags struct {
 	areas, geojson, issuers        []string
 	channels                       []string
 	follows                        string
-	text, textEN, file             string
+	text, textEN, file, capTable   string
 	asOf, until                    string
 	lasts                          time.Duration
 	again                          bool
@@ -47,7 +48,8 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringVar(&s.textEN, "text-en", "", "the words in English")
 	f.StringSliceVar(&s.channels, "channels", nil, "sms, flash_sms, broadcast, push; several separated by commas (default: sms)")
 	f.StringVar(&s.follows, "update", "", "identifier of the warning that this one updates")
-	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it; flags win over it")
+	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it, or as a CAP message (.xml); flags win over it")
+	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: as `tocsin cap table` shows it)")
 	f.BoolVar(&s.again, "again", false, "an identical warning is known, and this one is meant all the same")
 	return s
 }
@@ -55,7 +57,13 @@ func describes(c *cobra.Command) *specFlags {
 // spec is the warning that the flags and the file say, as of now. What is missing stays missing: the engine names it.
 func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 	w := &pb.WarningSpec{Type: pb.Type_TYPE_ALERT, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}}
-	if s.file != "" {
+	switch {
+	case s.isCAP():
+		var err error
+		if w, err = (wiring.CAPFile{Path: s.file, Table: s.capTable, Said: s.said()}).Spec(now); err != nil {
+			return nil, err
+		}
+	case s.file != "":
 		if err := readSpec(s.file, w); err != nil {
 			return nil, err
 		}
@@ -109,6 +117,24 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}})
 	}
 	return w, nil
+}
+
+func (s *specFlags) isCAP() bool { return strings.HasSuffix(s.file, ".xml") }
+
+// said is the fields that flags speak of.
+func (s *specFlags) said() (fields []string) {
+	for _, f := range []struct {
+		field string
+		said  bool
+	}{
+		{"tier", s.tier != ""}, {"status", s.status != ""}, {"event", s.event != ""}, {"expires", s.lasts != 0 || s.until != ""},
+		{"areas", len(s.areas)+len(s.geojson) > 0}, {"words", s.text+s.textEN != ""}, {"issuers", len(s.issuers) > 0},
+	} {
+		if f.said {
+			fields = append(fields, f.field)
+		}
+	}
+	return fields
 }
 
 // units adds the districts, of the day that was said.
@@ -184,7 +210,8 @@ func newSubmit() *cobra.Command {
 		Use: "submit", Short: "Submit a warning; it leaves when everybody has approved whom the policy asks for",
 		Args: upTo(0),
 		Example: `  tocsin submit --tier orange --event 11B03 --area 万州 --area 500102 --for 6h --status exercise \
-    --issuer 重庆市气象台 --text '重庆市气象台发布暴雨橙色预警,请注意防范。'`,
+    --issuer 重庆市气象台 --text '重庆市气象台发布暴雨橙色预警,请注意防范。'
+  tocsin submit --file alert.xml --tier orange --status exercise`,
 	}
 	k, s := calls(c).answers(c).changes(c), describes(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -197,7 +224,16 @@ func newSubmit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := pb.NewWarningServiceClient(conn).Submit(c.Context(), &pb.SubmitRequest{Key: key, Warning: spec})
+			api := pb.NewWarningServiceClient(conn)
+			if s.isCAP() {
+				if err := wiring.FollowCAP(c.Context(), api, spec); err != nil {
+					return err
+				}
+			}
+			if spec.GetType() == pb.Type_TYPE_CANCEL {
+				return k.cancelAll(c, api, key, spec)
+			}
+			r, err := api.Submit(c.Context(), &pb.SubmitRequest{Key: key, Warning: spec})
 			if err != nil {
 				return err
 			}
@@ -205,6 +241,23 @@ func newSubmit() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// cancelAll cancels the warnings that a cancel refers to.
+func (k *client) cancelAll(c *cobra.Command, api pb.WarningServiceClient, key string, spec *pb.WarningSpec) error {
+	for i, id := range spec.GetReferences() {
+		if i > 0 {
+			key = fmt.Sprintf("%.60s/%d", key, i) // each act has its own
+		}
+		r, err := api.Cancel(c.Context(), &pb.CancelRequest{Key: key, Id: id, Why: "message " + spec.GetSourceId()})
+		if err != nil {
+			return err
+		}
+		if err := k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newPreview() *cobra.Command {
@@ -225,7 +278,13 @@ func newPreview() *cobra.Command {
 			req.What = &pb.PreviewRequest_Warning{Warning: spec}
 		}
 		return k.with(func(conn *grpc.ClientConn) error {
-			r, err := pb.NewWarningServiceClient(conn).Preview(c.Context(), req)
+			api := pb.NewWarningServiceClient(conn)
+			if s.isCAP() && len(args) == 0 {
+				if err := wiring.FollowCAP(c.Context(), api, req.GetWarning()); err != nil {
+					return err
+				}
+			}
+			r, err := api.Preview(c.Context(), req)
 			if err != nil {
 				return err
 			}

@@ -1,5 +1,6 @@
 #!/bin/sh
-# install.sh DIR: puts the peers of package-lock.json into DIR/node_modules, unless they are there already.
+# install.sh DIR: puts the peers of package-lock.json into DIR/node_modules, unless they are there already. Those of the
+# system are only looked for.
 set -eu
 [ $# -eq 1 ] || { echo "usage: install.sh DIR" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,6 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 for c in node npm; do
 	command -v $c >/dev/null || { echo "the peers need node 18 or newer with npm (on Debian 12: apt install nodejs npm)" >&2; exit 1; }
 done
+command -v openssl >/dev/null || { echo "the peers need openssl 3 (on Debian 12: apt install openssl)" >&2; exit 1; }
 mkdir -p "$1"
 # The lock is copied last: where it is, the packages are whole.
 if cmp -s "$here/package-lock.json" "$1/installed.json"; then exit 0; fi

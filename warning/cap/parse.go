@@ -347,7 +347,7 @@ func (s *scan) relations(a *Alert) {
 
 // Cites is the earlier messages that a names.
 func (a *Alert) Cites() []Reference {
-	refs, _ := referencesOf(blank(a.References))
+	refs, _ := ParseReferences(blank(a.References))
 	return refs
 }
 

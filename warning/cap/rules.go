@@ -52,7 +52,7 @@ var (
 	base64d   = &form{"cap.base64", "write the file in base64 (RFC 2045)", isBase64}
 	outline   = &form{"cap.polygon", "write at least four pairs latitude,longitude in degrees of WGS-84, separated by spaces, the last like the first", func(s string) bool { _, ok := ringOf(s); return ok }}
 	disc      = &form{"cap.circle", "write latitude,longitude in degrees of WGS-84, a space, and the radius in km", func(s string) bool { _, ok := discOf(s); return ok }}
-	citations = &form{"cap.references", "write sender,identifier,sent for each message, separated by spaces", func(s string) bool { _, ok := referencesOf(s); return ok }}
+	citations = &form{"cap.references", "write sender,identifier,sent for each message, separated by spaces", func(s string) bool { _, ok := ParseReferences(s); return ok }}
 )
 
 // grammar is an alert as the schema has it (CAP 1.2, 3.4), in order.
@@ -184,9 +184,11 @@ type Reference struct {
 	Sent               Time
 }
 
+// String is r as a message writes it.
 func (r Reference) String() string { return r.Sender + "," + r.Identifier + "," + string(r.Sent) }
 
-func referencesOf(s string) ([]Reference, bool) {
+// ParseReferences reads what a message cites; false: it is not written so.
+func ParseReferences(s string) ([]Reference, bool) {
 	var out []Reference
 	for _, f := range strings.Fields(s) {
 		p := strings.Split(f, ",")
