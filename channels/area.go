@@ -118,6 +118,15 @@ const (
 	PlayCancelled
 )
 
+var playingNames = [...]string{NotStarted: "not_started", InProgress: "in_progress", Played: "played", PlayFailed: "failed", PlayCancelled: "cancelled"}
+
+func (p Playing) String() string {
+	if p >= NotStarted && int(p) < len(playingNames) {
+		return playingNames[p]
+	}
+	return "?"
+}
+
 // Coverage is what the platform reports: never people (promise 2).
 type Coverage struct {
 	State Playing

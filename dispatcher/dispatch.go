@@ -283,6 +283,9 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 		err = json.Unmarshal(done.Answer, &w)
 	} else if a.ToPlan {
 		kick(e.plan)
+		for _, p := range e.platforms {
+			kick(p.wake)
+		}
 		if e.seal != nil {
 			go e.seal(context.WithoutCancel(ctx))
 		}
@@ -392,8 +395,12 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return nil
 	}
 	plan, err := e.planFor(ctx, &w)
-	if err != nil || plan.Parts > 1 && plan.Pending && len(plan.Strands) == 0 { // nothing new to store
+	if err != nil {
 		return err
+	}
+	if plan.Parts > 1 && len(plan.Strands) == 0 && (plan.Pending || w.Spec.Type == warning.Alert) { // nothing new to store
+		e.nudge()
+		return nil
 	}
 	_, err = e.records.PutPlan(ctx, rev, plan)
 	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
@@ -409,6 +416,11 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
 	if w.Spec.Type != warning.Alert {
 		return e.planFollowUp(ctx, w)
+	}
+	if before, _, err := e.planOf(ctx, w.ID); err == nil {
+		return e.planMoved(ctx, w, before)
+	} else if !errors.Is(err, ErrNotFound) {
+		return Plan{}, err
 	}
 	r, err := e.resolve(w.Spec)
 	if err != nil {

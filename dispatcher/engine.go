@@ -33,6 +33,8 @@ type Options struct {
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
+	Areas     map[string]channels.AreaAdapter // by protocol
+	Platforms []AreaOptions
 	Policy    Policy
 	Segments  Segmenter
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
@@ -52,14 +54,16 @@ type Engine struct {
 	seal     func(context.Context) string
 	log      *zap.Logger
 
-	accounts []*account
-	plan     chan struct{} // something may be to plan
+	accounts  []*account
+	platforms []*platform
+	plan      chan struct{} // something may be to plan
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
 	recent     []*resolved
-	unfinished map[string]bool // follow-ups whose plan needs another part
-	lastWell   atomic.Int64    // when a durable write came back last, in ns since 1970
+	unfinished map[string]bool  // warnings whose plan needs another part
+	moved      map[string]int64 // people who had moved to another channel when the plan was last looked at
+	lastWell   atomic.Int64     // when a durable write came back last, in ns since 1970
 }
 
 // New is an engine that does nothing before Run.
@@ -67,7 +71,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
 		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
-		known: map[string]warning.Warning{}, unfinished: map[string]bool{},
+		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
@@ -75,6 +79,13 @@ func New(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("account %s: no adapter for protocol %q", a.Name, a.Protocol)
 		}
 		e.accounts = append(e.accounts, newAccount(e, a, adapter))
+	}
+	for _, p := range o.Platforms {
+		adapter, ok := o.Areas[p.Protocol]
+		if !ok {
+			return nil, fmt.Errorf("platform %s: no adapter for protocol %q", p.Name, p.Protocol)
+		}
+		e.platforms = append(e.platforms, newPlatform(e, p, adapter))
 	}
 	return e, nil
 }
@@ -84,6 +95,9 @@ func (e *Engine) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, a := range e.accounts {
 		group.Go(func() { a.run(ctx) })
+	}
+	for _, p := range e.platforms {
+		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
@@ -135,6 +149,11 @@ func (e *Engine) ends(ctx context.Context) {
 		e.log.Warn("live warnings cannot be read", zap.Error(err))
 		return
 	}
+	alive := make(map[string]bool, len(list))
+	for i := range list {
+		alive[list[i].ID] = true
+	}
+	e.forget(alive)
 	for i := range list {
 		w := &list[i]
 		next, err := e.ended(ctx, w)
@@ -172,6 +191,9 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 	if plan.Pending && !expired {
 		e.finish(w.ID, true)
 		kick(e.plan)
+		return 0, nil
+	}
+	if !expired && e.moves(w.ID, &plan, tails) {
 		return 0, nil
 	}
 	var c warning.Counts

@@ -164,7 +164,7 @@ func TestKill(t *testing.T) {
 		w := h.warn(spec(warning.Orange, "killed", ""))
 		const kills = 4
 		for range kills {
-			pass(700*time.Millisecond + time.Duration(h.ids.n)*7*time.Millisecond)
+			pass(700*time.Millisecond + time.Duration(h.ids.Epoch("mobile"))*7*time.Millisecond)
 			h.kill()
 			h.start()
 		}

@@ -146,7 +146,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		if f.plan.Snapshot == "" {
 			f.plan.Snapshot = oplan.Snapshot
 		}
-		if err := e.ledgers(ctx, &o, &oplan, f.old, f.strand); err != nil {
+		if err := e.ledgers(ctx, &o, &oplan, f.strand); err != nil {
 			return Plan{}, err
 		}
 	}

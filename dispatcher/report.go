@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"strconv"
 	"time"
 
@@ -104,7 +103,7 @@ func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
 
 // ledgers is the ledger of every strand of a plan: copied from the owner's memory where this process owns the account,
 // else read from the store and brought up to date by the journal.
-func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, snap Snapshot, visit func(s *strand) error) error {
+func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, visit func(s *strand) error) error {
 	for i := range plan.Strands {
 		a := e.account(plan.Strands[i].Account)
 		if a == nil {
@@ -121,7 +120,7 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, sn
 		a.mu.Unlock()
 		if s == nil {
 			var err error
-			if s, err = e.stored(ctx, a, w, snap, plan.Strands[i].ID); err != nil {
+			if s, err = e.stored(ctx, a, w, plan.Strands[i].ID); err != nil {
 				return err
 			}
 		}
@@ -133,7 +132,7 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, sn
 }
 
 // stored rebuilds one strand from the store.
-func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, snap Snapshot, id StrandID) (*strand, error) {
+func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, id StrandID) (*strand, error) {
 	img, err := e.queue.Load(ctx, a.opt.Name, id-1, true)
 	if err != nil {
 		return nil, unavailable(err)
@@ -142,6 +141,10 @@ func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, sna
 	for i := range img.Strands {
 		if img.Strands[i].ID != id {
 			continue
+		}
+		snap, err := e.dir.Snapshot(ctx, img.Strands[i].Snapshot)
+		if err != nil {
+			return nil, unavailable(err)
 		}
 		s, err := openStrand(img.Strands[i], *w, snap, 0, e.cut)
 		if err != nil {
@@ -182,6 +185,9 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if e.seal != nil {
 		r.Seal = e.seal(ctx)
 	}
+	if r.Plays, err = e.playsOf(ctx, id); err != nil {
+		return r, unavailable(err)
+	}
 	plan, tails, err := e.planOf(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return r, nil
@@ -189,15 +195,11 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if err != nil {
 		return r, unavailable(err)
 	}
-	snap, err := e.dir.Snapshot(ctx, plan.Snapshot)
-	if err != nil {
-		return r, unavailable(err)
-	}
 	r.InArea, r.NoAddress, r.OptedOut = plan.InArea, plan.NoAddress, plan.OptedOut
 	r.Addressable = r.InArea - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
-	b := newReportBuilder(&r, snap)
-	if err := e.ledgers(ctx, &w, &plan, snap, b.strand); err != nil {
+	b := newReportBuilder(&r)
+	if err := e.ledgers(ctx, &w, &plan, b.strand); err != nil {
 		return r, err
 	}
 	b.finish()
@@ -244,115 +246,6 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 	if r.Waiting == 0 {
 		r.Finished = last
 	}
-}
-
-// reportBuilder counts people. This edition has one channel, so a person stands in one lane.
-type reportBuilder struct {
-	r         *Report
-	snap      Snapshot
-	districts map[uint32]*ReportRow
-	carriers  map[string]*ReportRow
-	minutes   map[int64]*ReportRow
-	why       [channels.Reasons]int64
-}
-
-func newReportBuilder(r *Report, snap Snapshot) *reportBuilder {
-	return &reportBuilder{
-		r: r, snap: snap, districts: map[uint32]*ReportRow{}, carriers: map[string]*ReportRow{}, minutes: map[int64]*ReportRow{},
-	}
-}
-
-// strand counts one strand in.
-func (b *reportBuilder) strand(s *strand) error {
-	if !s.led.balanced() {
-		for i := range b.r.Lanes {
-			if b.r.Lanes[i].Channel == s.Channel {
-				b.r.Lanes[i].Balanced = false
-			}
-		}
-	}
-	carrier := row(b.carriers, s.Account, func() ReportRow { return ReportRow{Key: s.Account, Name: s.Account} })
-	for i := range s.Batches {
-		home := b.snap.Block(int(s.Batches[i].Block)).Home
-		pos := s.starts[i]
-		for slot := range s.Batches[i].Mask.Slots {
-			d := b.person(s, pos)
-			carrier.add(&d)
-			row(b.districts, home[slot], func() ReportRow {
-				return ReportRow{Key: strconv.Itoa(int(home[slot])), Name: b.snap.District(home[slot])}
-			}).add(&d)
-			if at, ok := s.handedAt(pos); ok {
-				row(b.minutes, at.Unix()/60, func() ReportRow {
-					return ReportRow{Key: at.UTC().Truncate(time.Minute).Format(time.RFC3339), Name: at.Local().Format("15:04")}
-				}).add(&d)
-			}
-			pos++
-		}
-	}
-	return nil
-}
-
-// person is one person as a row of one, with the reason noted where nobody was reached.
-func (b *reportBuilder) person(s *strand, pos uint32) ReportRow {
-	d := ReportRow{Planned: 1}
-	switch state := s.led.stateOf(pos); state {
-	case warning.Delivered:
-		d.Delivered = 1
-	case warning.HandedOver:
-		d.HandedOver = 1
-	case warning.Waiting, warning.Sending:
-		d.Waiting = 1
-	default:
-		d.NotReached = 1
-		if pos < s.led.granted {
-			b.why[s.led.at(pos).reason]++
-		} else {
-			b.why[closedReason(state)]++
-		}
-	}
-	return d
-}
-
-func (r *ReportRow) add(d *ReportRow) {
-	r.Planned += d.Planned
-	r.Delivered += d.Delivered
-	r.HandedOver += d.HandedOver
-	r.NotReached += d.NotReached
-	r.Waiting += d.Waiting
-}
-
-func row[K comparable](rows map[K]*ReportRow, key K, make func() ReportRow) *ReportRow {
-	r := rows[key]
-	if r == nil {
-		made := make()
-		r = &made
-		rows[key] = r
-	}
-	return r
-}
-
-func sorted[K comparable](rows map[K]*ReportRow) []ReportRow {
-	out := make([]ReportRow, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, *r)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
-	return out
-}
-
-func (b *reportBuilder) finish() {
-	b.r.ByDistrict, b.r.ByCarrier, b.r.ByMinute = sorted(b.districts), sorted(b.carriers), sorted(b.minutes)
-	var all ReportRow
-	for _, c := range b.carriers {
-		all.add(c)
-	}
-	b.r.Delivered, b.r.HandedOver, b.r.NotReached, b.r.Waiting = all.Delivered, all.HandedOver, all.NotReached, all.Waiting
-	for reason, n := range b.why {
-		if n > 0 {
-			b.r.WhyNot = append(b.r.WhyNot, ReportWhy{Reason: channels.Reason(reason).String(), People: n})
-		}
-	}
-	sort.SliceStable(b.r.WhyNot, func(i, j int) bool { return b.r.WhyNot[i].People > b.r.WhyNot[j].People })
 }
 
 // Who shows one person's messages. The look-up stands in the record, without the number.
@@ -409,9 +302,10 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	}
 	m := WhoMessage{Warning: w.ID, EventName: w.Spec.EventName, Tier: w.Spec.Tier}
 	found := false
-	err = e.ledgers(ctx, w, &plan, snap, func(s *strand) error {
+	err = e.ledgers(ctx, w, &plan, func(s *strand) error {
+		block, slot, in := s.snap.Find(number)
 		for i := range s.Batches {
-			if int(s.Batches[i].Block) != block {
+			if !in || int(s.Batches[i].Block) != block {
 				continue
 			}
 			if pos, ok := s.position(i, slot); ok {

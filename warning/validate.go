@@ -16,7 +16,7 @@ const MaxValidity = 7 * 24 * time.Hour
 const DrillMark = "【演练】"
 
 // EditionChannels is the channels that this edition can send by.
-var EditionChannels = []Channel{SMS}
+var EditionChannels = []Channel{SMS, FlashSMS, Broadcast, Push}
 
 // Stages is the rungs of a ladder of warnings: 3 days, 1 day, 6, 2 and 0 hours before.
 var Stages = []string{"3d", "1d", "6h", "2h", "0h"}

@@ -23,6 +23,8 @@ import (
 type specFlags struct {
 	tier, event, eventName, status string
 	areas, geojson, issuers        []string
+	channels                       []string
+	follows                        string
 	text, textEN, file, capTable   string
 	asOf, until                    string
 	lasts                          time.Duration
@@ -44,6 +46,8 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringArrayVar(&s.issuers, "issuer", nil, "who issues it; may be repeated")
 	f.StringVar(&s.text, "text", "", "the words in zh-CN")
 	f.StringVar(&s.textEN, "text-en", "", "the words in English")
+	f.StringSliceVar(&s.channels, "channels", nil, "sms, flash_sms, broadcast, push; several separated by commas (default: sms)")
+	f.StringVar(&s.follows, "update", "", "identifier of the warning that this one updates")
 	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it, or as a CAP message (.xml); flags win over it")
 	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: as `tocsin cap table` shows it)")
 	f.BoolVar(&s.again, "again", false, "an identical warning is known, and this one is meant all the same")
@@ -63,6 +67,15 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		if err := readSpec(s.file, w); err != nil {
 			return nil, err
 		}
+	}
+	if s.follows != "" {
+		w.Type, w.References = pb.Type_TYPE_UPDATE, []string{s.follows}
+	}
+	if len(s.channels) > 0 {
+		w.Channels = nil
+	}
+	for _, name := range s.channels { // a name that nobody knows is 0, and the engine says so
+		w.Channels = append(w.Channels, pb.Channel(pb.Channel_value["CHANNEL_"+strings.ToUpper(name)]))
 	}
 	if s.tier != "" {
 		w.Tier = pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(s.tier)])
