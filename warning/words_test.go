@@ -2,6 +2,7 @@ package warning
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -303,6 +304,19 @@ func TestAMissingFieldIsNamedOnce(t *testing.T) {
 	var e *Error
 	if !errors.As(err, &e) || len(e.Violations) != 1 || e.Violations[0].Field != "warning.areas" {
 		t.Fatal(err)
+	}
+}
+
+// TestAFaultyWarningIsToldItsFaults: what is wrong with a warning comes before the gaps that this leaves in its words.
+func TestAFaultyWarningIsToldItsFaults(t *testing.T) {
+	var e *Error
+	if _, err := (Spec{Type: Update}).WithPreparedWords(&Spec{}, Desk{}, noon); !errors.As(err, &e) || strings.Contains(err.Error(), "words.") || !strings.Contains(err.Error(), "tier.missing") {
+		t.Error(err)
+	}
+	s := plainSpec()
+	s.Areas = []Area{{Polygons: [][]Ring{{{{math.NaN(), math.Inf(1)}}}}, CRS: "wgs84", Name: "x"}}
+	if _, err := s.WithPreparedWords(&s, desk, noon); err != nil { // geofences look at coordinates
+		t.Error(err)
 	}
 }
 
