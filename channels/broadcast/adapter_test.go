@@ -229,8 +229,13 @@ func TestWhatAnswersMean(t *testing.T) {
 		"an ok to another":               {with(result(1), func(p *ebd.Packet) { p.To = target }), noAnswer},
 		"another type of answer":         {with(&ebd.ConnectionCheck{RptTime: ebd.Time(time.Now())}, nil), noAnswer},
 		"an ok beyond all measure": {func(w http.ResponseWriter, p *ebd.Packet) {
-			reply(t, w, p, result(1), nil)
-			_, _ = w.Write(make([]byte, 4<<20)) // a tar may end in any number of zeros
+			reply(t, w, p, result(1), nil) // a tar may end in any number of zeros
+			for range 64 {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+			t.Error("64 MiB of an answer were read")
 		}, noAnswer},
 		"moved":                            {status(302), word{channels.Refused, channels.NotAllowed}},
 		"moved for posts":                  {status(307), word{channels.Refused, channels.NotAllowed}},
