@@ -273,6 +273,12 @@ func TestTheDutchAndTheBritishLanguages(t *testing.T) {
 	if !strings.Contains(got.TextFor(Alert, WorkApp, "zh-CN"), "责任人") || strings.Contains(got.TextFor(Alert, SMS, "zh-CN"), "责任人") {
 		t.Error("the work app speaks to responsible persons, and only it")
 	}
+	for _, tier := range Tiers {
+		s.Tier = tier
+		if loud := strings.HasPrefix(composed(t, FieldsOf(s, nil, desk, noon), Alert, Broadcast, "en"), "Urgent!"); loud != (tier == Red) {
+			t.Errorf("%s is announced as urgent: %v", tier, loud)
+		}
+	}
 }
 
 func TestAnUpdateSpeaksToThreeGroups(t *testing.T) {
