@@ -71,9 +71,11 @@ type AreaAccount struct {
 
 // AreaMessage is one message for places.
 type AreaMessage struct {
-	Warning   string // ULID of the warning
-	Version   int
-	Serial    uint32 // of this warning, version and channel on this account; durable before use, the same at a repeat
+	Warning string // ULID of the warning
+	Version int
+	// Serial numbers the messages of the account, over all warnings: no two of one day share it. It is durable before it is
+	// used, and the same at a repeat.
+	Serial    uint32
 	Status    warning.Status
 	Type      warning.Type // Alert or Update; Cancel and AllClear are messages of their own with Related set
 	Tier      warning.Tier

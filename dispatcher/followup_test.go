@@ -86,7 +86,7 @@ func TestCorrectionWaitsForOpenWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 3000, 1500)
 		defer h.close()
-		h.c.trip = 8 * time.Second // a carrier that answers late
+		h.c.takes(8 * time.Second) // a carrier that answers late
 		h.c.window = 400
 		w := h.warn(prepared(spec(warning.Red, "late", "")))
 		pass(2 * time.Second)
@@ -95,7 +95,7 @@ func TestCorrectionWaitsForOpenWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.c.mu.Lock()
-		h.c.trip = 10 * time.Millisecond
+		h.c.takes(10 * time.Millisecond)
 		h.c.mu.Unlock()
 		h.release(correction)
 		pass(3 * time.Second)

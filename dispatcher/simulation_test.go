@@ -131,6 +131,13 @@ func (c *carrier) log() []arrival {
 	return append([]arrival(nil), c.arrivals...)
 }
 
+// takes makes the carrier answer after d from now on.
+func (c *carrier) takes(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trip = d
+}
+
 func (c *carrier) Open(_ channels.Account, s channels.Sink) (channels.Carrier, error) {
 	c.mu.Lock()
 	owed := c.owed
@@ -185,20 +192,21 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 			a := arrival{time.Now(), m.Number, seg, w.text, w.flash}
 			l.c.arrivals = append(l.c.arrivals, a)
 			print := uint16(len(l.c.arrivals)%65000 + 1)
-			l.group.Go(func() { l.reply(m, a, print) })
+			trip := l.c.trip
+			l.group.Go(func() { l.reply(m, a, print, trip) })
 		}
 		n++
 	}
 	return n
 }
 
-func (l *link) reply(m channels.Message, a arrival, print uint16) {
-	pass(l.c.trip)
+func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Duration) {
+	pass(trip)
 	o := channels.Outcome{Kind: channels.HandedOver}
 	if l.c.answer != nil {
 		o = l.c.answer(a)
 	}
-	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), l.c.trip
+	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), trip
 	if o.Kind == channels.HandedOver {
 		o.Print = print
 	}

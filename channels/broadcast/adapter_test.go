@@ -133,7 +133,7 @@ func answering(t *testing.T, answer func(w http.ResponseWriter, asked *ebd.Packe
 			return
 		}
 		if _, beat := p.Payload.(*ebd.ConnectionCheck); beat {
-			reply(t, w, p, &ebd.EBDResponse{ResultCode: ebd.OK}, nil)
+			reply(t, w, p, &ebd.Response{ResultCode: ebd.OK}, nil)
 			return
 		}
 		answer(w, p)
@@ -182,7 +182,7 @@ const target = "25000000000000101010101"
 // reply writes an answer to the packet.
 func reply(t *testing.T, w io.Writer, to *ebd.Packet, payload ebd.Payload, change func(*ebd.Packet)) {
 	p := &ebd.Packet{
-		ID: ebd.EBDID(payload, target, 1), From: target, To: to.From, Time: time.Now(), Related: to.ID, Payload: payload,
+		ID: ebd.PacketID(payload, target, 1), From: target, To: to.From, Time: time.Now(), Related: to.ID, Payload: payload,
 	}
 	if change != nil {
 		change(p)
@@ -210,7 +210,7 @@ func TestWhatAnswersMean(t *testing.T) {
 	with := func(payload ebd.Payload, change func(*ebd.Packet)) func(http.ResponseWriter, *ebd.Packet) {
 		return func(w http.ResponseWriter, p *ebd.Packet) { reply(t, w, p, payload, change) }
 	}
-	result := func(r ebd.Result) ebd.Payload { return &ebd.EBDResponse{ResultCode: r, ResultDesc: "验签"} }
+	result := func(r ebd.Result) ebd.Payload { return &ebd.Response{ResultCode: r, ResultDesc: "验签"} }
 	nobody := func(p *ebd.Packet) { p.Related = "" }
 	for what, c := range map[string]struct {
 		answer func(http.ResponseWriter, *ebd.Packet)
@@ -269,7 +269,7 @@ func TestStatesOfPlaying(t *testing.T) {
 	c := open(t, channels.AreaAccount{Name: "x", Address: s.URL, Source: source, Target: target})
 	reporter := c.(channels.AreaReporter)
 	m := message()
-	id := ebd.EBMID(source, m.Sent, m.Serial)
+	id := ebd.MessageID(source, m.Sent, m.Serial)
 	at := ebd.Time(time.Date(2026, 6, 13, 8, 0, 0, 0, ebd.Beijing))
 	for state, want := range map[ebd.BrdState]channels.Playing{
 		ebd.NotHandled: channels.NotStarted, ebd.Waiting: channels.NotStarted, ebd.Playing: channels.InProgress,
@@ -286,9 +286,9 @@ func TestStatesOfPlaying(t *testing.T) {
 		t.Errorf("without coverage: %+v, %v", got, err)
 	}
 	for _, answer = range []ebd.Payload{
-		&ebd.EBMStateResponse{RptTime: at, EBMID: ebd.EBMID(source, m.Sent, 4321), BrdStateCode: ebd.Playing},
-		&ebd.EBDResponse{ResultCode: ebd.Received},
-		&ebd.EBDResponse{ResultCode: ebd.OtherFailure},
+		&ebd.EBMStateResponse{RptTime: at, EBMID: ebd.MessageID(source, m.Sent, 4321), BrdStateCode: ebd.Playing},
+		&ebd.Response{ResultCode: ebd.Received},
+		&ebd.Response{ResultCode: ebd.OtherFailure},
 		&ebd.EBMStateRequest{EBMID: id},
 	} {
 		if got, err := reporter.Coverage(t.Context(), m); err == nil {
@@ -301,7 +301,7 @@ func TestStatesOfPlaying(t *testing.T) {
 func TestAuthority(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := asked(t, r); p != nil {
-			reply(t, w, p, &ebd.EBDResponse{ResultCode: ebd.OK}, nil)
+			reply(t, w, p, &ebd.Response{ResultCode: ebd.OK}, nil)
 		}
 	}))
 	s.Config.ErrorLog = zap.NewStdLog(zap.NewNop()) // a handshake that fails is what is wanted

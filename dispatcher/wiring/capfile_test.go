@@ -175,4 +175,11 @@ func TestMessagesGoThroughTheHouse(t *testing.T) {
 	if _, err := TellCAP(t.Context(), api, "nothing", "a"); status.Code(err) != codes.NotFound {
 		t.Errorf("a message of nothing: %v", err)
 	}
+
+	if _, err := api.Cancel(t.Context(), &pb.CancelRequest{Key: "k3", Id: id}); err != nil {
+		t.Fatal(err)
+	}
+	if err := FollowCAP(t.Context(), api, read(update)); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("an update of a cancelled warning: %v", err)
+	}
 }

@@ -224,6 +224,15 @@ func TestEveryRule(t *testing.T) {
 	}
 }
 
+func TestAllFaultsAtOnce(t *testing.T) {
+	s := strings.NewReplacer("Actual", "actual", "17:59:59", "18:00:01", "<c:altitude>-10.5</c:altitude>\n", "").Replace(good)
+	_, err := Parse([]byte(s), DefaultLimits())
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 3 || faults[0].Rule != "cap.enum" || faults[1].Rule != "cap.references" || faults[2].Rule != "cap.ceiling" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestScopePrivateNeedsAddresses(t *testing.T) {
 	s := strings.NewReplacer("Restricted", "Private", "<c:restriction>responsible persons</c:restriction>\n", "", "\"the duty officer\" b", " ").Replace(good)
 	if _, err := Parse([]byte(s), DefaultLimits()); err == nil || !strings.Contains(err.Error(), "cap.addresses") {

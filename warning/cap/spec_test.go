@@ -248,7 +248,7 @@ func TestFollowingMessagesNameTheOneBefore(t *testing.T) {
 	first, second := warned(), warned()
 	first.NationalID = "50000041600000_20260613180000_0"
 	second.ID, second.Version, second.Spec.Type = "01JXN0000000000000000000BB", 2, warning.AllClear
-	second.Spec.Status = warning.PublicDrill
+	second.Spec.Status, second.Spec.Areas = warning.PublicDrill, []warning.Area{{Unit: "500102"}, {Circle: &warning.Circle{Radius: 5}, CRS: "cgcs2000"}}
 	second.Spec.Words = []warning.Words{{Language: "zh-CN", Kind: warning.AllClear, Text: warning.DrillMark + "解除。"}}
 	a, err := FromWarning(second, []warning.Warning{first}, Profile{Sender: "cap@example.org"})
 	if err != nil {
@@ -258,7 +258,7 @@ func TestFollowingMessagesNameTheOneBefore(t *testing.T) {
 		t.Error(err)
 	}
 	if *a.References != "cap@example.org,50000041600000_20260613180000_0,2026-06-13T18:00:00+08:00" || a.MsgType != "Update" ||
-		a.Status != "Exercise" || a.Note == nil || a.Infos[0].ResponseTypes[0] != "AllClear" || a.Identifier != second.ID+".v2" {
+		a.Status != "Exercise" || a.Note == nil || a.Infos[0].ResponseTypes[0] != "AllClear" || a.Infos[0].Areas[0].Desc != "500102" || a.Infos[0].Areas[1].Desc != "area 2" || a.Identifier != second.ID+".v2" {
 		t.Errorf("got %+v", a)
 	}
 }
