@@ -94,9 +94,7 @@ func TestCorrectionWaitsForOpenWindows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.c.mu.Lock()
 		h.c.takes(10 * time.Millisecond)
-		h.c.mu.Unlock()
 		h.release(correction)
 		pass(3 * time.Second)
 		early := len(complete(h.c.log(), "no late"))

@@ -275,6 +275,9 @@ func newPreview() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if spec.GetType() == pb.Type_TYPE_CANCEL {
+				return usage(errors.New("a cancel goes to whom its warnings reached: submit carries it out, `tocsin report ID` says whom they reached"))
+			}
 			req.What = &pb.PreviewRequest_Warning{Warning: spec}
 		}
 		return k.with(func(conn *grpc.ClientConn) error {

@@ -64,11 +64,7 @@ func readCAP(path string, l cap.Limits) (cap.Alert, error) {
 	if err != nil {
 		return cap.Alert{}, err
 	}
-	a, err := cap.Parse(b, l)
-	if err != nil {
-		return a, fmt.Errorf("%s: %w", path, err)
-	}
-	return a, nil
+	return cap.Parse(b, l)
 }
 
 // CAPTable is the table of severities, events and codes that comes with the house, to be changed and given back.
@@ -85,6 +81,15 @@ type CAPFile struct {
 // Spec is the spec that the message asks for, as of now. Its references are those of the message: Follow them.
 func (c CAPFile) Spec(now time.Time) (*pb.WarningSpec, error) {
 	a, err := readCAP(c.Path, cap.DefaultLimits())
+	var faults cap.Faults
+	if errors.As(err, &faults) {
+		wrong := &warning.Error{Reason: warning.ReasonInvalid}
+		for _, f := range faults {
+			f.Detail = fmt.Sprintf("line %d: %s", f.Line, f.Detail)
+			wrong.Violations = append(wrong.Violations, f.Violation)
+		}
+		return nil, intake.Refusal(wrong)
+	}
 	if err != nil {
 		return nil, err
 	}

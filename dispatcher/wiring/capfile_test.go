@@ -45,6 +45,9 @@ func TestWhatFlagsSayIsNotAskedOfTheFile(t *testing.T) {
 		spec.GetSourceSystem() != "http://earthquake.usgs.gov/research/monitoring/anss/neic/" || spec.GetSourceId() != "USGS-earthquakes-us2010apcd.6.20100831T000925.496Z" {
 		t.Errorf("got %v, %v", spec, err)
 	}
+	if _, err := (CAPFile{Path: "../../warning/cap/testdata/invalid/google-xee.xml"}).Spec(now); status.Code(err) != codes.InvalidArgument || !strings.Contains(fmt.Sprint(status.Convert(err).Details()), "line 11: ") {
+		t.Errorf("got %v", err)
+	}
 	table := filepath.Join(t.TempDir(), "table.json")
 	write(t, table, strings.Replace(string(CAPTable()), `"EQW", "code": "11C02"`, `"EQW", "code": "11D01"`, 1))
 	if spec, err := (CAPFile{Path: earthquake, Table: table, Said: []string{"tier"}}).Spec(now); err != nil || spec.GetEvent() != "11D01" {
