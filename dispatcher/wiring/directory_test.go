@@ -458,7 +458,9 @@ func TestOnlyWhatNobodyNeedsIsDropped(t *testing.T) {
 					}
 				}
 			},
-			func(int) { now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, retireAfter, planNeeds}).Draw(t, "passes")) },
+			func(int) {
+				now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, retireAfter, planNeeds}).Draw(t, "passes"))
+			},
 			func(int) { sweep(t, d, now) },
 			func(int) { sweep(t, d, now) },
 		}
