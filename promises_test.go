@@ -81,6 +81,23 @@ func TestEveryPromiseHasItsTests(t *testing.T) {
 	report(t)(brokenPromises(os.DirFS("."), "docs/promises.md"))
 }
 
+// TestTheAcceptancePageNamesTestsThatAreThere looks for the tests of bad input.
+func TestTheAcceptancePageNamesTestsThatAreThere(t *testing.T) {
+	text, err := os.ReadFile("docs/acceptance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllSubmatch(text, -1)
+	if len(named) < 10 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, m := range named {
+		if there, err := hasTest(os.DirFS("."), "loadtest/house", string(m[1])); err != nil || !there {
+			t.Errorf("%s is not there (%v)", m[1], err)
+		}
+	}
+}
+
 func TestPromisesWithoutTestsAreFound(t *testing.T) {
 	rows := "| promise | what | held by |\n| --- | --- | --- |\n"
 	for n := 1; n < promises; n++ {
