@@ -185,11 +185,11 @@ func readLog(t *testing.T, path string) (lines []carrierlog.Line) {
 	r := carrierlog.NewReader(f)
 	for {
 		var l carrierlog.Line
-		switch err := r.Next(&l); err {
-		case nil:
+		switch err := r.Next(&l); {
+		case err == nil:
 			l.ID, l.IDs = append(carrierlog.IDText(nil), l.ID...), append(carrierlog.IDText(nil), l.IDs...)
 			lines = append(lines, l)
-		case io.EOF:
+		case errors.Is(err, io.EOF):
 			return lines
 		default:
 			t.Fatal(err)

@@ -83,7 +83,7 @@ func TestOtherOrdersAreReadToo(t *testing.T) {
 	if err := r.Next(&l); err != nil || l.To != 99912345678 || l.Time != 5 || string(l.ID) != "A" || !l.Accepted() {
 		t.Fatalf("%+v %v", l, err)
 	}
-	if err := r.Next(&l); err != io.EOF {
+	if err := r.Next(&l); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 }
@@ -179,7 +179,7 @@ func TestLinesOfManyWritersAreWhole(t *testing.T) {
 		}
 		next[l.Link]++
 	}
-	if err != io.EOF || r.Number() != writers*each {
+	if !errors.Is(err, io.EOF) || r.Number() != writers*each {
 		t.Fatal(r.Number(), err)
 	}
 }

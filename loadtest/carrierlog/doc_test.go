@@ -2,6 +2,7 @@ package carrierlog
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -25,7 +26,7 @@ func TestTheDocumentedLinesAreRead(t *testing.T) {
 		if err := r.Next(&l); err != nil {
 			t.Errorf("%s: %v", s.Text(), err)
 		}
-		if err := r.Next(&l); err != io.EOF {
+		if err := r.Next(&l); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", s.Text(), err)
 		}
 		if r = NewReader(strings.NewReader(s.Text() + "\n")); r.Next(&l) == nil {

@@ -75,7 +75,7 @@ func fsyncTimes(dir string) (p50, p99 float64) {
 	if err != nil {
 		return 0, 0
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	defer f.Close()
 	ms := make([]float64, 200)
 	block := make([]byte, 4096)

@@ -94,7 +94,7 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 	var texts []int32 // of the start at hand: number in the line - 1 → body
 	begun := false
 	for {
-		if err := r.Next(&l); err == io.EOF {
+		if err := r.Next(&l); errors.Is(err, io.EOF) {
 			if !begun {
 				return errors.New("the log is empty")
 			}
