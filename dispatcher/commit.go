@@ -85,7 +85,8 @@ func (a *account) write(ctx context.Context, r *request) (Committed, error) {
 	a.seq++
 	for {
 		asked := time.Now()
-		done, err := a.e.queue.Commit(ctx, a.fence, a.seq, r.Commit)
+		// Not cut short by a stop in order: what it carries would be lost, and its grants nobody's.
+		done, err := a.e.queue.Commit(context.WithoutCancel(ctx), a.fence, a.seq, r.Commit)
 		if err == nil {
 			a.learn(asked, done.Signal)
 			return done, nil

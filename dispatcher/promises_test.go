@@ -121,3 +121,27 @@ func TestAGrownHeadCountIsAskedFor(t *testing.T) {
 		pass(5 * time.Second)
 	})
 }
+
+// TestAStopInOrderFinishesItsCommit stops the engine while a commit is under way: what is in it is neither lost nor
+// taken to be unknown (promise 3).
+func TestAStopInOrderFinishesItsCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 3000, 1500)
+		w := h.warn(spec(warning.Orange, "stopped", ""))
+		pass(500 * time.Millisecond)
+		h.cut.mu.Lock()
+		h.cut.slow = 30 * time.Millisecond
+		h.cut.mu.Unlock()
+		pass(310 * time.Millisecond)
+		h.close()
+		h.start()
+		defer h.close()
+		pass(10 * time.Second)
+		if n, got := len(h.c.log()), complete(h.c.log(), "stopped"); n != 3000 || len(got) != 3000 {
+			t.Errorf("%d people got it in %d messages", len(got), n)
+		}
+		if l := h.lane(w.ID); l.PossibleRepeats != 0 || l.Counts[warning.Delivered] != 3000 {
+			t.Errorf("lane %+v", l)
+		}
+	})
+}

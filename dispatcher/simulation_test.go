@@ -303,11 +303,22 @@ type cut struct {
 	*memstore.Store
 	mu   sync.Mutex
 	dead bool
+	slow time.Duration // of a commit, unless its caller gives up before
 }
 
 var errCut = errors.New("the process is dead")
 
 func (c *cut) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, m dispatcher.Commit) (dispatcher.Committed, error) {
+	c.mu.Lock()
+	slow := c.slow
+	c.mu.Unlock()
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-ctx.Done():
+			return dispatcher.Committed{}, ctx.Err()
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
