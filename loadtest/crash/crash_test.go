@@ -196,6 +196,11 @@ func everybody(t *testing.T, rep *pb.ReportResponse, v verify.WarningVerdict) {
 	if v.Expected == 0 || v.Got != v.Expected || rep.GetDelivered() != v.Expected || rep.GetAddressable() != v.Expected || rep.GetWaiting() != 0 {
 		t.Errorf("of %d people %d got it, says the verdict; the report says %v", v.Expected, v.Got, rep.GetLanes())
 	}
+	if rep.GetInArea() != v.InArea || rep.GetNoAddress() != v.NoAddress || rep.GetOptedOut() != v.OptedOut ||
+		rep.GetInArea() != rep.GetAddressable()+rep.GetNoAddress()+rep.GetOptedOut() {
+		t.Errorf("in the area %d, addressable %d, no address %d, opted out %d; the verdict is %+v",
+			rep.GetInArea(), rep.GetAddressable(), rep.GetNoAddress(), rep.GetOptedOut(), v.Sums)
+	}
 }
 
 // TestKillsLoseNobody ends the engine twice and its Redis once as a power cut would, during one run.
