@@ -77,6 +77,9 @@ func TestFaultsOfBrokers(t *testing.T) {
 		}
 		link(t, a, c.what, func(h channels.LinkHealth) bool { return strings.Contains(h.LastError, c.error) })
 		b.end()
+		if n := len(b.lines(t)); c.what == "silence" && n > 64 {
+			t.Errorf("%d messages left to a broker that answered none; 64 may be open", n)
+		}
 	}
 }
 
