@@ -173,13 +173,17 @@ func newFenceShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		area, title := geofence.UnitArea("", day), filepath.Base(args[0])
-		if code, _, unknown := district(args[0], day); unknown == nil {
-			area, title = geofence.UnitArea(code, day), code
-		} else if b, err := textIn(c, args[0]); err != nil {
-			return usage(fmt.Errorf("%q is neither a district nor a file: %w", args[0], err))
-		} else if area, err = geofence.ReadArea(b, *crs); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
+		title := filepath.Base(args[0])
+		code, _, unknown := district(args[0], day)
+		area := geofence.UnitArea(code, day)
+		if unknown != nil {
+			b, err := textIn(c, args[0])
+			if err != nil {
+				return usage(fmt.Errorf("%q is neither a district nor a file: %w", args[0], err))
+			}
+			if area, err = geofence.ReadArea(b, *crs); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
 		}
 		d, err := geofence.Draw(geofence.DefaultLimits(), area)
 		if err != nil {

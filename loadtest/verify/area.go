@@ -247,6 +247,11 @@ func outlines(b []byte) (map[string]area, error) {
 // areaOf is where a warning applies.
 func areaOf(spec *tocsinv1.WarningSpec, units map[string]area) (out area, err error) {
 	for i, a := range spec.GetAreas() {
+		for _, crs := range []string{a.GetPolygons().GetCrs(), a.GetGeojsonCrs()} {
+			if crs != "" && crs != "wgs84" && crs != "cgcs2000" {
+				return nil, fmt.Errorf("areas[%d]: the verdict converts no coordinates, and these are in %s", i, crs)
+			}
+		}
 		switch w := a.GetWhere().(type) {
 		case *tocsinv1.Area_Unit:
 			s, ok := units[w.Unit]
@@ -278,6 +283,8 @@ func areaOf(spec *tocsinv1.WarningSpec, units map[string]area) (out area, err er
 				return nil, fmt.Errorf("areas[%d].geojson: %w", i, err)
 			}
 			out = append(out, s...)
+		case *tocsinv1.Area_Circle:
+			return nil, fmt.Errorf("areas[%d]: the verdict knows no circles", i)
 		default:
 			return nil, fmt.Errorf("areas[%d]: says no place", i)
 		}

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tocsin/loadtest/carrierlog"
+	tocsinv1 "tocsin/proto/tocsin/v1"
 )
 
 // TestInsideIsClosed: on the line is inside, also on the line of a hole.
@@ -254,6 +255,19 @@ func BenchmarkVerify(b *testing.B) {
 		v, err := Run(in)
 		if err != nil || v.Got != n {
 			b.Fatal(err, v.Sums)
+		}
+	}
+}
+
+// TestAreasThatTheVerdictDoesNotKnow: it says so instead of looking in the wrong place.
+func TestAreasThatTheVerdictDoesNotKnow(t *testing.T) {
+	for _, a := range []*tocsinv1.Area{
+		{Where: &tocsinv1.Area_Polygons{Polygons: &tocsinv1.Polygons{Crs: "gcj02"}}},
+		{Where: &tocsinv1.Area_Geojson{Geojson: "{}"}, GeojsonCrs: "bd09"},
+		{Where: &tocsinv1.Area_Circle{Circle: &tocsinv1.Circle{Crs: "wgs84"}}},
+	} {
+		if _, err := areaOf(&tocsinv1.WarningSpec{Areas: []*tocsinv1.Area{a}}, nil); err == nil || !strings.Contains(err.Error(), "the verdict") {
+			t.Errorf("%v: %v", a, err)
 		}
 	}
 }
