@@ -30,6 +30,7 @@ type Options struct {
 	Records   Records
 	Queue     Queue
 	Directory Directory
+	Fences    Fences
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
@@ -53,6 +54,7 @@ type Engine struct {
 	log      *zap.Logger
 
 	accounts []*account
+	patrol   *patrol
 	plan     chan struct{} // something may be to plan
 
 	mu         sync.Mutex // guards what follows
@@ -69,6 +71,7 @@ func New(o Options) (*Engine, error) {
 		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{},
 	}
+	e.patrol = newPatrol(e, o.Fences)
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
 		if !ok {
@@ -87,6 +90,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
+	group.Go(func() { e.patrol.run(ctx) })
 	group.Wait()
 }
 
@@ -130,7 +134,7 @@ func (e *Engine) watchEnds(ctx context.Context) {
 
 func (e *Engine) ends(ctx context.Context) {
 	live := []warning.State{warning.Submitted, warning.Approved, warning.Released, warning.Held}
-	list, err := e.records.Warnings(ctx, live, 0)
+	list, err := e.records.Standing(ctx, live)
 	if err != nil {
 		e.log.Warn("live warnings cannot be read", zap.Error(err))
 		return
@@ -151,12 +155,15 @@ func (e *Engine) ends(ctx context.Context) {
 }
 
 // ended is the state that a live warning should have by now, or 0.
-func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, error) {
-	expired := !time.Now().Before(w.Spec.Expires)
+func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) {
+	expired := !time.Now().Before(w.Expires)
 	if w.State != warning.Released {
 		if expired {
 			return warning.Expired, nil
 		}
+		return 0, nil
+	}
+	if !expired && e.patrol.entering(w.ID) {
 		return 0, nil
 	}
 	plan, tails, err := e.planOf(ctx, w.ID)

@@ -104,7 +104,7 @@ func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
 
 // ledgers is the ledger of every strand of a plan: copied from the owner's memory where this process owns the account,
 // else read from the store and brought up to date by the journal.
-func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, snap Snapshot, visit func(s *strand) error) error {
+func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, visit func(s *strand) error) error {
 	for i := range plan.Strands {
 		a := e.account(plan.Strands[i].Account)
 		if a == nil {
@@ -121,7 +121,7 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, sn
 		a.mu.Unlock()
 		if s == nil {
 			var err error
-			if s, err = e.stored(ctx, a, w, snap, plan.Strands[i].ID); err != nil {
+			if s, err = e.stored(ctx, a, w, plan.Strands[i].ID); err != nil {
 				return err
 			}
 		}
@@ -133,7 +133,7 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, sn
 }
 
 // stored rebuilds one strand from the store.
-func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, snap Snapshot, id StrandID) (*strand, error) {
+func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, id StrandID) (*strand, error) {
 	img, err := e.queue.Load(ctx, a.opt.Name, id-1, true)
 	if err != nil {
 		return nil, unavailable(err)
@@ -142,6 +142,10 @@ func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, sna
 	for i := range img.Strands {
 		if img.Strands[i].ID != id {
 			continue
+		}
+		snap, err := e.dir.Snapshot(ctx, img.Strands[i].Snapshot)
+		if err != nil {
+			return nil, unavailable(err)
 		}
 		s, err := openStrand(img.Strands[i], *w, snap, 0, e.cut)
 		if err != nil {
@@ -189,15 +193,11 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if err != nil {
 		return r, unavailable(err)
 	}
-	snap, err := e.dir.Snapshot(ctx, plan.Snapshot)
-	if err != nil {
-		return r, unavailable(err)
-	}
-	r.InArea, r.NoAddress, r.OptedOut = plan.InArea, plan.NoAddress, plan.OptedOut
+	r.InArea, r.Entered, r.NoAddress, r.OptedOut = plan.InArea, plan.Entered, plan.NoAddress, plan.OptedOut
 	r.Addressable = r.InArea - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
-	b := newReportBuilder(&r, snap)
-	if err := e.ledgers(ctx, &w, &plan, snap, b.strand); err != nil {
+	b := newReportBuilder(&r)
+	if err := e.ledgers(ctx, &w, &plan, b.strand); err != nil {
 		return r, err
 	}
 	b.finish()
@@ -249,16 +249,15 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 // reportBuilder counts people. This edition has one channel, so a person stands in one lane.
 type reportBuilder struct {
 	r         *Report
-	snap      Snapshot
 	districts map[uint32]*ReportRow
 	carriers  map[string]*ReportRow
 	minutes   map[int64]*ReportRow
 	why       [channels.Reasons]int64
 }
 
-func newReportBuilder(r *Report, snap Snapshot) *reportBuilder {
+func newReportBuilder(r *Report) *reportBuilder {
 	return &reportBuilder{
-		r: r, snap: snap, districts: map[uint32]*ReportRow{}, carriers: map[string]*ReportRow{}, minutes: map[int64]*ReportRow{},
+		r: r, districts: map[uint32]*ReportRow{}, carriers: map[string]*ReportRow{}, minutes: map[int64]*ReportRow{},
 	}
 }
 
@@ -273,13 +272,13 @@ func (b *reportBuilder) strand(s *strand) error {
 	}
 	carrier := row(b.carriers, s.Account, func() ReportRow { return ReportRow{Key: s.Account, Name: s.Account} })
 	for i := range s.Batches {
-		home := b.snap.Block(int(s.Batches[i].Block)).Home
+		home := s.snap.Block(int(s.Batches[i].Block)).Home
 		pos := s.starts[i]
 		for slot := range s.Batches[i].Mask.Slots {
 			d := b.person(s, pos)
 			carrier.add(&d)
 			row(b.districts, home[slot], func() ReportRow {
-				return ReportRow{Key: strconv.Itoa(int(home[slot])), Name: b.snap.District(home[slot])}
+				return ReportRow{Key: strconv.Itoa(int(home[slot])), Name: s.snap.District(home[slot])}
 			}).add(&d)
 			if at, ok := s.handedAt(pos); ok {
 				row(b.minutes, at.Unix()/60, func() ReportRow {
@@ -403,15 +402,12 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	if err != nil {
 		return unavailable(err)
 	}
-	block, slot, in := snap.Find(number)
-	if !in {
-		return nil
-	}
 	m := WhoMessage{Warning: w.ID, EventName: w.Spec.EventName, Tier: w.Spec.Tier}
 	found := false
-	err = e.ledgers(ctx, w, &plan, snap, func(s *strand) error {
+	err = e.ledgers(ctx, w, &plan, func(s *strand) error {
+		block, slot, in := s.snap.Find(number)
 		for i := range s.Batches {
-			if int(s.Batches[i].Block) != block {
+			if !in || int(s.Batches[i].Block) != block {
 				continue
 			}
 			if pos, ok := s.position(i, slot); ok {
@@ -424,7 +420,8 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	if err != nil || found {
 		return err
 	}
-	if b := snap.Block(block); b.Flags[slot]&warning.OptedOut != 0 {
+	block, slot, in := snap.Find(number)
+	if in && snap.Block(block).Flags[slot]&warning.OptedOut != 0 {
 		sel, err := snap.Resolve(w.Spec.Areas)
 		if err != nil {
 			return err

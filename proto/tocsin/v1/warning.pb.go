@@ -2833,7 +2833,9 @@ type ReportResponse struct {
 	// Receipts that matched no message within ten minutes.
 	UnknownReceipts int64 `protobuf:"varint,22,opt,name=unknown_receipts,json=unknownReceipts,proto3" json:"unknown_receipts,omitempty"`
 	// Seal over the record of acts when the report was made.
-	RecordSeal    string `protobuf:"bytes,23,opt,name=record_seal,json=recordSeal,proto3" json:"record_seal,omitempty"`
+	RecordSeal string `protobuf:"bytes,23,opt,name=record_seal,json=recordSeal,proto3" json:"record_seal,omitempty"`
+	// People who came into the area after the release, beside in_area.
+	Entered       int64 `protobuf:"varint,24,opt,name=entered,proto3" json:"entered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3027,6 +3029,13 @@ func (x *ReportResponse) GetRecordSeal() string {
 		return x.RecordSeal
 	}
 	return ""
+}
+
+func (x *ReportResponse) GetEntered() int64 {
+	if x != nil {
+		return x.Entered
+	}
+	return 0
 }
 
 type WhoRequest struct {
@@ -3949,7 +3958,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0emessages_per_s\x18\x06 \x01(\x03R\fmessagesPerS\x125\n" +
 	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x9f\v\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xb9\v\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -3984,7 +3993,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"durability\x12)\n" +
 	"\x10unknown_receipts\x18\x16 \x01(\x03R\x0funknownReceipts\x12\x1f\n" +
 	"\vrecord_seal\x18\x17 \x01(\tR\n" +
-	"recordSeal\x1a\xbf\x01\n" +
+	"recordSeal\x12\x18\n" +
+	"\aentered\x18\x18 \x01(\x03R\aentered\x1a\xbf\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
