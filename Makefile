@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unve
 TOOL := go tool -modfile=tools/go.mod
 LINT := go tool -modfile=tools/lint/go.mod golangci-lint
 # Packages with tests against programs that others wrote.
-PEERED = $(shell grep -rl --include='*_test.go' '^//go:build peers' channels loadtest | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+PEERED = $(shell grep -rl --include='*_test.go' '^//go:build peers' channels loadtest warning | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
 # Packages that start goroutines: those that the race detector can find something in.
 RACY = $(shell grep -rlE --include='*.go' '^\s*go [a-zA-Z_]|\.Go\b' cmd dispatcher channels geofence loadtest warning 2>/dev/null | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
 

@@ -58,7 +58,7 @@ var table = []room{
 	{path: "dispatcher/policy", ours: []string{"warning"}, not: still},
 	{path: "dispatcher/config", ours: []string{"warning"}, not: wire},
 	{path: "dispatcher/intake", ours: []string{"warning", "dispatcher", "dispatcher/identity", "proto/..."}, not: wire[:1]},
-	{path: "dispatcher/wiring/...", ours: []string{"warning", "proto/...", "geofence/...", "channels/...", "dispatcher/..."}},
+	{path: "dispatcher/wiring/...", ours: []string{"warning/...", "proto/...", "geofence/...", "channels/...", "dispatcher/..."}},
 
 	{path: "loadtest/...", ours: []string{"warning", "proto/...", "loadtest/...", "channels/sms", "channels/smpp/pdu"}},
 

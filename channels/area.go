@@ -13,7 +13,9 @@ import (
 // What every area adapter promises, and the conformance suite checks:
 //   - Play and Stop answer exactly once, within the context: Unknown when bytes left and no answer came.
 //   - The same Serial again is the same message to the platform, however often it is handed over (promise 3).
-//   - A status that the account is not marked for is NotAllowed, and no byte leaves (promise 8).
+//   - A status that the account is not marked for is NotAllowed, and no byte leaves (promise 8). Nor does one of a message
+//     whose area is empty or not codes of 12 digits (promise 6), that has no words or no end, or that has expired.
+//   - An answer that is cut, too long, not for this message or not signed as the account asks is none.
 //   - What the platform cannot do is not implemented: never an empty method that reports success.
 
 // AreaAdapter opens accounts of one transport that reaches places.
@@ -28,7 +30,8 @@ type AreaCarrier interface {
 	Play(ctx context.Context, m AreaMessage) AreaOutcome
 	// Link tells how the connection to the platform is doing.
 	Link() LinkHealth
-	// Close ends the connection; what is under way ends with its context.
+	// Close takes no more calls, waits for those under way until ctx ends, then cuts them off: they are Unknown, and the
+	// error says how many. A call after Close is Retry, link down.
 	Close(ctx context.Context) error
 }
 
@@ -68,9 +71,11 @@ type AreaAccount struct {
 
 // AreaMessage is one message for places.
 type AreaMessage struct {
-	Warning   string // ULID of the warning
-	Version   int
-	Serial    uint32 // of this warning, version and channel on this account; durable before use, the same at a repeat
+	Warning string // ULID of the warning
+	Version int
+	// Serial numbers the messages of the account, over all warnings: no two of one day share it. It is durable before it is
+	// used, and the same at a repeat.
+	Serial    uint32
 	Status    warning.Status
 	Type      warning.Type // Alert or Update; Cancel and AllClear are messages of their own with Related set
 	Tier      warning.Tier
@@ -117,6 +122,15 @@ const (
 	PlayFailed
 	PlayCancelled
 )
+
+var playingNames = [...]string{NotStarted: "not_started", InProgress: "in_progress", Played: "played", PlayFailed: "failed", PlayCancelled: "cancelled"}
+
+func (p Playing) String() string {
+	if p >= NotStarted && int(p) < len(playingNames) {
+		return playingNames[p]
+	}
+	return "?"
+}
 
 // Coverage is what the platform reports: never people (promise 2).
 type Coverage struct {

@@ -149,7 +149,7 @@ func kick(c chan struct{}) {
 // run owns the account again and again until ctx ends.
 func (a *account) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		f, err := a.acquire(ctx)
+		f, err := a.e.acquire(ctx, a.opt.Name, a.opt.Guard, a.note)
 		if err != nil {
 			continue
 		}
@@ -176,37 +176,36 @@ func (a *account) note(err error) {
 	a.mu.Unlock()
 }
 
-// acquire becomes the owner: at once when nobody is or the owner was this process before it restarted, else when the
-// other one's heartbeat has stood still for its lease, a second and the guard, by this process's clock.
-func (a *account) acquire(ctx context.Context) (Fence, error) {
-	floor := a.e.epochs.Epoch(a.opt.Name)
+// acquire makes this process the owner of an account: at once when nobody is or the owner was this process before it
+// restarted, else when the other one's heartbeat has stood still for its lease, a second and the guard, by this process's
+// clock.
+func (e *Engine) acquire(ctx context.Context, name string, guard time.Duration, note func(error)) (Fence, error) {
+	floor := e.epochs.Epoch(name)
 	var beat, idle uint64
 	still := time.Now()
 	for {
-		f, err := a.e.queue.Acquire(ctx, a.opt.Name, a.e.node, floor, idle, true)
+		f, err := e.queue.Acquire(ctx, name, e.node, floor, idle, true)
 		if err == nil {
-			if err := a.e.epochs.SetEpoch(a.opt.Name, f.Epoch); err != nil {
+			if err := e.epochs.SetEpoch(name, f.Epoch); err != nil {
 				return Fence{}, fmt.Errorf("keep the epoch: %w", err)
 			}
 			return f, nil
 		}
 		if !errors.Is(err, ErrFenced) {
-			a.note(err)
+			note(err)
 		}
 		pause(ctx, beatEvery)
 		if ctx.Err() != nil {
 			return Fence{}, ctx.Err()
 		}
-		now, owner, ok, err := a.e.queue.Heartbeat(ctx, a.opt.Name)
+		now, owner, ok, err := e.queue.Heartbeat(ctx, name)
 		if err != nil || !ok {
 			continue
 		}
-		a.mu.Lock()
-		a.lastError = "owned by " + owner
-		a.mu.Unlock()
+		note(fmt.Errorf("owned by %s", owner))
 		if now != beat {
 			beat, still, idle = now, time.Now(), 0
-		} else if time.Since(still) >= lease+time.Second+a.opt.Guard {
+		} else if time.Since(still) >= lease+time.Second+guard {
 			idle = beat
 		}
 	}

@@ -54,8 +54,9 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		return warning.Warning{}, Preview{}, err
 	}
 	w := e.newWarning(c, s, now)
+	w.ApprovedPeople = look.People
 	if e.policy.Approvals[s.Spec.Tier] == 0 && look.Share <= e.share(s.Spec.Tier) {
-		w.State, w.ReleasedAt, w.ApprovedPeople = warning.Released, now, look.People
+		w.State, w.ReleasedAt = warning.Released, now
 	}
 	a := Act{
 		Entry: Entry{
@@ -103,8 +104,8 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 	})
 }
 
-// headCount asks for the count typed in where the area is large, or where more people are there than were approved
-// before (promise 6); a red goes to its approved area all the same.
+// headCount asks for the count typed in where the area is large, or where more people are there than when the warning
+// was submitted or approved before (promise 6); a red goes to its approved area all the same.
 func (e *Engine) headCount(w *warning.Warning, p Preview, typed int64) error {
 	if limit := e.share(w.Spec.Tier); p.Share > limit && typed != p.People {
 		return warning.Invalid(warning.Violation{
@@ -117,13 +118,13 @@ func (e *Engine) headCount(w *warning.Warning, p Preview, typed int64) error {
 		return nil
 	}
 	if w.Spec.Tier == warning.Red {
-		e.log.Error("a red goes to more people than were approved", zap.String("warning", w.ID),
-			zap.Int64("approved", w.ApprovedPeople), zap.Int64("now", p.People))
+		e.log.Error("a red goes to more people than were seen", zap.String("warning", w.ID),
+			zap.Int64("before", w.ApprovedPeople), zap.Int64("now", p.People))
 		return nil
 	}
 	return warning.Invalid(warning.Violation{
 		Field: "people", Rule: "approve.people.grown",
-		Detail: fmt.Sprintf("%d people are in the area now, %d were approved", p.People, w.ApprovedPeople),
+		Detail: fmt.Sprintf("%d people are in the area now, %d were when it was seen last", p.People, w.ApprovedPeople),
 		Remedy: fmt.Sprintf("agree to the new count: --people %d", p.People),
 	})
 }
@@ -282,6 +283,9 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 		err = json.Unmarshal(done.Answer, &w)
 	} else if a.ToPlan {
 		kick(e.plan)
+		for _, p := range e.platforms {
+			kick(p.wake)
+		}
 		if e.seal != nil {
 			go e.seal(context.WithoutCancel(ctx))
 		}
@@ -391,8 +395,12 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return nil
 	}
 	plan, err := e.planFor(ctx, &w)
-	if err != nil || plan.Parts > 1 && plan.Pending && len(plan.Strands) == 0 { // nothing new to store
+	if err != nil {
 		return err
+	}
+	if plan.Parts > 1 && len(plan.Strands) == 0 && (plan.Pending || w.Spec.Type == warning.Alert) { // nothing new to store
+		e.nudge()
+		return nil
 	}
 	_, err = e.records.PutPlan(ctx, rev, plan)
 	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
@@ -409,6 +417,11 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
 	if w.Spec.Type != warning.Alert {
 		return e.planFollowUp(ctx, w)
+	}
+	if before, _, err := e.planOf(ctx, w.ID); err == nil {
+		return e.planMoved(ctx, w, before)
+	} else if !errors.Is(err, ErrNotFound) {
+		return Plan{}, err
 	}
 	r, err := e.resolve(w.Spec)
 	if err != nil {

@@ -34,6 +34,8 @@ type Options struct {
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
+	Areas     map[string]channels.AreaAdapter // by protocol
+	Platforms []AreaOptions
 	Policy    Policy
 	Segments  Segmenter
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
@@ -53,15 +55,17 @@ type Engine struct {
 	seal     func(context.Context) string
 	log      *zap.Logger
 
-	accounts []*account
-	patrol   *patrol
-	plan     chan struct{} // something may be to plan
+	accounts  []*account
+	platforms []*platform
+	patrol    *patrol
+	plan      chan struct{} // something may be to plan
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
 	recent     []*resolved
-	unfinished map[string]bool // follow-ups whose plan needs another part
-	lastWell   atomic.Int64    // when a durable write came back last, in ns since 1970
+	unfinished map[string]bool  // warnings whose plan needs another part
+	moved      map[string]int64 // people who had moved to another channel when the plan was last looked at
+	lastWell   atomic.Int64     // when a durable write came back last, in ns since 1970
 }
 
 // New is an engine that does nothing before Run.
@@ -69,7 +73,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
 		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
-		known: map[string]warning.Warning{}, unfinished: map[string]bool{},
+		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	e.patrol = newPatrol(e, o.Fences)
 	for _, a := range o.Accounts {
@@ -79,6 +83,13 @@ func New(o Options) (*Engine, error) {
 		}
 		e.accounts = append(e.accounts, newAccount(e, a, adapter))
 	}
+	for _, p := range o.Platforms {
+		adapter, ok := o.Areas[p.Protocol]
+		if !ok {
+			return nil, fmt.Errorf("platform %s: no adapter for protocol %q", p.Name, p.Protocol)
+		}
+		e.platforms = append(e.platforms, newPlatform(e, p, adapter))
+	}
 	return e, nil
 }
 
@@ -87,6 +98,9 @@ func (e *Engine) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, a := range e.accounts {
 		group.Go(func() { a.run(ctx) })
+	}
+	for _, p := range e.platforms {
+		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
@@ -139,6 +153,11 @@ func (e *Engine) ends(ctx context.Context) {
 		e.log.Warn("live warnings cannot be read", zap.Error(err))
 		return
 	}
+	alive := make(map[string]bool, len(list))
+	for i := range list {
+		alive[list[i].ID] = true
+	}
+	e.forget(alive)
 	for i := range list {
 		w := &list[i]
 		next, err := e.ended(ctx, w)
@@ -163,7 +182,8 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		}
 		return 0, nil
 	}
-	if !expired && e.patrol.entering(w.ID) {
+	entering, look := e.patrol.entering(w.ID)
+	if entering && !look && !expired {
 		return 0, nil
 	}
 	plan, tails, err := e.planOf(ctx, w.ID)
@@ -181,6 +201,9 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		kick(e.plan)
 		return 0, nil
 	}
+	if !expired && e.moves(w.ID, &plan, tails) {
+		return 0, nil
+	}
 	var c warning.Counts
 	due := 0
 	for _, t := range tails {
@@ -194,6 +217,8 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		return 0, nil
 	case c[warning.ExpiredOut] > 0 && expired:
 		return warning.Expired, nil
+	case entering && !expired:
+		return 0, nil
 	}
 	return warning.Completed, nil
 }

@@ -51,7 +51,7 @@ func TestRedOvertakesABacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 20000, 1500)
 		defer h.close()
-		h.c.trip = 50 * time.Millisecond
+		h.c.takes(50 * time.Millisecond)
 		h.warn(spec(warning.Blue, "blue text", ""))
 		pass(2 * time.Second)
 		w := h.warn(spec(warning.Red, "red text", "first 3000"))
@@ -164,7 +164,7 @@ func TestKill(t *testing.T) {
 		w := h.warn(spec(warning.Orange, "killed", ""))
 		const kills = 4
 		for range kills {
-			pass(700*time.Millisecond + time.Duration(h.ids.n)*7*time.Millisecond)
+			pass(700*time.Millisecond + time.Duration(h.ids.Epoch("mobile"))*7*time.Millisecond)
 			h.kill()
 			h.start()
 		}

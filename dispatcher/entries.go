@@ -20,7 +20,7 @@ func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 		return nil, err
 	}
 	s := &post{p: p, w: w}
-	for _, ch := range w.Spec.Channels {
+	for _, ch := range addressed(w.Spec.Channels) {
 		s.routers = append(s.routers, newRouter(p.e.options, ch, w.Spec.Status))
 	}
 	if ok, err := s.reread(ctx, w, rev); !ok || err != nil {
@@ -115,7 +115,7 @@ func (s *post) store(ctx context.Context, all *entries) error {
 }
 
 // part adds people of one snapshot to the plan.
-func (s *post) part(ctx context.Context, t *told) error {
+func (s *post) part(ctx context.Context, t *crowd) error {
 	sel := warning.Selection{Snapshot: t.snap.ID()}
 	for _, block := range slices.Sorted(maps.Keys(t.masks)) {
 		sel.Blocks, sel.Masks = append(sel.Blocks, block), append(sel.Masks, *t.masks[block])
@@ -209,12 +209,12 @@ func (s *post) changed(ctx context.Context, all *entries) (live bool, err error)
 
 // renew brings people into the newest snapshot: the one that they were found in may be retired by now. Who is not in the
 // directory any more is left out.
-func (e *Engine) renew(t *told) {
+func (e *Engine) renew(t *crowd) {
 	snap, ok := e.dir.Current()
 	if !ok || snap.ID() == t.snap.ID() {
 		return
 	}
-	now := told{snap, map[uint32]*warning.Mask{}}
+	now := crowd{snap, map[uint32]*warning.Mask{}}
 	for block, m := range t.masks {
 		numbers := t.snap.Block(int(block)).Number
 		for slot := range m.Slots {

@@ -48,6 +48,7 @@ const (
 	postsEvery = 500 * time.Millisecond
 	allEvery   = 10 * time.Second // completed warnings of other processes are looked for
 	entryQuiet = 10 * time.Second // without an entry: the warning may be completed
+	lanesEvery = 5 * time.Second  // an area into which people walk all the time has many strands
 	entryAhead = 16               // parts of plans that are being stored at a time
 )
 
@@ -70,12 +71,12 @@ type post struct {
 	w       warning.Warning // what never changes of it
 	routers []*router       // by channel
 
-	mu    sync.Mutex // guards what follows
-	told  []told     // who is in the plan, or will be by the open entries
-	open  *entries   // nil: nobody
-	busy  bool       // somebody stores entries
-	last  time.Time  // of an entry
-	ended bool
+	mu           sync.Mutex // guards what follows
+	told         []crowd    // who is in the plan, or will be by the open entries
+	open         *entries   // nil: nobody
+	busy         bool       // somebody stores entries
+	last, looked time.Time  // an entry; its lanes, while people enter
+	ended        bool
 
 	// What follows belongs to whoever stores.
 	state warning.State // at revision rev
@@ -84,13 +85,13 @@ type post struct {
 	have  int  // strands of the plan that are in told
 }
 
-// told is people of one snapshot.
-type told struct {
+// crowd is people of one snapshot.
+type crowd struct {
 	snap  Snapshot
 	masks map[uint32]*warning.Mask
 }
 
-func (t *told) has(block, slot int) bool {
+func (t *crowd) has(block, slot int) bool {
 	m := t.masks[uint32(block)]
 	return m != nil && m.Has(slot)
 }
@@ -98,7 +99,7 @@ func (t *told) has(block, slot int) bool {
 // entries is people who entered and are stored together.
 type entries struct {
 	since time.Time
-	who   []told
+	who   []crowd
 	done  chan struct{} // closed when they are durable, or will not be
 	err   error         // read after done
 }
@@ -107,18 +108,18 @@ type entries struct {
 var errEnded = errors.New("the warning has ended")
 
 // in is the people of a snapshot in a list, which is made to have it.
-func in(list *[]told, snap Snapshot) *told {
+func in(list *[]crowd, snap Snapshot) *crowd {
 	for i := range *list {
 		if (*list)[i].snap.ID() == snap.ID() {
 			return &(*list)[i]
 		}
 	}
-	*list = append(*list, told{snap, map[uint32]*warning.Mask{}})
+	*list = append(*list, crowd{snap, map[uint32]*warning.Mask{}})
 	return &(*list)[len(*list)-1]
 }
 
 // knows tells whether a person is in a list, under whatever snapshot. A find in an older one is noted in this.
-func knows(list *[]told, snap Snapshot, number uint64, block, slot int) bool {
+func knows(list *[]crowd, snap Snapshot, number uint64, block, slot int) bool {
 	now := in(list, snap)
 	if now.has(block, slot) {
 		return true
@@ -296,17 +297,20 @@ func (s *post) begin() {
 }
 
 // entering tells whether somebody entered the area of a warning just now: then it is not completed, which would only be
-// taken back.
-func (p *patrol) entering(id string) bool {
+// taken back. look says that it is time to look at its lanes all the same.
+func (p *patrol) entering(id string) (is, look bool) {
 	p.mu.RLock()
 	s := p.posts[id]
 	p.mu.RUnlock()
 	if s == nil {
-		return false
+		return false, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Since(s.last) < entryQuiet
+	if look = time.Since(s.looked) >= lanesEvery; look {
+		s.looked = time.Now()
+	}
+	return time.Since(s.last) < entryQuiet, look
 }
 
 // run keeps the posts in step with the warnings until ctx ends, and sees what was begun to its end.

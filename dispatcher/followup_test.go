@@ -86,7 +86,7 @@ func TestCorrectionWaitsForOpenWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 3000, 1500)
 		defer h.close()
-		h.c.trip = 8 * time.Second // a carrier that answers late
+		h.c.takes(8 * time.Second) // a carrier that answers late
 		h.c.window = 400
 		w := h.warn(prepared(spec(warning.Red, "late", "")))
 		pass(2 * time.Second)
@@ -94,9 +94,7 @@ func TestCorrectionWaitsForOpenWindows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.c.mu.Lock()
-		h.c.trip = 10 * time.Millisecond
-		h.c.mu.Unlock()
+		h.c.takes(10 * time.Millisecond)
 		h.release(correction)
 		pass(3 * time.Second)
 		early := len(complete(h.c.log(), "no late"))

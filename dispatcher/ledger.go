@@ -24,6 +24,7 @@ type ledger struct {
 	closed  warning.PersonState
 	pages   []*page // of ChunkSize positions; nil where nobody was granted yet
 	width   int     // segments of the longest message
+	moves   bool    // whoever the channel does not serve goes by another one
 
 	counts  warning.Counts
 	reasons [channels.Reasons]int64 // people in a state that reached nobody, by reason
@@ -249,6 +250,9 @@ func (l *ledger) resolve(pos uint32) (again bool) {
 	}
 	switch x.worst {
 	case rank[recRefused]:
+		if l.moves && (reason == channels.BadContent || reason == channels.NotAllowed) && l.set(pos, warning.Moved, reason) {
+			return false
+		}
 		l.set(pos, warning.Refused, reason)
 	case rank[recUnknown]:
 		if x.state == warning.Sending {

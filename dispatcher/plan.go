@@ -11,7 +11,7 @@ import (
 // the order of the selection. It is a pure function of its arguments; parts of the selection are sorted side by side.
 func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, accounts []AccountOptions) Plan {
 	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
-	for i, ch := range w.Spec.Channels {
+	for i, ch := range addressed(w.Spec.Channels) {
 		parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
 		router := newRouter(accounts, ch, w.Spec.Status)
 		var group sync.WaitGroup
@@ -104,4 +104,14 @@ func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Ma
 		s.byDuty[duty][*at-1].Mask.Set(slot)
 		s.people++
 	}
+}
+
+// addressed is the channels that have people in their lanes.
+func addressed(chs []warning.Channel) (out []warning.Channel) {
+	for _, ch := range chs {
+		if ch.Addressed() {
+			out = append(out, ch)
+		}
+	}
+	return out
 }

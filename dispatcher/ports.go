@@ -113,6 +113,7 @@ type Owned struct {
 const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
+	TablePlays    = "plays"    // warning and platform → JSON of Play
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 )

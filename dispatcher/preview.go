@@ -149,7 +149,7 @@ func (e *Engine) lookBack(ctx context.Context, o *warning.Warning, texts []Previ
 // served refuses a spec that no account may carry (promise 8).
 func (e *Engine) served(s warning.Spec) error {
 	for i, ch := range s.Channels {
-		if newRouter(e.options, ch, s.Status).empty() {
+		if !e.serves(ch, s.Status) {
 			return warning.Invalid(warning.Violation{
 				Field: fmt.Sprintf("warning.channels[%d]", i), Rule: "channel.status",
 				Detail: fmt.Sprintf("no account carries %s for the status %s", ch, s.Status),
@@ -158,6 +158,16 @@ func (e *Engine) served(s warning.Spec) error {
 		}
 	}
 	return nil
+}
+
+// serves tells whether an account or a platform carries the channel for the status.
+func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
+	for _, p := range e.platforms {
+		if p.opt.Channel == ch && slices.Contains(p.opt.Statuses, status) {
+			return true
+		}
+	}
+	return !newRouter(e.options, ch, status).empty()
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"strconv"
 	"time"
 
@@ -186,6 +185,9 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if e.seal != nil {
 		r.Seal = e.seal(ctx)
 	}
+	if r.Plays, err = e.playsOf(ctx, id); err != nil {
+		return r, unavailable(err)
+	}
 	plan, tails, err := e.planOf(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return r, nil
@@ -244,114 +246,6 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 	if r.Waiting == 0 {
 		r.Finished = last
 	}
-}
-
-// reportBuilder counts people. This edition has one channel, so a person stands in one lane.
-type reportBuilder struct {
-	r         *Report
-	districts map[uint32]*ReportRow
-	carriers  map[string]*ReportRow
-	minutes   map[int64]*ReportRow
-	why       [channels.Reasons]int64
-}
-
-func newReportBuilder(r *Report) *reportBuilder {
-	return &reportBuilder{
-		r: r, districts: map[uint32]*ReportRow{}, carriers: map[string]*ReportRow{}, minutes: map[int64]*ReportRow{},
-	}
-}
-
-// strand counts one strand in.
-func (b *reportBuilder) strand(s *strand) error {
-	if !s.led.balanced() {
-		for i := range b.r.Lanes {
-			if b.r.Lanes[i].Channel == s.Channel {
-				b.r.Lanes[i].Balanced = false
-			}
-		}
-	}
-	carrier := row(b.carriers, s.Account, func() ReportRow { return ReportRow{Key: s.Account, Name: s.Account} })
-	for i := range s.Batches {
-		home := s.snap.Block(int(s.Batches[i].Block)).Home
-		pos := s.starts[i]
-		for slot := range s.Batches[i].Mask.Slots {
-			d := b.person(s, pos)
-			carrier.add(&d)
-			row(b.districts, home[slot], func() ReportRow {
-				return ReportRow{Key: strconv.Itoa(int(home[slot])), Name: s.snap.District(home[slot])}
-			}).add(&d)
-			if at, ok := s.handedAt(pos); ok {
-				row(b.minutes, at.Unix()/60, func() ReportRow {
-					return ReportRow{Key: at.UTC().Truncate(time.Minute).Format(time.RFC3339), Name: at.Local().Format("15:04")}
-				}).add(&d)
-			}
-			pos++
-		}
-	}
-	return nil
-}
-
-// person is one person as a row of one, with the reason noted where nobody was reached.
-func (b *reportBuilder) person(s *strand, pos uint32) ReportRow {
-	d := ReportRow{Planned: 1}
-	switch state := s.led.stateOf(pos); state {
-	case warning.Delivered:
-		d.Delivered = 1
-	case warning.HandedOver:
-		d.HandedOver = 1
-	case warning.Waiting, warning.Sending:
-		d.Waiting = 1
-	default:
-		d.NotReached = 1
-		if pos < s.led.granted {
-			b.why[s.led.at(pos).reason]++
-		} else {
-			b.why[closedReason(state)]++
-		}
-	}
-	return d
-}
-
-func (r *ReportRow) add(d *ReportRow) {
-	r.Planned += d.Planned
-	r.Delivered += d.Delivered
-	r.HandedOver += d.HandedOver
-	r.NotReached += d.NotReached
-	r.Waiting += d.Waiting
-}
-
-func row[K comparable](rows map[K]*ReportRow, key K, make func() ReportRow) *ReportRow {
-	r := rows[key]
-	if r == nil {
-		made := make()
-		r = &made
-		rows[key] = r
-	}
-	return r
-}
-
-func sorted[K comparable](rows map[K]*ReportRow) []ReportRow {
-	out := make([]ReportRow, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, *r)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
-	return out
-}
-
-func (b *reportBuilder) finish() {
-	b.r.ByDistrict, b.r.ByCarrier, b.r.ByMinute = sorted(b.districts), sorted(b.carriers), sorted(b.minutes)
-	var all ReportRow
-	for _, c := range b.carriers {
-		all.add(c)
-	}
-	b.r.Delivered, b.r.HandedOver, b.r.NotReached, b.r.Waiting = all.Delivered, all.HandedOver, all.NotReached, all.Waiting
-	for reason, n := range b.why {
-		if n > 0 {
-			b.r.WhyNot = append(b.r.WhyNot, ReportWhy{Reason: channels.Reason(reason).String(), People: n})
-		}
-	}
-	sort.SliceStable(b.r.WhyNot, func(i, j int) bool { return b.r.WhyNot[i].People > b.r.WhyNot[j].People })
 }
 
 // Who shows one person's messages. The look-up stands in the record, without the number.

@@ -89,7 +89,12 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 	return i / warning.BlockSize, i % warning.BlockSize, true
 }
 
-func (t *town) Current() (dispatcher.Snapshot, bool) { return t, true }
+// Current is the town as it is now: people may move in.
+func (t *town) Current() (dispatcher.Snapshot, bool) {
+	now := *t
+	return &now, true
+}
+
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
 	if id != t.ID() {
 		return nil, errors.New("no such snapshot")
@@ -103,6 +108,7 @@ type arrival struct {
 	number  uint64
 	segment int
 	text    string
+	flash   bool
 }
 
 // carrier is a simulated carrier that outlives its links, as the real one does.
@@ -123,6 +129,13 @@ func (c *carrier) log() []arrival {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]arrival(nil), c.arrivals...)
+}
+
+// takes makes the carrier answer after d from now on.
+func (c *carrier) takes(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trip = d
 }
 
 func (c *carrier) Open(_ channels.Account, s channels.Sink) (channels.Carrier, error) {
@@ -147,13 +160,14 @@ type link struct {
 type words struct {
 	text     string
 	segments int
+	flash    bool
 }
 
 func (w words) Segments() int { return w.segments }
 
 // Prepare makes a segment of each ten bytes.
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, (len(c.Text) + 9) / 10}, nil
+	return words{c.Text, (len(c.Text) + 9) / 10, c.Flash}, nil
 }
 
 func (l *link) Room() int {
@@ -175,23 +189,24 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 				continue
 			}
 			l.open++
-			a := arrival{time.Now(), m.Number, seg, w.text}
+			a := arrival{time.Now(), m.Number, seg, w.text, w.flash}
 			l.c.arrivals = append(l.c.arrivals, a)
 			print := uint16(len(l.c.arrivals)%65000 + 1)
-			l.group.Go(func() { l.reply(m, a, print) })
+			trip := l.c.trip
+			l.group.Go(func() { l.reply(m, a, print, trip) })
 		}
 		n++
 	}
 	return n
 }
 
-func (l *link) reply(m channels.Message, a arrival, print uint16) {
-	pass(l.c.trip)
+func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Duration) {
+	pass(trip)
 	o := channels.Outcome{Kind: channels.HandedOver}
 	if l.c.answer != nil {
 		o = l.c.answer(a)
 	}
-	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), l.c.trip
+	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), trip
 	if o.Kind == channels.HandedOver {
 		o.Print = print
 	}
@@ -227,12 +242,60 @@ func (l *link) Close(context.Context) error {
 	return nil
 }
 
-type epochs struct{ n uint64 }
+type epochs struct {
+	mu sync.Mutex
+	n  map[string]uint64
+}
 
-func (e *epochs) Epoch(string) uint64 { return e.n }
-func (e *epochs) SetEpoch(_ string, n uint64) error {
-	e.n = n
+func (e *epochs) Epoch(account string) uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.n[account]
+}
+
+func (e *epochs) SetEpoch(account string, n uint64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.n == nil {
+		e.n = map[string]uint64{}
+	}
+	e.n[account] = n
 	return nil
+}
+
+// loudspeakers is a platform of an area channel that outlives the engine.
+type loudspeakers struct {
+	mu      sync.Mutex
+	played  []channels.AreaMessage
+	stopped []uint32
+	answer  func(n int) channels.AreaOutcome // to the n-th play; nil: taken
+}
+
+func (l *loudspeakers) Open(channels.AreaAccount) (channels.AreaCarrier, error) { return l, nil }
+func (l *loudspeakers) Link() channels.LinkHealth                               { return channels.LinkHealth{Up: true} }
+func (l *loudspeakers) Close(context.Context) error                             { return nil }
+
+func (l *loudspeakers) Play(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.played = append(l.played, m)
+	if l.answer != nil {
+		return l.answer(len(l.played))
+	}
+	return channels.AreaOutcome{Kind: channels.HandedOver}
+}
+
+func (l *loudspeakers) Stop(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = append(l.stopped, m.Serial)
+	return channels.AreaOutcome{Kind: channels.HandedOver}
+}
+
+func (l *loudspeakers) log() (played []channels.AreaMessage, stopped []uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]channels.AreaMessage(nil), l.played...), append([]uint32(nil), l.stopped...)
 }
 
 // cut is a store that a killed process cannot reach any more.
@@ -271,6 +334,7 @@ type house struct {
 	store *memstore.Store
 	cut   *cut
 	c     *carrier
+	loud  *loudspeakers
 	rate  int
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -283,7 +347,7 @@ func pass(d time.Duration) { <-time.After(d) }
 func newHouse(t *testing.T, people, rate int) *house {
 	h := &house{
 		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
-		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{},
+		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{}, loud: &loudspeakers{},
 	}
 	h.start()
 	return h
@@ -299,7 +363,11 @@ func (h *house) start() {
 		Accounts: []dispatcher.AccountOptions{{
 			Account:  channels.Account{Name: "mobile", Links: 10, Window: 16, Simulated: true, Statuses: statuses},
 			Protocol: "fake", Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS}, Prefixes: []string{"999"}, Weight: 1,
+			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1,
+		}},
+		Areas: map[string]channels.AreaAdapter{"fake": h.loud},
+		Platforms: []dispatcher.AreaOptions{{
+			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
 		Policy: dispatcher.Policy{Approvals: map[warning.Tier]int{
 			warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1,

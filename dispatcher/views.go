@@ -142,6 +142,14 @@ type Report struct {
 	Durability  string        // what the store keeps
 	Unmatched   int64         // receipts that matched no message within ten minutes
 	Seal        string        // over the record of acts when the report was made
+	Plays       []ReportPlay  // on area channels: messages, never people
+}
+
+// ReportPlay is one platform of an area channel.
+type ReportPlay struct {
+	Platform string
+	Channel  warning.Channel
+	Play
 }
 
 // ReportRow is the people of one district, account or minute.

@@ -226,7 +226,9 @@ func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
 	if len(c.faults) > before {
 		return nil
 	}
-	return n.shape(0, len(n.rings))
+	s := n.shape(0, len(n.rings))
+	s.tree = n.tree
+	return s
 }
 
 // ring converts one ring and checks what can be seen without the others.

@@ -1,12 +1,15 @@
 package geofence
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"tocsin/warning"
 )
@@ -54,14 +57,51 @@ func spiked(corners int) warning.Area {
 	return warning.Area{CRS: "wgs84", Polygons: [][]warning.Ring{{star(rand.New(rand.NewPCG(1, 1)), warning.Point{107.5, 30}, 1.5, corners)}}}
 }
 
+// fifty is the named set of docs/benchmarks.md: 50 winding outlines of 4 to 10,000 corners (each has 1.17 times as many
+// as the one before), 66,713 together, around the seats of the units; size scales them all.
+func fifty(size float64) (areas []warning.Area) {
+	var units []*Unit
+	for _, u := range EditionAt(time.Time{}).Units {
+		if u.Surveyed() {
+			units = append(units, u)
+		}
+	}
+	for i := range 50 {
+		corners := int(math.Round(4 * math.Pow(2500, float64(i)/49)))
+		seat := units[i%len(units)].seat
+		middle := warning.Point{float64(seat.x)/scale + 0.15*float64(i/len(units)), float64(seat.y) / scale}
+		r := make(warning.Ring, corners+1)
+		for k := range corners {
+			angle := 2 * math.Pi * float64(k) / float64(corners)
+			d := size * (0.12 + 0.04*float64(i%5)) * (1 + 0.2*math.Sin(5*angle) + 0.01*math.Sin(float64(corners/9)*angle))
+			r[k] = warning.Point{middle[0] + d*math.Cos(angle), middle[1] + 0.85*d*math.Sin(angle)}
+		}
+		r[corners] = r[0]
+		areas = append(areas, warning.Area{CRS: "wgs84", Polygons: [][]warning.Ring{{r}}})
+	}
+	return areas
+}
+
+// people adds a size to the benchmarks of large directories, for measuring by hand: -people 32054159 needs 4 GB.
+var people = flag.Int("people", 0, "people of one more directory")
+
+func sizes() []int {
+	if *people > 0 {
+		return []int{*people}
+	}
+	return []int{100_000, 1_000_000}
+}
+
 func BenchmarkResolve(b *testing.B) {
-	for _, people := range []int{100_000, 1_000_000} {
+	for _, people := range sizes() {
 		for _, c := range []struct {
 			name  string
 			areas []warning.Area
 		}{
 			{"unit", []warning.Area{{Unit: "500103"}}},
 			{"twelve", twelve()},
+			{"fifty", fifty(0.15)},
+			{"fifty-half", fifty(0.34)},
 			{"winding-10000", []warning.Area{winding(10_000)}},
 			{"spiked-10000", []warning.Area{spiked(10_000)}},
 			{"winding-199000", []warning.Area{winding(199_000)}},
@@ -70,17 +110,28 @@ func BenchmarkResolve(b *testing.B) {
 			b.Run(fmt.Sprintf("people=%d/%s", people, c.name), func(b *testing.B) {
 				s := directory(b, people)
 				var inside int64
+				var took []float64
 				for b.Loop() {
+					at := time.Now()
 					sel, err := s.Resolve(c.areas)
 					if err != nil && c.name != "spiked-199000" { // refused as too intricate where many people live
 						b.Fatal(err)
 					}
+					took = append(took, float64(time.Since(at))/1e6)
 					inside = sel.People()
 				}
+				reportTimes(b, took)
 				b.ReportMetric(float64(inside), "inside")
 			})
 		}
 	}
+}
+
+// reportTimes reports the median and the maximum of milliseconds.
+func reportTimes(b *testing.B, took []float64) {
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2], "median-ms")
+	b.ReportMetric(took[len(took)-1], "max-ms")
 }
 
 func BenchmarkCheck(b *testing.B) {
@@ -96,7 +147,7 @@ func BenchmarkCheck(b *testing.B) {
 }
 
 func BenchmarkDirectory(b *testing.B) {
-	for _, people := range []int{100_000, 1_000_000} {
+	for _, people := range sizes() {
 		b.Run(fmt.Sprintf("people=%d/synth", people), func(b *testing.B) {
 			for b.Loop() {
 				if _, err := Synth(people, 1, nil); err != nil {

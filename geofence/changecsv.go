@@ -84,7 +84,7 @@ func parseChange(line []byte) (c warning.Change, _ BadRow, _ bool) {
 	}
 	for i, into := range []**int32{&c.Lon, &c.Lat} {
 		if s := f[3+i]; len(s) > 0 {
-			v, err := parseE7(string(s))
+			v, err := parseE7(s)
 			if err != nil {
 				return bad("position", "the position is not a number of degrees")
 			}

@@ -40,6 +40,12 @@ func systems(name string) (system, bool) {
 	return system{}, false
 }
 
+// IsCRS tells whether name is one of warning.CoordinateSystems.
+func IsCRS(name string) bool {
+	_, ok := systems(name)
+	return ok
+}
+
 // Convert is p, given in the coordinate system from, in the system to: names of warning.CoordinateSystems. There and
 // back again is the same place to less than a millimetre. What is no position does not become one.
 func Convert(p warning.Point, from, to string) (warning.Point, error) {

@@ -163,10 +163,10 @@ func parseRow(line []byte, c *Columns, i int) (BadRow, bool) {
 		return bad("number", "the number has other characters than digits")
 	}
 	var err error
-	if c.Lon[i], err = parseE7(string(fields[1])); err != nil {
+	if c.Lon[i], err = parseE7(fields[1]); err != nil {
 		return bad("position", "the longitude is not a number of degrees")
 	}
-	if c.Lat[i], err = parseE7(string(fields[2])); err != nil {
+	if c.Lat[i], err = parseE7(fields[2]); err != nil {
 		return bad("position", "the latitude is not a number of degrees")
 	}
 	home, ok := parseDigits(fields[3], math.MaxUint32)
@@ -207,15 +207,48 @@ func parseDigits(b []byte, limit uint64) (v uint64, ok bool) {
 	return v, v <= limit
 }
 
-// parseE7 reads degrees.
-func parseE7(s string) (int32, error) {
-	f, err := strconv.ParseFloat(s, 64)
+// parseE7 reads degrees. What has up to seven decimals is read in whole numbers, which is the same and much faster.
+func parseE7[T string | []byte](text T) (int32, error) {
+	if v, ok := parseFixed(text); ok {
+		return v, nil
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
 		return 0, err
 	}
 	v, ok := E7(f)
 	if !ok {
-		return 0, fmt.Errorf("%q is not an angle in degrees", s)
+		return 0, fmt.Errorf("%q is not an angle in degrees", text)
 	}
 	return v, nil
+}
+
+// parseFixed reads -123.1234567 and shorter; false when the text is longer, of another form, or no angle.
+func parseFixed[T string | []byte](text T) (int32, bool) {
+	at, sign := 0, int64(1)
+	if len(text) > 0 && text[0] == '-' {
+		at, sign = 1, -1
+	}
+	v, digits, decimals := int64(0), 0, -1
+	for ; at < len(text); at++ {
+		switch c := text[at]; {
+		case c == '.' && decimals < 0:
+			decimals = 0
+			continue
+		case c < '0' || c > '9':
+			return 0, false
+		default:
+			v = 10*v + int64(c-'0')
+		}
+		if digits++; decimals >= 0 {
+			decimals++
+		}
+	}
+	if digits == 0 || digits > 10 || decimals > 7 {
+		return 0, false
+	}
+	for range 7 - max(decimals, 0) {
+		v *= 10
+	}
+	return int32(sign * v), v <= 180*scale
 }

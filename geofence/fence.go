@@ -104,12 +104,17 @@ func (a *fencePart) holds(low, p coord) bool {
 	if len(a.sides) == 0 {
 		return true
 	}
-	for _, e := range a.sides {
+	in := a.inside
+	for i := range a.sides {
+		e := &a.sides[i]
 		if e.touches(p) {
 			return true
 		}
+		if e.crossed(low, p) {
+			in = !in
+		}
 	}
-	return a.inside != crossed(a.sides, low, p)
+	return in
 }
 
 // part is one of sixteen: a quarter of a quarter. Two steps at once halve the places in memory that finding visits.
@@ -197,14 +202,17 @@ func (d *divider) down(n *fenceNode, b box, p fencePart) {
 	}
 	empty := true
 	for i := range n.below {
-		q := b.part(i)
+		q, in := b.part(i), p.inside
 		mark := len(d.stack)
 		for _, e := range p.sides {
+			if e.crossed(b.min, q.min) {
+				in = !in
+			}
 			if e.meets(q) {
 				d.stack = append(d.stack, e)
 			}
 		}
-		d.down(&n.below[i], q, fencePart{sides: d.stack[mark:len(d.stack):len(d.stack)], inside: p.inside != crossed(p.sides, b.min, q.min)})
+		d.down(&n.below[i], q, fencePart{sides: d.stack[mark:len(d.stack):len(d.stack)], inside: in})
 		d.stack = d.stack[:mark]
 		empty = empty && len(n.below[i].parts) == 0 && n.below[i].below == nil
 	}

@@ -27,7 +27,7 @@ func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) er
 		if row == 0 && string(line) == PositionsHeader {
 			line = nil
 		}
-		switch b, is := positionIn(line, whole, &c, n); {
+		switch b, is := parsePosition(line, whole, &c, n); {
 		case is:
 			b.Row = row
 			bad = append(bad, b)
@@ -46,8 +46,8 @@ func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) er
 	}
 }
 
-// positionIn reads one line into row n; an empty one is none, and no fault.
-func positionIn(line []byte, whole bool, c *Columns, n int) (BadRow, bool) {
+// parsePosition reads one line into row n; an empty one is none, and no fault.
+func parsePosition(line []byte, whole bool, c *Columns, n int) (BadRow, bool) {
 	if len(line) == 0 {
 		return BadRow{}, false
 	}

@@ -1,7 +1,9 @@
 package geofence
 
 import (
+	"math/bits"
 	"sort"
+	"sync"
 
 	"tocsin/warning"
 )
@@ -20,26 +22,49 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 	return sel, err
 }
 
-// choose finds who is inside the shapes.
+// choose finds who is inside the shapes. Ranges of the directory are looked at side by side.
 func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
-	f := finder{s: s, chosen: make([]uint64, s.Blocks()*len(warning.Mask{})), left: s.limits.Work}
-	for _, shape := range shapes {
-		f.find(shape)
+	chosen := make([]uint64, s.Blocks()*len(warning.Mask{}))
+	finders := make([]finder, 1+min(s.Blocks()/blocksTogether, rangesAtMost-1)) // not by the machine, since what is too much work must not be
+	var wg sync.WaitGroup
+	for i := range finders {
+		f := &finders[i]
+		*f = finder{s: s, chosen: chosen, left: s.limits.Work,
+			from: s.Blocks() * i / len(finders) * warning.BlockSize, to: min(s.People(), s.Blocks()*(i+1)/len(finders)*warning.BlockSize)}
+		wg.Go(func() {
+			for _, shape := range shapes {
+				f.find(shape)
+			}
+		})
 	}
-	if f.left < 0 {
+	wg.Wait()
+	left := s.limits.Work
+	for i := range finders {
+		left -= s.limits.Work - finders[i].left
+	}
+	if left < 0 {
 		return warning.Selection{}, warning.Invalid(warning.Violation{Field: "areas", Rule: "area.limit.work",
 			Detail: "the areas are too intricate for so many people", Remedy: "simplify the outlines"})
 	}
-	return f.selection(), nil
+	return s.selection(chosen), nil
 }
+
+// Into how many ranges the directory is cut, and how large they are at least.
+const (
+	rangesAtMost   = 4
+	blocksTogether = 16
+)
 
 // finder finds people by going down the quadtree that the order of the snapshot is: a square that no side of the shape
 // meets is chosen or not as a whole, and only people in small squares at the line are looked at one by one.
 type finder struct {
-	s      *Snapshot
-	chosen []uint64 // bit i is row i
-	left   int64    // steps of work that are left
-	stack  []edge   // the sides in the squares on the way down
+	s        *Snapshot
+	from, to int      // the rows that it looks at
+	chosen   []uint64 // bit i is row i
+	left     int64    // steps of work that are left
+	tree     *boxTree // of the shape that is looked in
+	stack    []int32  // its nodes in the squares on the way down
+	near     []edge   // the sides in a small square
 }
 
 // square is a node of the quadtree: the keys that begin with the bits of key above 2·level, and its rows.
@@ -59,31 +84,61 @@ func (f *finder) find(shape *shape) {
 	if s.People() == 0 || !shape.box.meets(s.box) {
 		return
 	}
-	root := square{level: 32, to: s.People(), box: s.box}
-	for _, e := range shape.edges {
-		if east(e, root.box.min) {
-			root.inside = !root.inside
-		}
+	// The smallest square around all of the shape that can hold anybody.
+	low := coord{max(shape.box.min.x, s.box.min.x), max(shape.box.min.y, s.box.min.y)}
+	high := coord{min(shape.box.max.x, s.box.max.x), min(shape.box.max.y, s.box.max.y)}
+	key := morton(low.x, low.y)
+	root := square{level: (bits.Len64(key^morton(high.x, high.y)) + 1) / 2, from: f.from}
+	if root.key = key >> (2 * root.level) << (2 * root.level); root.key > 0 {
+		root.from = f.rowAfter(f.from, f.to, root.key-1)
 	}
-	f.stack = f.stack[:0]
-	f.down(root, shape.edges)
+	root.to = f.rowAfter(root.from, f.to, root.key+(1<<(2*root.level)-1))
+	if root.from == root.to {
+		return
+	}
+	root.box = squareBox(root.key, root.level, s.box)
+	f.tree = shape.tree
+	root.inside = f.tree.east(1, root.box.min)
+	f.stack = append(f.stack[:0], 1)
+	f.down(root, f.stack)
 }
 
-func (f *finder) down(q square, edges []edge) {
-	if f.left -= 8 * int64(len(edges)+1); f.left < 0 { // each side is compared with four squares
+// squareBox is the part of a square that lies in within.
+func squareBox(key uint64, level int, within box) box {
+	low := unmorton(key)
+	size := uint32(1<<level - 1)
+	return box{
+		coord{max(low.x, within.min.x), max(low.y, within.min.y)},
+		coord{min(int32(uint32(low.x)+size), within.max.x), min(int32(uint32(low.y)+size), within.max.y)},
+	}
+}
+
+// down looks at a square that the sides under these nodes may meet, and no others.
+func (f *finder) down(q square, nodes []int32) {
+	sides := 0
+	for _, k := range nodes {
+		from, to := f.tree.under(int(k))
+		sides += to - from
+	}
+	if f.left -= 8 * int64(sides+1); f.left < 0 { // each side is compared with four squares at most
 		return
 	}
 	switch {
-	case len(edges) == 0:
+	case sides == 0:
 		if q.inside {
 			f.take(q.from, q.to)
 		}
 		return
-	case (q.to-q.from)*len(edges) <= fewTests || q.level == 0:
-		f.left -= int64((q.to - q.from) * len(edges))
+	case (q.to-q.from)*sides <= fewTests || q.level == 0:
+		f.left -= int64((q.to - q.from) * sides)
+		f.near = f.near[:0]
+		for _, k := range nodes {
+			from, to := f.tree.under(int(k))
+			f.near = append(f.near, f.tree.sides[from:to]...)
+		}
 		c := &f.s.columns
 		for i := q.from; i < q.to; i++ {
-			if q.holds(edges, coord{c.Lon[i], c.Lat[i]}) {
+			if q.holds(f.near, coord{c.Lon[i], c.Lat[i]}) {
 				f.chosen[i>>6] |= 1 << (i & 63)
 			}
 		}
@@ -93,44 +148,45 @@ func (f *finder) down(q square, edges []edge) {
 	for n := range uint64(4) {
 		child := square{key: q.key + n<<(2*(q.level-1)), level: q.level - 1, from: from, to: q.to}
 		if n < 3 {
-			child.to = f.rowOf(from, q.to, q.key+(n+1)<<(2*(q.level-1)))
+			child.to = f.rowAfter(from, q.to, child.key+(1<<(2*child.level)-1))
 		}
 		from = child.to
 		if child.from == child.to {
 			continue
 		}
-		low := unmorton(child.key)
-		size := uint32(1)<<child.level - 1
-		child.box = box{
-			coord{max(low.x, q.box.min.x), max(low.y, q.box.min.y)},
-			coord{min(int32(uint32(low.x)+size), q.box.max.x), min(int32(uint32(low.y)+size), q.box.max.y)},
-		}
-		child.inside = q.inside != crossed(edges, q.box.min, child.box.min)
+		child.box = squareBox(child.key, child.level, q.box)
+		child.inside = q.inside
 		mark := len(f.stack)
-		for _, e := range edges {
-			if e.meets(child.box) {
-				f.stack = append(f.stack, e)
+		for _, k := range nodes {
+			if n > 0 && f.tree.crossed(int(k), q.box.min, child.box.min) {
+				child.inside = !child.inside
 			}
+			f.stack = f.tree.meeting(f.stack, int(k), child.box)
 		}
 		f.down(child, f.stack[mark:len(f.stack):len(f.stack)])
 		f.stack = f.stack[:mark]
 	}
 }
 
-// rowOf is the first row in from to to whose key is not below key.
-func (f *finder) rowOf(from, to int, key uint64) int {
+// rowAfter is the first row in from to to whose key is above last.
+func (f *finder) rowAfter(from, to int, last uint64) int {
 	c := &f.s.columns
-	return from + sort.Search(to-from, func(i int) bool { return morton(c.Lon[from+i], c.Lat[from+i]) >= key })
+	return from + sort.Search(to-from, func(i int) bool { return morton(c.Lon[from+i], c.Lat[from+i]) > last })
 }
 
 // holds tells whether p, which lies in the square, is in the shape; edges are those that meet the square.
 func (q *square) holds(edges []edge, p coord) bool {
-	for _, e := range edges {
+	in := q.inside
+	for i := range edges {
+		e := &edges[i]
 		if e.touches(p) {
 			return true
 		}
+		if e.crossed(q.box.min, p) {
+			in = !in
+		}
 	}
-	return q.inside != crossed(edges, q.box.min, p)
+	return in
 }
 
 // Whether a corner of a square is inside must have an answer also when the corner is on a line or a vertex. So every
@@ -161,22 +217,19 @@ func east(e edge, p coord) bool {
 	return (beside(e.a, e.b, p) > 0) == (e.a.y < e.b.y)
 }
 
-// crossed tells whether an odd number of sides is crossed on the way from p to q: east or west first, then north or
+// crossed tells whether e is crossed an odd number of times on the way from p to q: east or west first, then north or
 // south.
-func crossed(edges []edge, p, q coord) (odd bool) {
-	turn := coord{q.x, p.y}
-	for _, e := range edges {
-		across, along := (e.a.y <= p.y) != (e.b.y <= p.y), (e.a.x <= q.x) != (e.b.x <= q.x)
-		if !across && !along {
-			continue
-		}
-		at := beside(e.a, e.b, turn)
-		if across && beside(e.a, e.b, p) != at {
-			odd = !odd
-		}
-		if along && beside(e.a, e.b, q) != at {
-			odd = !odd
-		}
+func (e edge) crossed(p, q coord) (odd bool) {
+	across, along := (e.a.y <= p.y) != (e.b.y <= p.y), (e.a.x <= q.x) != (e.b.x <= q.x)
+	if !across && !along {
+		return false
+	}
+	at := beside(e.a, e.b, coord{q.x, p.y})
+	if across && beside(e.a, e.b, p) != at {
+		odd = !odd
+	}
+	if along && beside(e.a, e.b, q) != at {
+		odd = !odd
 	}
 	return odd
 }
@@ -195,10 +248,10 @@ func (f *finder) take(from, to int) {
 }
 
 // selection is the chosen rows by block.
-func (f *finder) selection() warning.Selection {
-	sel := warning.Selection{Snapshot: f.s.id}
-	for b := range f.s.Blocks() {
-		m := (*warning.Mask)(f.chosen[b*len(warning.Mask{}):])
+func (s *Snapshot) selection(chosen []uint64) warning.Selection {
+	sel := warning.Selection{Snapshot: s.id}
+	for b := range s.Blocks() {
+		m := (*warning.Mask)(chosen[b*len(warning.Mask{}):])
 		if *m != (warning.Mask{}) {
 			sel.Blocks = append(sel.Blocks, uint32(b))
 			sel.Masks = append(sel.Masks, *m)

@@ -47,7 +47,8 @@ func TestWKT(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ text, rule, detail string }{
-		{"", "wkt.type", "column 1"},
+		{"", "wkt.syntax", "column 1"},
+		{"FOO((1 2))", "wkt.syntax", "FOO"},
 		{"POINT(107 30)", "wkt.type", "POINT"},
 		{"GEOMETRYCOLLECTION(POLYGON(" + ring + "))", "wkt.type", "GEOMETRYCOLLECTION"},
 		{"SRID=4326;POLYGON(" + ring + ")", "wkt.crs", "column 5"},

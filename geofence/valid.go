@@ -15,6 +15,7 @@ type nest struct {
 	rings []nestedRing
 	sides []edge  // of all rings, one after the other
 	owner []int32 // the ring of each side
+	tree  *boxTree
 
 	touches map[touch]struct{}   // where a ring touches another
 	seen    map[meeting]struct{} // faults told already
@@ -58,7 +59,10 @@ func (n *nest) add(part int, path string, r ring) {
 // check names the faults of the first kind that it finds; later kinds mean nothing while earlier ones are there.
 func (n *nest) check() {
 	before := len(n.c.faults)
-	n.sweep()
+	n.tree = newBoxTree(n.sides, func(i int) bool { return n.rings[n.owner[i]].first == i })
+	if !n.clear() {
+		n.sweep()
+	}
 	for _, step := range []func(){n.connected, n.holes, n.parts} {
 		if len(n.c.faults) > before {
 			return

@@ -44,8 +44,10 @@ func (p *wkt) geometry() (polygons [][]warning.Ring) {
 		p.list(func() { polygons = append(polygons, p.polygon()) })
 	case "SRID":
 		p.refuse("wkt.crs", "convert to WGS-84 and leave SRID out", "a coordinate system is named")
+	case "POINT", "LINESTRING", "MULTIPOINT", "MULTILINESTRING", "GEOMETRYCOLLECTION":
+		p.refuse("wkt.type", "use POLYGON or MULTIPOLYGON", "%s is not a surface", word)
 	default:
-		p.refuse("wkt.type", "use POLYGON or MULTIPOLYGON", "%.20q is not a surface", word)
+		p.refuse("wkt.syntax", "begin with POLYGON or MULTIPOLYGON", "%.20q is no geometry", word)
 	}
 	if p.space(); p.rest != "" {
 		p.refuse("wkt.syntax", "leave out what follows", "there is more behind the end")

@@ -3,6 +3,7 @@ package warning
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -104,10 +105,29 @@ type Review struct {
 }
 
 // Open tells whether nobody has closed it.
-func (r *Review) Open() bool { return r.ClosedBy == "" }
+func (r Review) Open() bool { return r.ClosedBy == "" }
 
 // Overdue tells whether it should have been closed by now.
-func (r *Review) Overdue(now time.Time) bool { return r.Open() && now.After(r.Due) }
+func (r Review) Overdue(now time.Time) bool { return r.Open() && now.After(r.Due) }
+
+// Close is the review as another person closes it. submittedBy is who submitted the warning: they cannot look at their
+// own act either. A review that is overdue can still be closed; its times show it.
+func (r Review) Close(submittedBy, user string, role Role, finding string, now time.Time) (Review, error) {
+	switch {
+	case !r.Open():
+		return r, Refuse(ReasonConflict, "%s closed this review already", r.ClosedBy)
+	case role != Approver && role != Commander:
+		return r, Refuse(ReasonDenied, "%s is a %s; an approver or commander closes a review", user, role)
+	case user == r.OpenedBy || user == submittedBy:
+		return r, Refuse(ReasonDenied, "%s submitted or released this warning; another person must close its review", user)
+	case strings.TrimSpace(finding) == "":
+		return r, Invalid(Violation{
+			Field: "finding", Rule: "review.finding", Detail: "the review has no finding", Remedy: "say in a few words whether the release was right",
+		})
+	}
+	r.ClosedBy, r.ClosedAt, r.Finding = user, now, finding
+	return r, nil
+}
 
 // Outside is what lies of an area beyond the jurisdiction, as geofences measure it.
 type Outside struct {

@@ -144,30 +144,14 @@ func fill(parts []part, value map[string]string) (text, missing string) {
 	return b.String(), ""
 }
 
-// patternOf is the line that fits best: of the channel, else of the tier, else for all.
-func patternOf(language, kind string, ch Channel, t Tier) (best pattern, ok bool) {
-	score := -1
+// patternOf is the first line that fits.
+func patternOf(language, kind string, ch Channel, t Tier) (pattern, bool) {
 	for _, p := range patterns[language] {
-		n := 0
-		switch p.channel {
-		case ch.String():
-			n = 2
-		case "*":
-		default:
-			continue
-		}
-		switch p.tier {
-		case t.String():
-			n++
-		case "*":
-		default:
-			continue
-		}
-		if p.kind == kind && n > score {
-			best, score = p, n
+		if p.kind == kind && (p.channel == "*" || p.channel == ch.String()) && (p.tier == "*" || p.tier == t.String()) {
+			return p, true
 		}
 	}
-	return best, score >= 0
+	return pattern{}, false
 }
 
 // guidance is one line of what to do.

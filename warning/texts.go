@@ -28,6 +28,8 @@ const (
 	TextContract   Text = "contract"
 	TextSpeed      Text = "speed"
 	TextKept       Text = "kept"
+	TextPlay       Text = "play"     // channel, platform, state, messages
+	TextCoverage   Text = "coverage" // percent, ends
 
 	TextProgress Text = "progress" // tier, event, handed over, planned, waiting
 	TextRates    Text = "rates"    // people/s, messages/s, contract
@@ -93,6 +95,9 @@ var phrases = map[Text]phrase{
 	TextSpeed:      {"每秒 %s 人、%s 条；发布后 %.0f 毫秒发出第一条，%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
 
+	TextPlay:     {"%s（%s）：%s，%s 条消息", "%s (%s): %s, %s messages"},
+	TextCoverage: {"，覆盖 %.0f%%，终端 %s", ", %.0f%% covered, %s ends"},
+
 	TextProgress: {"%s %s %s/%s 人，等待 %s", "%s %s %s/%s people, waiting %s"},
 	TextRates:    {"每秒 %s 人，每秒 %s 条（合同 %s）", "%s people/s, %s messages/s (contract %s)"},
 	TextFirst:    {"第一条 %s", "first %s"},
@@ -131,6 +136,9 @@ var phrases = map[Text]phrase{
 	"grade.red": {"[Ⅰ级/特别重大]", "(level I)"}, "grade.orange": {"[Ⅱ级/重大]", "(level II)"}, "grade.yellow": {"[Ⅲ级/较大]", "(level III)"}, "grade.blue": {"[Ⅳ级/一般]", "(level IV)"},
 
 	"status.actual": {"实际", "actual"}, "status.exercise": {"演练（模拟）", "exercise"}, "status.public_drill": {"公众演练", "public drill"}, "status.test": {"测试", "test"},
+
+	"play.waiting": {"等待重试", "waiting"}, "play.sending": {"发送中", "being sent"}, "play.handed_over": {"平台已接收", "handed over"},
+	"play.refused": {"平台拒绝", "refused"}, "play.unknown": {"未确认", "unknown"}, "play.cancelled": {"已停播", "stopped"},
 
 	"state.submitted": {"待批准", "submitted"}, "state.approved": {"已批准", "approved"}, "state.released": {"发送中", "released"}, "state.held": {"已暂停", "held"},
 	"state.completed": {"已完成", "completed"}, "state.cancelled": {"已撤销", "cancelled"}, "state.expired": {"已过期", "expired"}, "state.rejected": {"已驳回", "rejected"}, "state.replaced": {"已被替代", "replaced"},

@@ -16,7 +16,7 @@ const MaxValidity = 7 * 24 * time.Hour
 const DrillMark = "【演练】"
 
 // EditionChannels is the channels that this edition can send by.
-var EditionChannels = []Channel{SMS}
+var EditionChannels = []Channel{SMS, FlashSMS, Broadcast, Push}
 
 // Stages is the rungs of a ladder of warnings: 3 days, 1 day, 6, 2 and 0 hours before.
 var Stages = []string{"3d", "1d", "6h", "2h", "0h"}
@@ -169,8 +169,8 @@ func (c *checks) words(s Spec) {
 		if !slices.Contains(Languages, w.Language) {
 			c.add(at+".language", "words.language", fmt.Sprintf("nobody in the directory is addressed in %q", w.Language), "use one of "+strings.Join(Languages, ", "))
 		}
-		if w.Kind < Alert || w.Kind > AllClear {
-			c.add(at+".kind", "words.kind", "the words say not what they are for", "say alert, update, cancel or all_clear")
+		if w.Kind < Alert || w.Kind > Left {
+			c.add(at+".kind", "words.kind", "the words say not what they are for", "say alert, update, left, cancel or all_clear")
 		}
 		if w.Channel != 0 && !slices.Contains(s.Channels, w.Channel) {
 			c.add(at+".channel", "words.channel", fmt.Sprintf("the warning does not go by %s", w.Channel), "leave the channel out or name it in channels")

@@ -82,7 +82,7 @@ func TestEveryRule(t *testing.T) {
 		{"focus.bearing_deg", "focus.bearing", func(s *Spec) { s.Focus.Speed = 0 }},
 		{"channels", "channels.missing", func(s *Spec) { s.Channels = nil }},
 		{"channels[1]", "channel.edition", func(s *Spec) {
-			s.Channels = append(s.Channels, Push)
+			s.Channels = append(s.Channels, CableTV)
 			s.Words[0].Channel = 0
 		}},
 		{"channels[1]", "channel.twice", func(s *Spec) { s.Channels = append(s.Channels, SMS) }},

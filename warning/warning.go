@@ -35,7 +35,7 @@ type Warning struct {
 	EndedAt      time.Time `json:"ended_at,omitzero"` // completed, cancelled, expired or rejected
 	Why          string    `json:"why,omitempty"`     // of the rejection, hold or cancel
 
-	// ApprovedPeople is the head count that the approver saw (promise 6).
+	// ApprovedPeople is the head count that was seen last, at submission or by an approver (promise 6).
 	ApprovedPeople int64 `json:"approved_people,omitempty"`
 	// Snapshot is the directory that the plan names; empty before the release is planned.
 	Snapshot string `json:"snapshot,omitempty"`

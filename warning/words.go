@@ -1,7 +1,9 @@
 package warning
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -93,7 +95,7 @@ func FieldsOf(s Spec, before *Spec, d Desk, at time.Time) Fields {
 	}
 	if before != nil {
 		f.Former = before.Tier
-		f.Extended = s.Expires.After(before.Expires) && DigestOf(Spec{Areas: s.Areas}) == DigestOf(Spec{Areas: before.Areas})
+		f.Extended = s.Expires.After(before.Expires) && reflect.DeepEqual(s.Areas, before.Areas)
 	}
 	return f
 }
@@ -221,13 +223,17 @@ func SaysUntil(text string, end time.Time) bool {
 
 // WithPreparedWords is s with everything that it must say from its submission on: alert words in both languages where
 // none are given, for an update those for the kept and the left, and always the correction and the all-clear. Words that
-// are given stay; where an alert of them does not say until when it holds, that is added. The error names what the
-// official pattern misses.
+// are given stay; where an alert of them does not say until when it holds, that is added. at is when the warning is
+// issued, for a Cancel or AllClear when the one that it follows was. The error names what is wrong with s beside its
+// words, and if nothing is, what the official pattern misses.
 func (s Spec) WithPreparedWords(before *Spec, d Desk, at time.Time) (Spec, error) {
 	f := FieldsOf(s, before, d, at)
 	kinds := []Type{Alert, Cancel, AllClear}
-	if s.Type == Update {
+	switch s.Type {
+	case Update:
 		kinds = []Type{Alert, Update, Left, Cancel, AllClear}
+	case Cancel, AllClear:
+		kinds = []Type{s.Type}
 	}
 	given := s.Words
 	s.Words = slices.Clone(given)
@@ -259,10 +265,17 @@ func (s Spec) WithPreparedWords(before *Spec, d Desk, at time.Time) (Spec, error
 			}
 		}
 	}
-	if len(missing) > 0 {
-		return Spec{}, Invalid(missing...)
+	if len(missing) == 0 {
+		return s, nil
 	}
-	return s, nil
+	var e *Error
+	if errors.As(s.Validate(at), &e) {
+		other := slices.DeleteFunc(e.Violations, func(v Violation) bool { return v.Rule == "words.missing" })
+		if len(other) > 0 { // what is wrong with the warning itself says more than the gap that it leaves in the words
+			return Spec{}, Invalid(other...)
+		}
+	}
+	return Spec{}, Invalid(missing...)
 }
 
 // ownPattern tells whether words for the channel differ from those for all.
@@ -273,8 +286,8 @@ func ownPattern(f Fields, kind Type, ch Channel, language string) bool {
 
 // take adds the violations of err that are not there yet: a field that is missing is missing in every text.
 func (c *checks) take(err error) {
-	e, ok := err.(*Error)
-	if !ok {
+	var e *Error
+	if !errors.As(err, &e) {
 		return
 	}
 	for _, v := range e.Violations {

@@ -2,6 +2,7 @@ package warning
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,33 @@ func TestLosAngelesSaysUntilWhen(t *testing.T) {
 	}
 }
 
+// TestLosAngelesHasAnArea: its polygon was lost on the way, and ten million people were told to be ready to leave. Without
+// an area there are no words, and no warning.
+func TestLosAngelesHasAnArea(t *testing.T) {
+	s := plainSpec()
+	s.Areas = nil
+	if _, err := s.WithPreparedWords(nil, desk, noon); ReasonOf(err) != ReasonInvalid || !strings.Contains(err.Error(), "warning.areas") {
+		t.Errorf("words without a place: %v", err)
+	}
+	s.Words = []Words{{Language: "zh-CN", Kind: Alert, Text: "请撤离，有效至2时。"}}
+	if err := s.Validate(noon); ReasonOf(err) != ReasonInvalid || !strings.Contains(err.Error(), "areas.missing") {
+		t.Errorf("a warning without a place: %v", err)
+	}
+}
+
+// TestHokkaidoIsCorrectedEverywhere replays 13 April 2023: the correction came over another channel than the alert. There
+// is one for each channel that the alert goes by.
+func TestHokkaidoIsCorrectedEverywhere(t *testing.T) {
+	for ch := range channelNames {
+		s := plainSpec()
+		s.Channels = []Channel{channelNames[ch]}
+		got, err := s.WithPreparedWords(nil, desk, noon)
+		if err != nil || got.TextFor(Cancel, channelNames[ch], "zh-CN") == "" || got.TextFor(Cancel, channelNames[ch], "en") == "" {
+			t.Errorf("%s: no correction (%v)", ch, err)
+		}
+	}
+}
+
 // TestTheDutchAndTheBritishLanguages: the Dutch of 2019 spoke one language only, and the British test of 2023 had a
 // spelling mistake in the other, which one person had typed that morning. Words that nobody typed exist in all languages.
 func TestTheDutchAndTheBritishLanguages(t *testing.T) {
@@ -244,6 +272,12 @@ func TestTheDutchAndTheBritishLanguages(t *testing.T) {
 	}
 	if !strings.Contains(got.TextFor(Alert, WorkApp, "zh-CN"), "责任人") || strings.Contains(got.TextFor(Alert, SMS, "zh-CN"), "责任人") {
 		t.Error("the work app speaks to responsible persons, and only it")
+	}
+	for _, tier := range Tiers {
+		s.Tier = tier
+		if loud := strings.HasPrefix(composed(t, FieldsOf(s, nil, desk, noon), Alert, Broadcast, "en"), "Urgent!"); loud != (tier == Red) {
+			t.Errorf("%s is announced as urgent: %v", tier, loud)
+		}
 	}
 }
 
@@ -263,6 +297,10 @@ func TestAnUpdateSpeaksToThreeGroups(t *testing.T) {
 	if len(seen) != 10 || seen[""] {
 		t.Errorf("want ten different texts: %v", seen)
 	}
+	got.References = []string{"01JZ0000000000000000000000"}
+	if err := got.Validate(noon); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAMissingFieldIsNamedOnce(t *testing.T) {
@@ -272,6 +310,19 @@ func TestAMissingFieldIsNamedOnce(t *testing.T) {
 	var e *Error
 	if !errors.As(err, &e) || len(e.Violations) != 1 || e.Violations[0].Field != "warning.areas" {
 		t.Fatal(err)
+	}
+}
+
+// TestAFaultyWarningIsToldItsFaults: what is wrong with a warning comes before the gaps that this leaves in its words.
+func TestAFaultyWarningIsToldItsFaults(t *testing.T) {
+	var e *Error
+	if _, err := (Spec{Type: Update}).WithPreparedWords(&Spec{}, Desk{}, noon); !errors.As(err, &e) || strings.Contains(err.Error(), "words.") || !strings.Contains(err.Error(), "tier.missing") {
+		t.Error(err)
+	}
+	s := plainSpec()
+	s.Areas = []Area{{Polygons: [][]Ring{{{{math.NaN(), math.Inf(1)}}}}, CRS: "wgs84", Name: "x"}}
+	if _, err := s.WithPreparedWords(&s, desk, noon); err != nil { // geofences look at coordinates
+		t.Error(err)
 	}
 }
 

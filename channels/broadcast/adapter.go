@@ -40,10 +40,8 @@ func (Adapter) Open(a channels.AreaAccount) (channels.AreaCarrier, error) {
 	if len(vs) > 0 {
 		return nil, warning.Invalid(vs...)
 	}
-	var beating context.Context
 	c.life, c.cut = context.WithCancel(context.Background())
-	beating, c.stopBeating = context.WithCancel(c.life)
-	c.beats.Go(func() { c.beat(beating) })
+	c.beats.Go(func() { c.beat(c.life) })
 	return c, nil
 }
 
@@ -55,10 +53,9 @@ type carrier struct {
 	platform *ebd.Verifier // nil: answers are not verified
 	serial   atomic.Uint64 // of packets
 
-	life        context.Context // ends what is under way
-	cut         context.CancelFunc
-	stopBeating context.CancelFunc
-	beats       sync.WaitGroup
+	life  context.Context // ends what is under way
+	cut   context.CancelFunc
+	beats sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
 	calls  sync.WaitGroup
@@ -185,21 +182,19 @@ func (c *carrier) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	c.stopBeating()
-	c.beats.Wait()
 	done := make(chan struct{})
 	go func() { c.calls.Wait(); close(done) }()
+	left := 0
 	select {
 	case <-done:
-		c.cut()
-		return nil
 	case <-ctx.Done():
+		left = c.Link().Open
 	}
-	left := c.Link().Open
 	c.cut()
 	<-done
-	if left == 0 {
-		return nil
+	c.beats.Wait()
+	if left > 0 {
+		return fmt.Errorf("account %s was closed with %d messages that have no answer: %w", c.account.Name, left, ctx.Err())
 	}
-	return fmt.Errorf("account %s was closed with %d messages that have no answer: %w", c.account.Name, left, ctx.Err())
+	return nil
 }

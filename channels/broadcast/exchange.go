@@ -77,7 +77,7 @@ func fail(k channels.Kind, r channels.Reason, cause error) error {
 func (c *carrier) exchange(ctx context.Context, payload ebd.Payload, media []ebd.Media) (ebd.Payload, error) {
 	now := time.Now()
 	p := &ebd.Packet{
-		ID: ebd.EBDID(payload, c.account.Source, c.nextSerial(now)), From: c.account.Source, To: c.account.Target,
+		ID: ebd.PacketID(payload, c.account.Source, c.nextSerial(now)), From: c.account.Source, To: c.account.Target,
 		Time: now, Payload: payload, Media: media,
 	}
 	packet, err := p.Encode(c.signer)
@@ -168,7 +168,7 @@ func (c *carrier) read(id string, answer []byte) (ebd.Payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, isResponse := p.Payload.(*ebd.EBDResponse)
+	response, isResponse := p.Payload.(*ebd.Response)
 	refusal := isResponse && response.ResultCode > ebd.OK
 	switch {
 	case c.account.Target != "" && p.From != c.account.Target:

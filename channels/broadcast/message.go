@@ -41,7 +41,7 @@ var states = map[ebd.BrdState]channels.Playing{
 const half = 5000
 
 func (c *carrier) id(m channels.AreaMessage) string {
-	return ebd.EBMID(c.account.Source, m.Sent, m.Serial%half)
+	return ebd.MessageID(c.account.Source, m.Sent, m.Serial%half)
 }
 
 // basic is what a message and its end have in common.
@@ -69,7 +69,7 @@ func (c *carrier) message(m channels.AreaMessage) (*ebd.EBM, []ebd.Media, error)
 		MsgContent: &ebd.MsgContent{LanguageCode: language, MsgTitle: m.Title, MsgDesc: m.Text, AreaCode: m.Units},
 	}
 	if m.Related != 0 && !m.RelatedSent.IsZero() {
-		e.RelatedInfo = &ebd.RelatedInfo{EBMID: ebd.EBMID(c.account.Source, m.RelatedSent, m.Related%half)}
+		e.RelatedInfo = &ebd.RelatedInfo{EBMID: ebd.MessageID(c.account.Source, m.RelatedSent, m.Related%half)}
 	}
 	if m.Audio == nil {
 		return e, nil, nil
@@ -120,7 +120,7 @@ func (c *carrier) Stop(ctx context.Context, m channels.AreaMessage) channels.Are
 		return o
 	}
 	return c.handOver(ctx, &ebd.EBM{
-		EBMVersion: "1.0", EBMID: ebd.EBMID(c.account.Source, m.Sent, half+m.Serial%half),
+		EBMVersion: "1.0", EBMID: ebd.MessageID(c.account.Source, m.Sent, half+m.Serial%half),
 		RelatedInfo:  &ebd.RelatedInfo{EBMID: c.id(m)},
 		MsgBasicInfo: c.basic(m, ebd.MsgCancel, time.Now()),
 	}, nil)
@@ -135,7 +135,7 @@ func (c *carrier) handOver(ctx context.Context, e *ebd.EBM, media []ebd.Media) c
 		o.Kind, o.Reason, o.Detail = f.kind, f.reason, short(f.Error())
 		return o
 	}
-	response, ok := payload.(*ebd.EBDResponse)
+	response, ok := payload.(*ebd.Response)
 	if !ok {
 		o.Kind, o.Reason, o.Detail = channels.Unknown, channels.NoAnswer, "the answer is no EBDResponse"
 		return o
@@ -164,7 +164,7 @@ func (c *carrier) Coverage(ctx context.Context, m channels.AreaMessage) (channel
 	}
 	r, ok := payload.(*ebd.EBMStateResponse)
 	if !ok {
-		if refusal, isRefusal := payload.(*ebd.EBDResponse); isRefusal {
+		if refusal, isRefusal := payload.(*ebd.Response); isRefusal {
 			return channels.Coverage{}, fmt.Errorf("state of %s: the platform answers ResultCode %d %s", id, refusal.ResultCode, short(refusal.ResultDesc))
 		}
 		return channels.Coverage{}, fmt.Errorf("state of %s: the answer is no EBMStateResponse", id)

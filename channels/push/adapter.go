@@ -35,7 +35,8 @@ const (
 //
 // Of an account, Address is mqtt://host:port/prefix, or mqtts: for TLS; the prefix stands before all topics and may be
 // left out, so may the scheme with it. Source is the client id: a successor with the same one ends the connection of its
-// predecessor. Keys are "authority", "certificate" and "key". Target is not used, Heartbeat is the keep alive.
+// predecessor. Keys are "authority", "certificate" and "key". Target is not used. Heartbeat is the keep alive, in whole
+// seconds, rounded up.
 type Adapter struct{}
 
 var _ channels.AreaAdapter = Adapter{}
@@ -66,8 +67,8 @@ func (Adapter) Open(a channels.AreaAccount) (channels.AreaCarrier, error) {
 		refuse(len(f.value) > math.MaxUint16, f.field, "length", fmt.Sprintf("has %d octets", len(f.value)), "use at most 65535")
 	}
 	refuse(a.Timeout < 0, "timeout", "negative", "is negative", "leave it out or make it positive")
-	refuse(a.Heartbeat < time.Second || a.Heartbeat > math.MaxUint16*time.Second, "heartbeat", "range",
-		fmt.Sprintf("is %v", a.Heartbeat), "use 1s to 65535s")
+	refuse(a.Heartbeat < 0 || a.Heartbeat > math.MaxUint16*time.Second, "heartbeat", "range",
+		fmt.Sprintf("is %v", a.Heartbeat), "leave it out or use up to 65535s")
 	secure, err := secureBy(a.Keys)
 	refuse(err != nil, "keys", "keys", fmt.Sprint(err), "name readable PEM files by authority, certificate and key")
 	if broker != nil && broker.Scheme == "mqtts" {

@@ -48,6 +48,8 @@ func open(a channels.AreaAccount, broker *url.URL, secure *tls.Config) (*carrier
 	c := &carrier{account: a, prefix: broker.Path}
 	c.sender = c.prefix + "sender/" + a.Source
 	c.health.link.Since = time.Now()
+	c.health.tried = make(chan struct{})
+	c.health.decided = sync.OnceFunc(func() { close(c.health.tried) })
 	var err error
 	c.client, err = autopaho.NewConnection(context.Background(), c.config(broker, secure))
 	return c, err
@@ -79,6 +81,7 @@ func (c *carrier) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.shut = true
 	c.mu.Unlock()
+	c.health.decided() // nobody waits for a first connection any more
 	done := make(chan struct{})
 	go func() { c.works.Wait(); close(done) }()
 	var late error
@@ -91,8 +94,8 @@ func (c *carrier) Close(ctx context.Context) error {
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.account.Timeout)
 	defer cancel()
 	err := c.client.Disconnect(leave)
+	c.health.down()
 	<-done
-	c.health.set(false)
 	return errors.Join(late, err)
 }
 
@@ -104,9 +107,6 @@ type step struct {
 
 // Play publishes the message on the topics of its units.
 func (c *carrier) Play(ctx context.Context, m channels.AreaMessage) channels.AreaOutcome {
-	if validity(m.Expires, time.Now()) == 0 {
-		return channels.AreaOutcome{Kind: channels.Refused, Reason: channels.ExpiredHere, Detail: "the message is not valid any more"}
-	}
 	if ends(m.Type) {
 		return c.publish(ctx, m, step{keep: true}, step{words: newPayload(m)})
 	}
@@ -115,10 +115,11 @@ func (c *carrier) Play(ctx context.Context, m channels.AreaMessage) channels.Are
 
 // Stop empties the topics of the message and tells the phones that listen. It ends whatever of the warning stands there.
 func (c *carrier) Stop(ctx context.Context, m channels.AreaMessage) channels.AreaOutcome {
+	steps := []step{{keep: true}, {words: newStop(m)}}
 	if validity(m.Expires, time.Now()) == 0 { // no phone shows it any more
-		return c.publish(ctx, m, step{keep: true})
+		steps = steps[:1]
 	}
-	return c.publish(ctx, m, step{keep: true}, step{words: newStop(m)})
+	return c.publish(ctx, m, steps...)
 }
 
 // answer is what became of one topic.
@@ -130,32 +131,29 @@ type answer struct {
 	unheard bool // the broker says that nobody listens there
 }
 
-// publish takes the steps on each topic, in order on one topic and several topics at a time.
+// publish takes the steps on each topic, in order on one topic and several topics at a time. The first topic without an
+// answer ends it: the others would wait as long for theirs.
 func (c *carrier) publish(ctx context.Context, m channels.AreaMessage, steps ...step) channels.AreaOutcome {
-	if !slices.Contains(c.account.Statuses, m.Status) {
-		return channels.AreaOutcome{Kind: channels.Refused, Reason: channels.NotAllowed,
-			Detail: fmt.Sprintf("account %s is not marked for %v", c.account.Name, m.Status)}
+	sends, no := c.prepare(m, steps)
+	if no.Kind != 0 {
+		return no
 	}
-	if all := faults(m); len(all) > 0 {
-		return channels.AreaOutcome{Kind: channels.Refused, Reason: channels.BadContent, Detail: strings.Join(all, "; ")}
+	// An account that was opened just now has its first attempt to connect under way. Later nothing waits for a
+	// connection: it would leave at a time that the engine does not know.
+	select {
+	case <-ctx.Done():
+	case <-c.health.tried:
 	}
-	var sends []*paho.Publish
-	for _, s := range steps {
-		p, err := s.packet()
-		if err == nil {
-			err = c.fits(p)
-		}
-		if err != nil {
-			return channels.AreaOutcome{Kind: channels.Refused, Reason: channels.BadContent, Detail: err.Error()}
-		}
-		sends = append(sends, p)
-	}
-	if err := ctx.Err(); err != nil {
+	line := c.health.now()
+	switch err := ctx.Err(); {
+	case err != nil:
 		return channels.AreaOutcome{Kind: channels.Retry, Reason: channels.LinkDown, Detail: "nothing was sent: " + err.Error()}
-	}
-	if !c.Link().Up {
+	case line == nil:
 		return channels.AreaOutcome{Kind: channels.Retry, Reason: channels.LinkDown, Detail: "there is no connection"}
 	}
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(line, func() { cancel(errEnded) })()
 	all := topics(c.prefix, m)
 	next, answers := make(chan string, len(all)), make(chan answer, len(all))
 	for _, topic := range all {
@@ -164,7 +162,11 @@ func (c *carrier) publish(ctx context.Context, m channels.AreaMessage, steps ...
 	close(next)
 	work := func() {
 		for topic := range next {
-			answers <- c.walk(ctx, topic, sends, m.Expires)
+			a := c.walk(waiting, topic, sends, m.Expires)
+			if a.reason == channels.NoAnswer {
+				cancel(errSilent)
+			}
+			answers <- a
 		}
 	}
 	if !c.begin(work) {
@@ -173,7 +175,44 @@ func (c *carrier) publish(ctx context.Context, m channels.AreaMessage, steps ...
 	for range min(window, len(all)) - 1 {
 		c.begin(work)
 	}
-	return verdict(ctx, len(all), answers)
+	out := verdict(ctx, len(all), answers)
+	if out.Reason == channels.NoAnswer && !errors.Is(ctx.Err(), context.Canceled) {
+		c.health.hangUp(line)
+	}
+	return out
+}
+
+// Why a call goes no further.
+var (
+	errEnded  = errors.New("the connection ended")
+	errSilent = errors.New("the broker did not answer in time")
+)
+
+// prepare makes the publications of a message but for topic and expiry, or says why it must not leave.
+func (c *carrier) prepare(m channels.AreaMessage, steps []step) (sends []*paho.Publish, no channels.AreaOutcome) {
+	refused := func(reason channels.Reason, detail string) ([]*paho.Publish, channels.AreaOutcome) {
+		return nil, channels.AreaOutcome{Kind: channels.Refused, Reason: reason, Detail: detail}
+	}
+	if !slices.Contains(c.account.Statuses, m.Status) {
+		return refused(channels.NotAllowed, fmt.Sprintf("account %s is not marked for %v", c.account.Name, m.Status))
+	}
+	if all := faults(m); len(all) > 0 {
+		return refused(channels.BadContent, strings.Join(all, "; "))
+	}
+	if steps[len(steps)-1].words != nil && validity(m.Expires, time.Now()) == 0 {
+		return refused(channels.ExpiredHere, "the message is not valid any more")
+	}
+	for _, s := range steps {
+		p, err := s.packet()
+		if err == nil {
+			err = c.fits(p)
+		}
+		if err != nil {
+			return refused(channels.BadContent, err.Error())
+		}
+		sends = append(sends, p)
+	}
+	return sends, no
 }
 
 // packet is the publication of s but for its topic and expiry.
@@ -219,7 +258,7 @@ func (c *carrier) walk(ctx context.Context, topic string, sends []*paho.Publish,
 
 // send makes one publication and waits for its PUBACK.
 func (c *carrier) send(ctx context.Context, topic string, p paho.Publish, expires time.Time) answer {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return answer{kind: channels.Retry, reason: channels.LinkDown, detail: err.Error()}
 	}
 	p.Topic = topic
@@ -242,6 +281,9 @@ func (c *carrier) send(ctx context.Context, topic string, p paho.Publish, expire
 		return answer{kind: channels.Retry, reason: channels.LinkDown, detail: "there is no connection"}
 	case errors.Is(err, paho.ErrInvalidArguments): // the broker's CONNACK excludes it, so nothing was sent
 		return answer{kind: channels.Refused, reason: channels.NotAllowed, detail: err.Error()}
+	}
+	if why := context.Cause(ctx); why != nil {
+		err = why
 	}
 	// It may have waited for its turn all the time; the client does not tell that from waiting for an answer.
 	return answer{kind: channels.Unknown, reason: channels.NoAnswer, detail: err.Error()}

@@ -26,8 +26,8 @@ const (
 // pause before attempt n, from 0: doubling, and of random length, so that clients of a broker that restarts do not come
 // in step. It is never zero: a broker that takes a client and drops it at once is not to be stormed.
 func pause(n int) time.Duration {
-	d := shortPause << min(n, 10)
-	return d/2 + rand.N(min(d, longPause)/2)
+	d := min(shortPause<<min(n, 10), longPause)
+	return d/2 + rand.N(d/2)
 }
 
 // withWill has the broker tell the end of the connection as if it had broken (clause 3.14.2.1).
@@ -54,17 +54,69 @@ func (s socket) Write(b []byte) (int, error) {
 
 // health is how the connection is doing.
 type health struct {
-	mu    sync.Mutex
+	tried   chan struct{} // closed by decided
+	decided func()        // the first attempt to connect has come to something
+
+	mu    sync.Mutex // guards what follows
 	link  channels.LinkHealth
-	limit uint32 // octets of a packet that the broker takes; 0: any number
+	limit uint32          // octets of a packet that the broker takes; 0: any number
+	line  context.Context // of the newest connection; ends with it
+	cut   context.CancelFunc
+	conn  net.Conn // the newest
 }
 
-func (h *health) set(up bool) {
+// connected begins a connection.
+func (h *health) connected(limit uint32) (line context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.link.Up, h.link.Since = up, time.Now()
+	h.limit = limit
+	h.line, h.cut = context.WithCancel(context.Background())
+	return h.line
 }
 
+// up says that the connection can be used, if it is still there.
+func (h *health) up(line context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if line.Err() == nil {
+		h.link.Up, h.link.Since = true, time.Now()
+	}
+}
+
+// down ends the connection. The client does not tell those who wait for an answer, so they wait for this as well.
+func (h *health) down() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cut != nil {
+		h.cut()
+	}
+	if h.link.Up {
+		h.link.Up, h.link.Since = false, time.Now()
+	}
+}
+
+// hangUp ends a connection whose broker does not answer: what it never acknowledges counts against its Receive Maximum
+// (clause 4.9) as long as the connection lasts.
+func (h *health) hangUp(line context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if line.Err() == nil {
+		h.link.LastError = "the broker did not answer in time"
+		h.conn.Close()
+	}
+}
+
+// now is the connection that can be used; nil when there is none.
+func (h *health) now() context.Context {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.link.Up {
+		return nil
+	}
+	return h.line
+}
+
+// failed keeps the words of an error; what it means for the connection is said by others.
 func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,7 +128,7 @@ func (c *carrier) config(broker *url.URL, secure *tls.Config) autopaho.ClientCon
 	timeout := c.account.Timeout
 	return autopaho.ClientConfig{
 		ServerUrls:       []*url.URL{broker},
-		KeepAlive:        uint16(c.account.Heartbeat / time.Second),
+		KeepAlive:        uint16((c.account.Heartbeat + time.Second - 1) / time.Second),
 		ConnectTimeout:   timeout,
 		ReconnectBackoff: pause,
 		ConnectUsername:  c.account.User,
@@ -103,20 +155,29 @@ func (c *carrier) config(broker *url.URL, secure *tls.Config) autopaho.ClientCon
 				}
 				conn = t
 			}
-			return packets.NewThreadSafeConn(socket{conn, timeout}), nil
+			conn = packets.NewThreadSafeConn(socket{conn, timeout})
+			c.health.mu.Lock()
+			defer c.health.mu.Unlock()
+			c.health.conn = conn
+			return conn, nil
 		},
 		OnConnectionUp: func(client *autopaho.ConnectionManager, ack *paho.Connack) {
-			c.health.mu.Lock()
-			c.health.limit = 0
+			limit := uint32(0)
 			if ack.Properties != nil && ack.Properties.MaximumPacketSize != nil {
-				c.health.limit = *ack.Properties.MaximumPacketSize
+				limit = *ack.Properties.MaximumPacketSize
 			}
-			c.health.mu.Unlock()
-			c.health.set(true)
-			c.begin(func() { c.announce(client) })
+			line := c.health.connected(limit)
+			c.begin(func() {
+				c.announce(line, client)
+				c.health.up(line)
+				c.health.decided()
+			})
 		},
-		OnConnectionDown: func() bool { c.health.set(false); return true },
-		OnConnectError:   c.health.failed,
+		OnConnectionDown: func() bool { c.health.down(); return true },
+		OnConnectError: func(err error) {
+			c.health.failed(err)
+			c.health.decided()
+		},
 		ClientConfig: paho.ClientConfig{
 			ClientID:      c.account.Source,
 			PacketTimeout: timeout,
@@ -132,10 +193,10 @@ func (c *carrier) config(broker *url.URL, secure *tls.Config) autopaho.ClientCon
 	}
 }
 
-// announce takes back what the will of an earlier connection said. It is for those who run the broker: that it is
-// refused is a matter for the health of the link and stops nothing.
-func (c *carrier) announce(client *autopaho.ConnectionManager) {
-	_, err := client.Publish(context.Background(), &paho.Publish{QoS: 1, Retain: true, Topic: c.sender, Payload: []byte(`{"up":true}`)})
+// announce takes back what the will of an earlier connection said, and sees whether the broker answers. It is for those
+// who run the broker: that it is refused stands in the health of the link and stops nothing.
+func (c *carrier) announce(line context.Context, client *autopaho.ConnectionManager) {
+	_, err := client.Publish(line, &paho.Publish{QoS: 1, Retain: true, Topic: c.sender, Payload: []byte(`{"up":true}`)})
 	if err != nil {
 		c.health.failed(fmt.Errorf("%s could not be written: %w", c.sender, err))
 	}

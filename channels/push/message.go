@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"tocsin/channels"
@@ -59,6 +60,9 @@ func (p *payload) labels() [][2]string {
 
 // newPayload is the message as it is played. It is the same whenever the message is played again.
 func newPayload(m channels.AreaMessage) *payload {
+	if m.Status == warning.PublicDrill {
+		m.Title, m.Text = marked(m.Title), marked(m.Text)
+	}
 	return &payload{
 		Format: format, ID: fmt.Sprintf("%s-%d-%d", m.Warning, m.Version, m.Serial),
 		Status: m.Status.String(), Drill: m.Status != warning.Actual, Type: m.Type.String(),
@@ -67,6 +71,14 @@ func newPayload(m channels.AreaMessage) *payload {
 		Title: m.Title, Text: m.Text, Language: m.Language,
 		Issued: second(m.Sent), Starts: second(m.Starts), Expires: second(m.Expires),
 	}
+}
+
+// marked is text that begins with the mark of a public drill, also where whoever wrote it forgot.
+func marked(text string) string {
+	if text == "" || strings.HasPrefix(text, warning.DrillMark) {
+		return text
+	}
+	return warning.DrillMark + text
 }
 
 // newStop is the message that ends m: an id of its own, or a phone would take it for a repeat, and no words.
@@ -93,15 +105,13 @@ func second(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// topics is where m stands, one for each of its units, each once.
+// topics is where m stands, one for each of its units.
 func topics(prefix string, m channels.AreaMessage) []string {
-	units := slices.Clone(m.Units)
-	slices.Sort(units)
-	units = slices.Compact(units)
-	for i, unit := range units {
-		units[i] = prefix + trees[m.Status] + "/" + unit + "/" + m.Warning
+	all := make([]string, len(m.Units))
+	for i, unit := range m.Units {
+		all[i] = prefix + trees[m.Status] + "/" + unit + "/" + m.Warning
 	}
-	return units
+	return all
 }
 
 // validity is the Message Expiry Interval (MQTT 5, clause 3.3.2.3.3): whole seconds from now to the end, rounded down
@@ -123,16 +133,17 @@ func faults(m channels.AreaMessage) (all []string) {
 	bad(m.Type < warning.Alert || m.Type > warning.AllClear, "type: %v is none of alert, update, cancel, all_clear", m.Type)
 	bad(ends(m.Type) && m.Related == 0, "related: is 0; a %v says which message it ends", m.Type)
 	bad(m.Text == "", "text: is empty")
-	bad(m.Status == warning.PublicDrill && !strings.HasPrefix(m.Text, warning.DrillMark),
-		"text: that of a public drill does not say so; begin it with %s", warning.DrillMark)
 	for _, f := range []struct{ field, text string }{
 		{"event", m.Event}, {"event_name", m.EventName}, {"issuer", m.Issuer}, {"title", m.Title}, {"text", m.Text}, {"language", m.Language},
 	} {
 		bad(!utf8.ValidString(f.text), "%s: is not UTF-8", f.field)
+		bad(strings.ContainsFunc(f.text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }), "%s: has a control character", f.field)
 	}
+	bad(m.Expires.IsZero(), "expires: is not said; every message has an end")
 	bad(len(m.Units) == 0, "units: there is none; name at least one")
 	for i, unit := range m.Units {
 		bad(len(unit) != 12 || strings.Trim(unit, "0123456789") != "", "units[%d]: %q is not a code of 12 digits", i, unit)
+		bad(slices.Contains(m.Units[:i], unit), "units[%d]: %s stands there twice", i, unit)
 	}
 	return all
 }

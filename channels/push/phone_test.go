@@ -90,11 +90,10 @@ func newPhone(t *testing.T, address, id, unit string, session uint32, trees ...s
 			sub.Subscriptions = append(sub.Subscriptions, paho.SubscribeOptions{Topic: tree + "/" + u + "/+", QoS: 1})
 		}
 	}
-	// What the sender says of itself is retained as well and comes behind all that is.
-	for _, s := range []*paho.Subscribe{sub, {Subscriptions: []paho.SubscribeOptions{{Topic: "sender/+", QoS: 1}}}} {
-		if _, err := p.client.Subscribe(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
+	// What the sender says of itself is retained as well and comes behind all that is, in the order of the filters.
+	sub.Subscriptions = append(sub.Subscriptions, paho.SubscribeOptions{Topic: "sender/+", QoS: 1})
+	if _, err := p.client.Subscribe(t.Context(), sub); err != nil {
+		t.Fatal(err)
 	}
 	p.until(t, "what is retained", func() bool { return p.sender != "" })
 	return p
@@ -114,7 +113,9 @@ func (p *phone) receive(r paho.PublishReceived) (bool, error) {
 		}
 	}()
 	if strings.HasPrefix(r.Packet.Topic, "sender/") {
-		p.sender = string(r.Packet.Payload)
+		if r.Packet.Retain { // what is told now may overtake what is retained
+			p.sender = string(r.Packet.Payload)
+		}
 		return true, nil
 	}
 	if len(r.Packet.Payload) == 0 {

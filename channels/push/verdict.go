@@ -10,7 +10,7 @@ import (
 	"tocsin/channels"
 )
 
-// refusals says what the reason codes of a PUBACK mean to us (clause 3.4.2.1). One that is not in it says no for good.
+// refusals says what the reason codes of a PUBACK mean to us (clause 3.4.2.1). Others are the broker's own.
 var refusals = map[byte]answer{
 	packets.PubackUnspecifiedError:            {kind: channels.Retry, reason: channels.SystemError, detail: "unspecified error"},
 	packets.PubackImplementationSpecificError: {kind: channels.Retry, reason: channels.SystemError, detail: "error of the broker's own"},
@@ -28,7 +28,7 @@ func acknowledged(got *paho.PublishResponse) answer {
 	}
 	a, known := refusals[got.ReasonCode]
 	if !known {
-		a = answer{kind: channels.Refused, reason: channels.SubmitFailed}
+		a = answer{kind: channels.Retry, reason: channels.SystemError, detail: "a code of the broker's own"}
 	}
 	if got.Properties != nil && got.Properties.ReasonString != "" {
 		a.detail = got.Properties.ReasonString

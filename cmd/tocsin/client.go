@@ -50,7 +50,7 @@ func (k *client) language() show.Language { return show.Language(k.lang) }
 // with calls do with a connection.
 func (k *client) with(do func(*grpc.ClientConn) error) error {
 	switch {
-	case k.output != "" && k.output != "text" && k.output != "json" && k.output != "csv":
+	case k.output != "" && k.output != "text" && k.output != "json" && k.output != "csv" && k.output != "cap":
 		return usage(fmt.Errorf("--output %q: say text or json", k.output))
 	case k.lang != "" && k.lang != "en" && k.lang != "zh-CN":
 		return usage(fmt.Errorf("--lang %q: say zh-CN or en", k.lang))

@@ -8,16 +8,32 @@ import (
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"tocsin/dispatcher/wiring"
 	"tocsin/dispatcher/wiring/show"
 	pb "tocsin/proto/tocsin/v1"
 )
 
 func newGet() *cobra.Command {
-	c := &cobra.Command{Use: "get ID", Short: "Show one warning as it is recorded", Args: exactly(1), Example: "  tocsin get 01J… -o json"}
+	c := &cobra.Command{
+		Use: "get ID", Short: "Show one warning as it is recorded, or as a CAP message", Args: exactly(1),
+		Example: "  tocsin get 01J… -o json\n  tocsin get 01J… -o cap --sender cap@example.org > alert.xml",
+	}
 	k := calls(c).answers(c)
+	sender := ""
+	c.Flags().Lookup("output").Usage = "text, json or cap"
+	c.Flags().StringVar(&sender, "sender", "", "who speaks in a CAP message: an address or a name of your domain")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return k.with(func(conn *grpc.ClientConn) error {
-			r, err := pb.NewWarningServiceClient(conn).Get(c.Context(), &pb.GetRequest{Id: args[0]})
+			api := pb.NewWarningServiceClient(conn)
+			if k.output == "cap" {
+				message, err := wiring.TellCAP(c.Context(), api, args[0], sender)
+				if err != nil {
+					return err
+				}
+				_, err = c.OutOrStdout().Write(message)
+				return err
+			}
+			r, err := api.Get(c.Context(), &pb.GetRequest{Id: args[0]})
 			if err != nil {
 				return err
 			}

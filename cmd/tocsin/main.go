@@ -46,9 +46,9 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
-		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(),
+		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(),
 		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
-		newChannel(), newDirectory(), newSim(), newVerify(), newDemo(), newBench(),
+		newChannel(), newDirectory(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)
 	return root
 }

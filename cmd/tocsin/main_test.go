@@ -76,6 +76,9 @@ func TestMistakesInTheCommandLineSayWhatToDo(t *testing.T) {
 		{"verify --edition none", "no such edition", exitUsage},
 		{"init somewhere", "--realm and --user are needed", exitUsage},
 		{"directory synth --count -1", "", exitFailed},
+		{"cap check nowhere.xml", "no such file", exitUsage},
+		{"cap check", "tocsin cap check FILE", exitUsage},
+		{"submit --file nowhere.xml", "", exitFailed},
 	} {
 		code, _, complaint := run(t, strings.Fields(c.line)...)
 		if code == 0 || (c.code != exitFailed && code != c.code) || !strings.Contains(complaint, c.says) {

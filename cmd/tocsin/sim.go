@@ -7,7 +7,7 @@ import (
 )
 
 func newSim() *cobra.Command {
-	return group("sim", "Play a carrier or a platform", newSimSMPP(), newSimBroadcast())
+	return group("sim", "Play a carrier or a platform", newSimSMPP(), newSimBroadcast(), newSimMQTT())
 }
 
 func newSimSMPP() *cobra.Command {

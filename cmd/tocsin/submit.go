@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"tocsin/dispatcher/wiring"
 	"tocsin/geofence"
 	pb "tocsin/proto/tocsin/v1"
 )
@@ -22,7 +23,9 @@ import (
 type specFlags struct {
 	tier, event, eventName, status string
 	areas, geojson, issuers        []string
-	text, textEN, file             string
+	channels                       []string
+	follows                        string
+	text, textEN, file, capTable   string
 	asOf, until                    string
 	lasts                          time.Duration
 	again                          bool
@@ -43,7 +46,10 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringArrayVar(&s.issuers, "issuer", nil, "who issues it; may be repeated")
 	f.StringVar(&s.text, "text", "", "the words in zh-CN")
 	f.StringVar(&s.textEN, "text-en", "", "the words in English")
-	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it; flags win over it")
+	f.StringSliceVar(&s.channels, "channels", nil, "sms, flash_sms, broadcast, push; several separated by commas (default: sms)")
+	f.StringVar(&s.follows, "update", "", "identifier of the warning that this one updates")
+	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it, or as a CAP message (.xml); flags win over it")
+	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: as `tocsin cap table` shows it)")
 	f.BoolVar(&s.again, "again", false, "an identical warning is known, and this one is meant all the same")
 	return s
 }
@@ -51,10 +57,25 @@ func describes(c *cobra.Command) *specFlags {
 // spec is the warning that the flags and the file say, as of now. What is missing stays missing: the engine names it.
 func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 	w := &pb.WarningSpec{Type: pb.Type_TYPE_ALERT, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}}
-	if s.file != "" {
+	switch {
+	case s.isCAP():
+		var err error
+		if w, err = (wiring.CAPFile{Path: s.file, Table: s.capTable, Said: s.said()}).Spec(now); err != nil {
+			return nil, err
+		}
+	case s.file != "":
 		if err := readSpec(s.file, w); err != nil {
 			return nil, err
 		}
+	}
+	if s.follows != "" {
+		w.Type, w.References = pb.Type_TYPE_UPDATE, []string{s.follows}
+	}
+	if len(s.channels) > 0 {
+		w.Channels = nil
+	}
+	for _, name := range s.channels { // a name that nobody knows is 0, and the engine says so
+		w.Channels = append(w.Channels, pb.Channel(pb.Channel_value["CHANNEL_"+strings.ToUpper(name)]))
 	}
 	if s.tier != "" {
 		w.Tier = pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(s.tier)])
@@ -96,6 +117,24 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}})
 	}
 	return w, nil
+}
+
+func (s *specFlags) isCAP() bool { return strings.HasSuffix(s.file, ".xml") }
+
+// said is the fields that flags speak of.
+func (s *specFlags) said() (fields []string) {
+	for _, f := range []struct {
+		field string
+		said  bool
+	}{
+		{"tier", s.tier != ""}, {"status", s.status != ""}, {"event", s.event != ""}, {"expires", s.lasts != 0 || s.until != ""},
+		{"areas", len(s.areas)+len(s.geojson) > 0}, {"words", s.text+s.textEN != ""}, {"issuers", len(s.issuers) > 0},
+	} {
+		if f.said {
+			fields = append(fields, f.field)
+		}
+	}
+	return fields
 }
 
 // units adds the districts, of the day that was said.
@@ -171,7 +210,8 @@ func newSubmit() *cobra.Command {
 		Use: "submit", Short: "Submit a warning; it leaves when everybody has approved whom the policy asks for",
 		Args: upTo(0),
 		Example: `  tocsin submit --tier orange --event 11B03 --area 万州 --area 500102 --for 6h --status exercise \
-    --issuer 重庆市气象台 --text '重庆市气象台发布暴雨橙色预警,请注意防范。'`,
+    --issuer 重庆市气象台 --text '重庆市气象台发布暴雨橙色预警,请注意防范。'
+  tocsin submit --file alert.xml --tier orange --status exercise`,
 	}
 	k, s := calls(c).answers(c).changes(c), describes(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -184,7 +224,16 @@ func newSubmit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := pb.NewWarningServiceClient(conn).Submit(c.Context(), &pb.SubmitRequest{Key: key, Warning: spec})
+			api := pb.NewWarningServiceClient(conn)
+			if s.isCAP() {
+				if err := wiring.FollowCAP(c.Context(), api, spec); err != nil {
+					return err
+				}
+			}
+			if spec.GetType() == pb.Type_TYPE_CANCEL {
+				return k.cancelAll(c, api, key, spec)
+			}
+			r, err := api.Submit(c.Context(), &pb.SubmitRequest{Key: key, Warning: spec})
 			if err != nil {
 				return err
 			}
@@ -192,6 +241,23 @@ func newSubmit() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// cancelAll cancels the warnings that a cancel refers to.
+func (k *client) cancelAll(c *cobra.Command, api pb.WarningServiceClient, key string, spec *pb.WarningSpec) error {
+	for i, id := range spec.GetReferences() {
+		if i > 0 {
+			key = fmt.Sprintf("%.60s/%d", key, i) // each act has its own
+		}
+		r, err := api.Cancel(c.Context(), &pb.CancelRequest{Key: key, Id: id, Why: "message " + spec.GetSourceId()})
+		if err != nil {
+			return err
+		}
+		if err := k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newPreview() *cobra.Command {
@@ -209,10 +275,19 @@ func newPreview() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if spec.GetType() == pb.Type_TYPE_CANCEL {
+				return usage(errors.New("a cancel goes to whom its warnings reached: submit carries it out, `tocsin report ID` says whom they reached"))
+			}
 			req.What = &pb.PreviewRequest_Warning{Warning: spec}
 		}
 		return k.with(func(conn *grpc.ClientConn) error {
-			r, err := pb.NewWarningServiceClient(conn).Preview(c.Context(), req)
+			api := pb.NewWarningServiceClient(conn)
+			if s.isCAP() && len(args) == 0 {
+				if err := wiring.FollowCAP(c.Context(), api, req.GetWarning()); err != nil {
+					return err
+				}
+			}
+			r, err := api.Preview(c.Context(), req)
 			if err != nil {
 				return err
 			}

@@ -57,6 +57,14 @@ func (c *Config) check(p *problems) {
 			names[c.Accounts[i].Name] = i
 		}
 	}
+	for i := range c.Platforms {
+		at := fmt.Sprintf("platforms[%d]", i)
+		c.Platforms[i].check(at, p)
+		if _, ok := names[c.Platforms[i].Name]; ok {
+			p.add(at+".name", fmt.Sprintf("%q is the name of another account or platform", c.Platforms[i].Name), "give each its own")
+		}
+		names[c.Platforms[i].Name] = i
+	}
 }
 
 func (a *Account) check(at string, p *problems) {

@@ -30,6 +30,7 @@ type Config struct {
 	Policy       Policy       `yaml:"policy"`
 	Words        Words        `yaml:"words"`
 	Accounts     []Account    `yaml:"accounts"`
+	Platforms    []Platform   `yaml:"platforms"`
 }
 
 // TLS is what the server shows: files in PEM.
@@ -141,13 +142,15 @@ type Timers struct {
 }
 
 // Statuses is what may leave through the account (promise 8).
-func (a *Account) Statuses() []warning.Status {
+func (a *Account) Statuses() []warning.Status { return statusesOf(a.Kind, a.PublicDrill) }
+
+func statusesOf(kind Kind, publicDrill bool) []warning.Status {
 	switch {
-	case a.Kind == Live && a.PublicDrill:
+	case kind == Live && publicDrill:
 		return []warning.Status{warning.Actual, warning.PublicDrill, warning.Test}
-	case a.Kind == Live:
+	case kind == Live:
 		return []warning.Status{warning.Actual, warning.Test}
-	case a.Kind == Simulated, a.Kind == Drill:
+	case kind == Simulated, kind == Drill:
 		return []warning.Status{warning.Exercise, warning.Test}
 	}
 	return nil
@@ -243,6 +246,15 @@ func (c *Config) resolve(dir string, p *problems) {
 		a := &c.Accounts[i]
 		abs(&a.PasswordFile)
 		a.Password = p.secret(fmt.Sprintf("accounts[%d]", i), a.PasswordFile, a.PasswordEnv, true)
+	}
+	for i := range c.Platforms {
+		f := &c.Platforms[i]
+		f.Password = p.secret(fmt.Sprintf("platforms[%d]", i), f.PasswordFile, f.PasswordEnv, false)
+		for use, path := range f.Keys {
+			if path != "" && !filepath.IsAbs(path) {
+				f.Keys[use] = filepath.Join(dir, path)
+			}
+		}
 	}
 }
 

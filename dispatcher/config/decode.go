@@ -207,6 +207,8 @@ func setText(v reflect.Value, s string) error {
 		x, err = warning.ParseTier(s)
 	case Kind:
 		x, err = enum[Kind](kinds, s)
+	case AreaProtocol:
+		x, err = enum[AreaProtocol](areaProtocols, s)
 	case Protocol:
 		x, err = enum[Protocol](protocols, s)
 	case Durability:

@@ -54,11 +54,17 @@ func (l *Policy) checkChannels(p *problems) {
 			p.add(at+".then", "follows nothing", "name channels in by: there is no receipt to wait for else")
 		}
 	}
+	turns := []int{0} // the minutes at which another row may begin to fit
+	for _, r := range l.Channels {
+		turns = append(turns, r.Hours[:]...)
+	}
+	slices.Sort(turns)
+	turns = slices.Compact(turns)
 	counts := make([]bool, len(l.Channels))
 	for _, tier := range warning.Tiers {
 		for _, duty := range warning.Duties {
 			whole := true // a gap is named once, by its first minute
-			for minute := range 24 * 60 {
+			for _, minute := range turns {
 				now := time.Date(2026, 1, 1, 0, minute, 0, 0, warning.China)
 				i := slices.IndexFunc(l.Channels, func(r warning.ChannelRow) bool { return r.Fits(tier, duty, now) })
 				switch {

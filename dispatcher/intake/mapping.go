@@ -157,7 +157,7 @@ func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
 		PeoplePerS: r.PeopleRate, MessagesPerS: r.MessageRate,
 		TimeToFirstMs: float64(r.ToFirst) / float64(time.Millisecond), TimeToLastS: r.ToLast.Seconds(),
-		Durability: r.Durability, UnknownReceipts: r.Unmatched, RecordSeal: r.Seal,
+		Durability: r.Durability, UnknownReceipts: r.Unmatched, RecordSeal: r.Seal, Plays: playsTo(r.Plays),
 	}
 	for _, w := range r.WhyNot {
 		out.WhyNot = append(out.WhyNot, &pb.ReportResponse_Why{Reason: w.Reason, People: w.People})
@@ -203,6 +203,20 @@ func accountTo(a dispatcher.AccountHealth) *pb.Account {
 	}
 	for _, l := range a.Links {
 		out.Links = append(out.Links, &pb.Link{Index: int32(l.Index), Up: l.Up, Open: int32(l.Open), LastError: l.LastError, Since: timeTo(l.Since)})
+	}
+	return out
+}
+
+func playsTo(list []dispatcher.ReportPlay) []*pb.Play {
+	out := make([]*pb.Play, len(list))
+	for i, p := range list {
+		out[i] = &pb.Play{
+			Platform: p.Platform, Channel: pb.Channel(p.Channel), State: p.State.String(), Why: p.Why, Serial: p.Serial,
+			Messages: int32(p.Messages), FirstAt: timeTo(p.First), CoverageRate: -1,
+		}
+		if c := p.Coverage; c != nil {
+			out[i].Coverage, out[i].CoverageRate, out[i].EndsReached, out[i].EndsFailed = c.State, c.Rate, c.Reached, c.Failed
+		}
 	}
 	return out
 }

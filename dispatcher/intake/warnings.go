@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -149,6 +150,20 @@ func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelR
 		out.Correction = s.warningTo(correction)
 	}
 	return out, nil
+}
+
+func (s *warnings) Broadcast(ctx context.Context, r *pb.BroadcastRequest) (*pb.BroadcastResponse, error) {
+	chs := make([]warning.Channel, len(r.GetChannels()))
+	for i, c := range r.GetChannels() {
+		chs[i] = warning.Channel(c)
+	}
+	w, err := s.act(ctx, func(c dispatcher.Caller) (warning.Warning, error) {
+		return s.Acts.Broadcast(ctx, c, r.GetKey(), r.GetId(), chs, r.GetUnits(), time.Duration(r.GetEveryS())*time.Second, int(r.GetTimes()))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.BroadcastResponse{Warning: w}, nil
 }
 
 func (s *warnings) AllClear(ctx context.Context, r *pb.AllClearRequest) (*pb.AllClearResponse, error) {

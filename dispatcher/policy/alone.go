@@ -51,22 +51,3 @@ func (p *Policy) Emergency(w *warning.Warning, user string, role warning.Role, w
 	}
 	return warning.Review{Warning: w.ID, Version: w.Version, Why: why, OpenedBy: user, OpenedAt: now, Due: now.Add(p.Review)}, nil
 }
-
-// Close is the review as another person closes it. submittedBy is who submitted the warning: they cannot look at their
-// own act either. A review that is overdue can still be closed; its times show it.
-func Close(r warning.Review, submittedBy, user string, role warning.Role, finding string, now time.Time) (warning.Review, error) {
-	switch {
-	case !r.Open():
-		return r, warning.Refuse(warning.ReasonConflict, "%s closed this review already", r.ClosedBy)
-	case role != warning.Approver && role != warning.Commander:
-		return r, warning.Refuse(warning.ReasonDenied, "%s is a %s; an approver or commander closes a review", user, role)
-	case user == r.OpenedBy || user == submittedBy:
-		return r, warning.Refuse(warning.ReasonDenied, "%s submitted or released this warning; another person must close its review", user)
-	case strings.TrimSpace(finding) == "":
-		return r, warning.Invalid(warning.Violation{
-			Field: "finding", Rule: "review.finding", Detail: "the review has no finding", Remedy: "say in a few words whether the release was right",
-		})
-	}
-	r.ClosedBy, r.ClosedAt, r.Finding = user, now, finding
-	return r, nil
-}

@@ -16,11 +16,11 @@ type Border struct {
 
 // Admit says of an area that reaches outside whether it may. What it may is a border sliver, and note reports it (empty:
 // nothing lies outside). The error names the neighbours, their shares, the people there, and who may approve.
-func (b Border) Admit(o warning.Outside) (note string, err error) {
+func (p *Policy) Admit(o warning.Outside) (note string, err error) {
 	switch {
 	case o.Share == 0:
 		return "", nil
-	case o.Share <= b.Share || o.Share < 1 && o.Reach <= b.Metres:
+	case o.Share <= p.Border.Share || o.Share < 1 && o.Reach <= p.Border.Metres:
 		return fmt.Sprintf("border sliver: %s of the area lies outside of the jurisdiction, up to %.0f m (%s)", percent(o.Share), o.Reach, named(o.Neighbours)), nil
 	}
 	return "", warning.Invalid(warning.Violation{

@@ -72,6 +72,28 @@ func (p *Policy) ApprovalsFor(s *warning.Spec, share float64) (people int, headC
 	return people, false
 }
 
+// HeadCount asks for the count typed in where the area is large, or where more people are there than were approved before
+// (promise 6). A red that grew goes to its approved area all the same; grown says that this is to be told.
+func (p *Policy) HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error) {
+	grown = w.ApprovedPeople > 0 && float64(people) > float64(w.ApprovedPeople)*(1+p.Margin)
+	refuse := func(rule, detail string) (bool, error) {
+		return grown, warning.Invalid(warning.Violation{
+			Field: "people", Rule: rule, Detail: detail, Remedy: fmt.Sprintf("agree with the head count: --people %d", people),
+		})
+	}
+	_, large := p.ApprovalsFor(&w.Spec, share)
+	switch {
+	case typed == people:
+		return grown, nil
+	case large:
+		return refuse("approve.people.large", fmt.Sprintf("the area is %.0f %% of the jurisdiction (limit for %s: %.0f %%) and holds %d people",
+			100*share, w.Spec.Tier, 100*p.Share[w.Spec.Tier], people))
+	case grown && w.Spec.Tier != warning.Red:
+		return refuse("approve.people.grown", fmt.Sprintf("%d people are in the area now, %d were approved", people, w.ApprovedPeople))
+	}
+	return grown, nil
+}
+
 // Steps is by which channels people of a duty are told at a time: the first at once, each other after a missing receipt.
 // None: nobody is told.
 func (p *Policy) Steps(t warning.Tier, d warning.Duty, at time.Time) []warning.Step {

@@ -83,6 +83,34 @@ func TestHawaiiNeedsASecondPerson(t *testing.T) {
 	}
 }
 
+// TestLosAngelesTypesTheHeadCount replays 9 January 2025: ten million people were told to be ready to leave, and the
+// number was shown to nobody. A large area, and one that grew since it was approved, leaves when somebody typed how many.
+func TestLosAngelesTypesTheHeadCount(t *testing.T) {
+	p := sample()
+	for _, c := range []struct {
+		tier                    warning.Tier
+		share                   float64
+		approved, people, typed int64
+		grown                   bool
+		rule                    string
+	}{
+		{warning.Orange, 0.9, 0, 10_000_000, 0, false, "approve.people.large"},
+		{warning.Orange, 0.9, 0, 10_000_000, 9_999_999, false, "approve.people.large"},
+		{warning.Orange, 0.9, 0, 10_000_000, 10_000_000, false, ""},
+		{warning.Orange, 0.1, 0, 1000, 0, false, ""},
+		{warning.Orange, 0.1, 1000, 1100, 0, false, ""},
+		{warning.Orange, 0.1, 1000, 1101, 0, true, "approve.people.grown"},
+		{warning.Orange, 0.1, 1000, 1101, 1101, true, ""},
+		{warning.Red, 0.1, 1000, 1101, 0, true, ""}, // a red goes to its approved area, with an alarm
+	} {
+		w := warning.Warning{Spec: warning.Spec{Tier: c.tier, Status: warning.Actual, Type: warning.Alert}, ApprovedPeople: c.approved}
+		grown, err := p.HeadCount(&w, c.share, c.people, c.typed)
+		if grown != c.grown || (err == nil) != (c.rule == "") || err != nil && !strings.Contains(err.Error(), c.rule) {
+			t.Errorf("%+v: grown %v, %v", c, grown, err)
+		}
+	}
+}
+
 func TestSteps(t *testing.T) {
 	p := sample()
 	for _, c := range []struct {
@@ -256,12 +284,12 @@ func TestEmergencyAndItsReview(t *testing.T) {
 		{"zhao.min", "right", warning.Approver, 0},
 		{"zhao.min", "right", warning.Commander, 0},
 	} {
-		closed, err := Close(r, w.SubmittedBy, c.user, c.role, c.finding, noon.Add(time.Hour))
+		closed, err := r.Close(w.SubmittedBy, c.user, c.role, c.finding, noon.Add(time.Hour))
 		if warning.ReasonOf(err) != c.want || closed.Open() != (err != nil) {
 			t.Errorf("%+v: %+v, %v", c, closed, err)
 		}
 		if err == nil {
-			if _, err := Close(closed, w.SubmittedBy, "sun.li", warning.Approver, "wrong", noon); warning.ReasonOf(err) != warning.ReasonConflict {
+			if _, err := closed.Close(w.SubmittedBy, "sun.li", warning.Approver, "wrong", noon); warning.ReasonOf(err) != warning.ReasonConflict {
 				t.Errorf("closed twice: %v", err)
 			}
 		}
@@ -271,7 +299,7 @@ func TestEmergencyAndItsReview(t *testing.T) {
 // TestBorder holds the sliver against both limits. Seoul warned on 31 May 2023 without the authority to; an area that is
 // somebody else's is refused with whom to ask.
 func TestBorder(t *testing.T) {
-	b := sample().Border
+	p := sample()
 	sichuan := []warning.Neighbour{{Code: "511600", Name: "广安市", Share: 0.07, People: 12345}}
 	for _, c := range []struct {
 		share, reach float64
@@ -285,7 +313,7 @@ func TestBorder(t *testing.T) {
 		{1, 100, false, false}, // all of it is the neighbour's
 		{math.NaN(), 501, false, false},
 	} {
-		note, err := b.Admit(warning.Outside{Share: c.share, Reach: c.reach, Neighbours: sichuan})
+		note, err := p.Admit(warning.Outside{Share: c.share, Reach: c.reach, Neighbours: sichuan})
 		if (err == nil) != c.admitted || (note != "") != c.note {
 			t.Errorf("%+v: %q, %v", c, note, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -81,8 +82,9 @@ func (s *sealer) seal(name, plain []byte) []byte {
 	return s.aead.Seal(nil, nil, plain, name)
 }
 
-func (s *sealer) open(name, sealed []byte) ([]byte, error) {
-	plain, err := s.aead.Open(nil, nil, sealed, name)
+// open appends what was sealed to b.
+func (s *sealer) open(b, name, sealed []byte) ([]byte, error) {
+	plain, err := s.aead.Open(b, nil, sealed, name)
 	if err != nil {
 		return nil, errors.New("redisstore: a piece of the directory does not decrypt: another data key, or it is damaged")
 	}
@@ -113,29 +115,68 @@ func (s *Store) PutBlobs(ctx context.Context, blobs iter.Seq2[[32]byte, []byte])
 
 // Blob is one piece; ErrNotFound.
 func (s *Store) Blob(ctx context.Context, hash [32]byte) (data []byte, err error) {
-	err = s.Blobs(ctx, [][32]byte{hash}, func(_ int, b []byte) error { data = b; return nil })
+	err = s.Blobs(ctx, [][32]byte{hash}, func(_ int, b []byte) error { data = slices.Clone(b); return nil })
 	return data, err
 }
 
-// Blobs calls fn with each piece in the order of hashes, until it answers an error. ErrNotFound when one is missing.
+// Blobs calls fn with each piece in the order of hashes, until it answers an error; data is only valid during the call.
+// ErrNotFound when one is missing. While fn works, the next pieces are read.
 func (s *Store) Blobs(ctx context.Context, hashes [][32]byte, fn func(i int, data []byte) error) error {
-	return s.pipeline(ctx, len(hashes), blobBatch, func(p redis.Pipeliner, i int) {
-		p.Get(ctx, s.keys.blob(s.seal.name(hashes[i])))
-	}, func(i int, c redis.Cmder) error {
-		stored, err := c.(*redis.StringCmd).Result()
-		if errors.Is(err, redis.Nil) {
-			return fmt.Errorf("%w: piece %x of the directory", dispatcher.ErrNotFound, hashes[i][:4])
+	ctx, cancel := context.WithCancel(ctx)
+	names := make([][]byte, len(hashes))
+	batches := make(chan sealedBlobs, 2)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer cancel()
+	reader.Go(func() {
+		defer close(batches)
+		for first := 0; first < len(hashes); first += blobBatch {
+			p := s.db.Pipeline()
+			for i := first; i < min(first+blobBatch, len(hashes)); i++ {
+				names[i] = s.seal.name(hashes[i])
+				p.Get(ctx, s.keys.blob(names[i]))
+			}
+			answers, err := exec(ctx, p)
+			select {
+			case batches <- sealedBlobs{first, answers, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
 		}
-		sealed, err := unversioned("a piece of the directory", stored)
-		if err != nil {
-			return err
-		}
-		data, err := s.seal.open(s.seal.name(hashes[i]), sealed)
-		if err != nil {
-			return err
-		}
-		return fn(i, data)
 	})
+	var buf []byte
+	for batch := range batches {
+		if batch.err != nil {
+			return batch.err
+		}
+		for n, c := range batch.answers {
+			i := batch.first + n
+			stored, err := c.(*redis.StringCmd).Bytes()
+			if errors.Is(err, redis.Nil) {
+				return fmt.Errorf("%w: piece %x of the directory", dispatcher.ErrNotFound, hashes[i][:4])
+			}
+			if len(stored) == 0 || stored[0] != recordVersion {
+				return notOfVersion("a piece of the directory")
+			}
+			if buf, err = s.seal.open(buf[:0], names[i], stored[1:]); err != nil {
+				return err
+			}
+			if err := fn(i, buf); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// sealedBlobs is pieces as they are stored, from number first on.
+type sealedBlobs struct {
+	first   int
+	answers []redis.Cmder
+	err     error
 }
 
 // Manifest is what SetSnapshot stored of a snapshot; ErrNotFound.
@@ -151,7 +192,7 @@ func (s *Store) Manifest(ctx context.Context, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.seal.open([]byte(id), sealed)
+	return s.seal.open(nil, []byte(id), sealed)
 }
 
 // Newest is the id of the newest snapshot; "" before the first.

@@ -122,10 +122,13 @@ func versioned(value []byte) []byte {
 // unversioned is the value behind the version byte.
 func unversioned(what, stored string) ([]byte, error) {
 	if stored == "" || stored[0] != recordVersion {
-		return nil, fmt.Errorf("redisstore: %s: not a record of version %d; a newer release wrote it, or it is damaged",
-			what, recordVersion)
+		return nil, notOfVersion(what)
 	}
 	return []byte(stored[1:]), nil
+}
+
+func notOfVersion(what string) error {
+	return fmt.Errorf("redisstore: %s: not a record of version %d; a newer release wrote it, or it is damaged", what, recordVersion)
 }
 
 // decodeVersioned reads a record of JSON whose version lands in v.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -114,6 +115,9 @@ func (d *directory) get(ctx context.Context, id string) (*geofence.Revision, err
 		return nil, fmt.Errorf("snapshot %s: %w", id, err)
 	}
 	d.remember(s)
+	if d.current() == nil {
+		debug.FreeOSMemory() // what a whole load needed beside the people
+	}
 	return s, nil
 }
 
@@ -143,8 +147,22 @@ func (d *directory) refresh(ctx context.Context) error {
 func (d *directory) take(s *geofence.Revision) {
 	d.remember(s)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	before := d.newest
 	d.newest = s
+	d.mu.Unlock()
+	if before == nil || s.People() > before.People()+before.People()/8 {
+		debug.SetGCPercent(garbage(s.People()))
+	}
+}
+
+// garbage is how much of the heap may be garbage, in percent of what lives. People live for long and have no pointers: by
+// the usual 100 as much memory as the whole directory takes would be lost to garbage before anybody looked for it.
+func garbage(people int) int {
+	const (
+		perPerson = 33        // bytes
+		most      = 200 << 20 // of garbage beside them
+	)
+	return max(10, min(100, most/(people*perPerson/100+1)))
 }
 
 // follow keeps the directory up to date, carries out changes, and drops what is not needed any more, until ctx ends.

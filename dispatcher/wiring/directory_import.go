@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"tocsin/dispatcher"
@@ -57,6 +58,7 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 	if errors.Is(err, dispatcher.ErrFenced) {
 		return out, errBusy
 	}
+	debug.FreeOSMemory() // an import needs twice the memory of the directory that it makes
 	return out, err
 }
 

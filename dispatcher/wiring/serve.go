@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 
 	"tocsin/channels"
+	"tocsin/channels/broadcast"
+	"tocsin/channels/push"
 	"tocsin/channels/smpp"
 	"tocsin/channels/sms"
 	"tocsin/dispatcher"
@@ -109,11 +111,13 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Epochs: ids,
-		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
-		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
-		Accounts: accountsOf(h.Config.Accounts),
-		Policy:   dispatcher.Policy{Approvals: h.Config.Policy.Approvals, Share: h.Config.Limits.Share, Margin: h.Config.Policy.Margin},
-		Segments: segments, Seal: p.seal, Log: h.log,
+		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
+		Adapters:  map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
+		Accounts:  accountsOf(h.Config.Accounts),
+		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
+		Platforms: platformsOf(h.Config.Platforms),
+		Policy:    dispatcher.Policy{Approvals: h.Config.Policy.Approvals, Share: h.Config.Limits.Share, Margin: h.Config.Policy.Margin},
+		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
 	if err != nil {
 		return nil, err
@@ -202,6 +206,22 @@ func limitsOf(l config.Limits) geofence.Limits {
 	return out
 }
 
+func platformsOf(list []config.Platform) []dispatcher.AreaOptions {
+	out := make([]dispatcher.AreaOptions, len(list))
+	for i := range list {
+		f := &list[i]
+		out[i] = dispatcher.AreaOptions{
+			AreaAccount: channels.AreaAccount{
+				Name: f.Name, Channel: f.Channel, Address: f.Address, User: f.User, Password: f.Password.Reveal(),
+				Source: f.Source, Target: f.Target, Keys: f.Keys, Statuses: f.Statuses(), Simulated: f.Kind == config.Simulated,
+				Timeout: f.Timeout, Heartbeat: f.Heartbeat,
+			},
+			Protocol: f.Protocol.String(),
+		}
+	}
+	return out
+}
+
 func accountsOf(accounts []config.Account) []dispatcher.AccountOptions {
 	out := make([]dispatcher.AccountOptions, len(accounts))
 	for i := range accounts {
@@ -220,7 +240,10 @@ func accountsOf(accounts []config.Account) []dispatcher.AccountOptions {
 }
 
 // segments cuts words as the short message service does; it is the one channel of this edition.
-func segments(text string, _ warning.Channel) ([]string, string, error) {
+func segments(text string, ch warning.Channel) ([]string, string, error) {
+	if !ch.Addressed() { // a platform takes the words whole
+		return []string{text}, "utf-8", nil
+	}
 	parts, coding, err := sms.Segments(text)
 	return parts, coding.String(), err
 }

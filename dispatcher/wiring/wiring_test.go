@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house makes a house with one simulated carrier, and answers its directory and the first user's token. Its own Redis
 // is stopped at the end.
-func house(t *testing.T, address string) (dir, token string) {
+func house(t testing.TB, address string) (dir, token string) {
 	t.Helper()
 	dir = t.TempDir()
 	write(t, filepath.Join(dir, ConfigFile), fmt.Sprintf(`realm: test
@@ -61,7 +61,7 @@ accounts:
 	return dir, made.Token
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // until polls until ok, or fails.
-func until(t *testing.T, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
@@ -85,7 +85,7 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 // serving runs an engine over the house and answers its address; stop ends it and wants no error.
-func serving(t *testing.T, dir string) (address string, stop func()) {
+func serving(t testing.TB, dir string) (address string, stop func()) {
 	t.Helper()
 	cfg, err := LoadConfig(filepath.Join(dir, ConfigFile))
 	if err != nil {
@@ -117,7 +117,7 @@ func serving(t *testing.T, dir string) (address string, stop func()) {
 }
 
 // as is a connection of a user with this token.
-func as(t *testing.T, dir, address, token string) *grpc.ClientConn {
+func as(t testing.TB, dir, address, token string) *grpc.ClientConn {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "token")
 	write(t, path, token)

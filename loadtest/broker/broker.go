@@ -47,11 +47,12 @@ func Listen(cfg Config) (*Broker, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	able := mqtt.NewDefaultServerCapabilities()
-	able.MaximumMessageExpiryInterval = math.MaxUint32 // its own limit of a day would end warnings early
+	able.MaximumMessageExpiryInterval = math.MaxUint32     // its own limit of a day would end warnings early
+	able.Compatibilities.NoInheritedPropertiesOnAck = true // a PUBACK has no content type or expiry (clause 3.4.2.2)
 	b := &Broker{
 		cfg: cfg, socket: &socket{Listener: l, open: map[*conn]bool{}}, log: w, start: time.Now(),
 		server: mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler), Capabilities: able}),
-		dice:   rand.New(rand.NewPCG(cfg.Seed, 0)), links: map[*mqtt.Client]int{},
+		dice:   cfg.dice(), links: map[*mqtt.Client]int{},
 	}
 	config, err := json.Marshal(cfg)
 	if err == nil {
@@ -66,6 +67,9 @@ func Listen(cfg Config) (*Broker, error) {
 	b.write(&Line{Event: Start, Broker: cfg.Name, Version: Version, Cut: cut, Config: config})
 	return b, nil
 }
+
+// dice draw the faults.
+func (c Config) dice() *rand.Rand { return rand.New(rand.NewPCG(c.Seed, 0)) }
 
 // Run is Listen and Serve.
 func Run(ctx context.Context, cfg Config) error {

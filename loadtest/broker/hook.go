@@ -18,7 +18,7 @@ type hook struct {
 
 // events is what it wants to hear of.
 var events = []byte{
-	mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnSubscribed, mqtt.OnPublish, mqtt.OnWillSent,
+	mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnSubscribed, mqtt.OnPublish, mqtt.OnPacketEncode, mqtt.OnWillSent,
 	mqtt.OnRetainedExpired,
 }
 
@@ -71,6 +71,15 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, _ []byte) {
 	for _, f := range pk.Filters {
 		h.b.write(&Line{Event: Subscribe, Link: h.b.link(cl), Client: cl.ID, Filter: f.Filter})
 	}
+}
+
+// OnPacketEncode mends the PUBACK of a message that was taken: the server answers with the QoS, and the standard knows no
+// 0x01 there (clause 3.4.2.1).
+func (h *hook) OnPacketEncode(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Puback && pk.ReasonCode == packets.CodeGrantedQos1.Code {
+		pk.ReasonCode = packets.CodeSuccess.Code
+	}
+	return pk
 }
 
 // OnWillSent writes down what the server said in the name of a client that is gone.

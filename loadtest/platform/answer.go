@@ -104,12 +104,11 @@ func (p *Platform) send(w http.ResponseWriter, r *http.Request, fault Fault, to 
 		_, err := io.WriteString(w, "<html>500 at your service</html>")
 		return err
 	case FaultEndless:
-		for block := make([]byte, 64<<10); r.Context().Err() == nil; {
-			if _, err := w.Write(block); err != nil {
-				return nil // the client hung up
-			}
+		var err error // when the client hangs up
+		for block := make([]byte, 64<<10); err == nil && r.Context().Err() == nil; {
+			_, err = w.Write(block)
 		}
-		return nil
+		return err
 	case FaultUnsigned:
 		to.key = nil
 	case FaultForged:

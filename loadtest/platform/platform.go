@@ -70,6 +70,7 @@ func Listen(cfg Config) (*Platform, error) {
 		return nil, errors.Join(fmt.Errorf("platform: %w", err), p.log.file.Close())
 	}
 	p.serial.Store(uint64(p.now().UnixMicro())) // 16 digits; answers of an earlier start lie below
+	cfg.Listen = p.listener.Addr().String()     // where a port of 0 has become one
 	p.write(Line{Event: Start, Platform: cfg.Name, Version: Version, Config: &cfg})
 	return p, nil
 }

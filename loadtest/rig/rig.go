@@ -53,6 +53,7 @@ type Options struct {
 	Seed     uint64
 	Accounts []Account
 	Outlines []byte // of the administrative units, GeoJSON: for the verdict
+	Redis    string // host:port of one that others run; empty: the engine runs its own
 	Say      func(format string, args ...any)
 }
 
@@ -62,6 +63,8 @@ type Rig struct {
 	address  string
 	config   string
 	engine   *process
+	standby  *process
+	next     string // address of standby
 	carriers []*process
 	ports    []string
 	ca       []byte
@@ -187,6 +190,9 @@ func (r *Rig) setUp(ctx context.Context) (err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "realm: demo\nnode: n1\ndata: ./data\nlisten: %s\n", r.address)
 	b.WriteString("tls: {certificate: ./server.pem, key: ./server.key}\nkeys: {data: ./data.key, seal: ./seal.key}\njurisdiction: {units: \"500000\"}\n")
+	if r.o.Redis != "" {
+		fmt.Fprintf(&b, "redis: {address: %q}\n", r.o.Redis)
+	}
 	b.WriteString("accounts:\n")
 	for i, a := range r.o.Accounts {
 		fmt.Fprintf(&b, "  - {name: %s, protocol: smpp, address: %q, links: %d, window: %d, system_id: tocsin, password_env: TOCSIN_CARRIER, ",
@@ -288,7 +294,8 @@ func (r *Rig) Down() {
 	}
 	r.conns = map[string]*grpc.ClientConn{}
 	r.engine.stop(15 * time.Second)
-	if r.config != "" && r.engine != nil {
+	r.standby.stop(15 * time.Second)
+	if r.config != "" && r.engine != nil && r.o.Redis == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		if _, err := r.run(ctx, "redis", "stop", "--config", r.config); err != nil {
 			r.o.Say("%v", err)
@@ -320,15 +327,19 @@ func (r *Rig) As(user string) (*grpc.ClientConn, error) {
 	if c, ok := r.conns[user]; ok {
 		return c, nil
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(r.ca) {
-		return nil, errors.New("ca.pem holds no certificate")
-	}
-	c, err := grpc.NewClient(r.address, grpc.WithPerRPCCredentials(bearer(r.tokens[user])),
-		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})))
+	c, err := r.dial(r.address, user)
 	if err != nil {
 		return nil, err
 	}
 	r.conns[user] = c
 	return c, nil
+}
+
+func (r *Rig) dial(address, user string) (*grpc.ClientConn, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(r.ca) {
+		return nil, errors.New("ca.pem holds no certificate")
+	}
+	return grpc.NewClient(address, grpc.WithPerRPCCredentials(bearer(r.tokens[user])),
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})))
 }

@@ -224,6 +224,15 @@ func TestEveryRule(t *testing.T) {
 	}
 }
 
+func TestAllFaultsAtOnce(t *testing.T) {
+	s := strings.NewReplacer("Actual", "actual", "17:59:59", "18:00:01", "<c:altitude>-10.5</c:altitude>\n", "").Replace(good)
+	_, err := Parse([]byte(s), DefaultLimits())
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 3 || faults[0].Rule != "cap.enum" || faults[1].Rule != "cap.references" || faults[2].Rule != "cap.ceiling" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestScopePrivateNeedsAddresses(t *testing.T) {
 	s := strings.NewReplacer("Restricted", "Private", "<c:restriction>responsible persons</c:restriction>\n", "", "\"the duty officer\" b", " ").Replace(good)
 	if _, err := Parse([]byte(s), DefaultLimits()); err == nil || !strings.Contains(err.Error(), "cap.addresses") {
@@ -290,13 +299,26 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 	})
 }
 
-func FuzzParse(f *testing.F) {
-	for _, folder := range []string{"valid", "invalid"} {
-		for _, document := range files(f, folder) {
-			f.Add(document)
-		}
+// seeds is a small document for each part of the grammar: the engine of fuzzing shortens what it finds, and large ones
+// would take all its time.
+func seeds() []string {
+	const head = `<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>a</identifier><sender>b</sender><sent>2026-06-13T18:00:00+08:00</sent><status>Test</status><msgType>Alert</msgType><scope>Public</scope>`
+	const info = `<info><category>Met</category><event>hail</event><urgency>Past</urgency><severity>Minor</severity><certainty>Likely</certainty>`
+	return []string{
+		head + `</alert>`,
+		head + `<note>&lt;<![CDATA[<]]></note><references>a,b,2026-06-13T17:00:00+08:00</references></alert>`,
+		head + info + `<expires>2026-06-13T19:00:00-00:00</expires></info></alert>`,
+		head + info + `<area><areaDesc>x</areaDesc><polygon>1,2 3,4 5,6 1,2</polygon><circle>1,2 3</circle></area></info></alert>`,
+		head + info + `<area><areaDesc>x</areaDesc><geocode><valueName>GB/T 2260</valueName><value>500101</value></geocode></area></info></alert>`,
+		head + `<d:Signature xmlns:d="http://www.w3.org/2000/09/xmldsig#"><d:a/></d:Signature></alert>`,
 	}
-	f.Add([]byte(good))
+}
+
+func FuzzParse(f *testing.F) {
+	for _, document := range seeds() {
+		f.Add([]byte(document))
+	}
+	known := table(f)
 	f.Fuzz(func(t *testing.T, document []byte) {
 		a, err := Parse(document, DefaultLimits())
 		if err != nil {
@@ -306,22 +328,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		b, err := Write(a)
-		if err != nil {
+		// Write refuses what does not read back equal.
+		if _, err := Write(a); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Parse(b, Limits{Bytes: len(b), Depth: DefaultLimits().Depth})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(a, again); d != "" {
-			t.Fatal(d)
-		}
-		table, err := ParseTable(Shipped())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ToSpec(a, table, a.Sent.Time()); err != nil && warning.ReasonOf(err) != warning.ReasonInvalid {
+		if _, err := ToSpec(a, known, a.Sent.Time()); err != nil && warning.ReasonOf(err) != warning.ReasonInvalid {
 			t.Fatal(err)
 		}
 	})

@@ -64,13 +64,11 @@ func Parse(document []byte, l Limits) (Alert, error) {
 		}}}
 	}
 	s := &scan{document: document, limits: l, decoder: xml.NewDecoder(bytes.NewReader(document))}
-	if s.run(); len(s.faults) == 0 {
-		// The scan has left known elements only, so that names decide. What it cut out is no part of the struct.
+	if s.run() {
+		// Names decide: where there is no fault, only known elements are left beside the extensions.
 		if err := xml.Unmarshal(s.plain(), &a); err != nil {
 			s.fault("alert", "cap.xml", "write well-formed XML", "%v", err)
 		}
-	}
-	if len(s.faults) == 0 {
 		a.Extensions = s.extensions()
 		s.relations(&a)
 	}
@@ -87,6 +85,7 @@ type scan struct {
 	limits   Limits
 	decoder  *xml.Decoder
 	depth    int
+	ended    bool // at the end of the document
 	faults   Faults
 	lines    map[string]int // of each element, by path
 	kept     []extension
@@ -117,6 +116,7 @@ func (s *scan) next(path string) xml.Token {
 	var bad *xml.SyntaxError
 	switch {
 	case errors.Is(err, io.EOF):
+		s.ended = true
 		return nil
 	case errors.As(err, &bad):
 		s.faultAt(bad.Line, path, "cap.xml", "write well-formed XML; the only entities are &amp; &lt; &gt; &quot; &apos;", "%s", bad.Msg)
@@ -143,11 +143,11 @@ func (s *scan) next(path string) xml.Token {
 	return t
 }
 
-// run reads the whole document.
-func (s *scan) run() {
+// run reads the whole document. False: it could not be read to its end.
+func (s *scan) run() bool {
 	if !utf8.Valid(s.document) {
 		s.fault("alert", "cap.utf8", "send UTF-8", "the document is not UTF-8")
-		return
+		return false
 	}
 	s.lines = map[string]int{}
 	for before, found := s.decoder.InputOffset(), false; ; before = s.decoder.InputOffset() {
@@ -156,7 +156,7 @@ func (s *scan) run() {
 			if !found && len(s.faults) == 0 {
 				s.fault("alert", "cap.missing", "write an alert", "the document has no alert")
 			}
-			return
+			return found && s.ended
 		case xml.CharData:
 			// A byte order mark may stand first (XML 1.0, appendix F).
 			if text := bytes.TrimSpace(t); len(text) > 0 && !(before == 0 && string(text) == "\uFEFF") {
@@ -166,14 +166,14 @@ func (s *scan) run() {
 			switch {
 			case found:
 				s.fault("alert", "cap.twice", "send one document for each alert", "a second element stands after the alert")
-				return
+				return false
 			case t.Name.Local != "alert" || t.Name.Space != Namespace && t.Name.Space != Namespace11:
 				s.fault("alert", "cap.namespace", "write an alert in "+Namespace, "the document is a %.60q in namespace %.60q", t.Name.Local, t.Name.Space)
-				return
+				return false
 			}
 			found, s.root = true, t
 			if !s.element("alert", grammar) {
-				return
+				return false
 			}
 		}
 	}
@@ -316,18 +316,18 @@ func (s *scan) plain() []byte {
 // relations checks what one element says about another.
 func (s *scan) relations(a *Alert) {
 	at := func(path, rule, remedy, detail string) { s.faultAt(s.lines[path], path, rule, remedy, "%s", detail) }
-	if restricted := a.Scope == "Restricted"; restricted != (folded(blank(a.Restriction)) != "") {
-		if restricted {
-			s.faultAt(s.lines["alert.scope"], "alert.restriction", "cap.restriction", "say for whom it is restricted", "the scope is Restricted and no restriction is given")
-		} else {
-			at("alert.restriction", "cap.restriction", "say Restricted as scope, or take the restriction away", "a restriction is given and the scope is "+a.Scope)
-		}
+	restriction := folded(blank(a.Restriction))
+	switch {
+	case a.Scope == "Restricted" && restriction == "":
+		s.faultAt(s.lines["alert.scope"], "alert.restriction", "cap.restriction", "say for whom it is restricted", "the scope is Restricted and no restriction is given")
+	case a.Scope != "Restricted" && restriction != "":
+		at("alert.restriction", "cap.restriction", "say Restricted as scope, or take the restriction away", "a restriction is given and the scope is not Restricted")
 	}
 	if a.Scope == "Private" && folded(blank(a.Addresses)) == "" {
 		s.faultAt(s.lines["alert.scope"], "alert.addresses", "cap.addresses", "name the addressees", "the scope is Private and no addresses are given")
 	}
 	for _, r := range a.Cites() {
-		if r.Sent.Time().After(a.Sent.Time()) {
+		if isTime(string(a.Sent)) && r.Sent.Time().After(a.Sent.Time()) {
 			at("alert.references", "cap.references", "name earlier messages only", fmt.Sprintf("%.60q was sent after this message", r.Identifier))
 		}
 	}
@@ -347,7 +347,7 @@ func (s *scan) relations(a *Alert) {
 
 // Cites is the earlier messages that a names.
 func (a *Alert) Cites() []Reference {
-	refs, _ := referencesOf(blank(a.References))
+	refs, _ := ParseReferences(blank(a.References))
 	return refs
 }
 

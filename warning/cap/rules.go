@@ -48,12 +48,30 @@ var (
 	mediaType = matching("cap.mime_type", "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(\\s*;.*)?$", "write it like image/png (RFC 2046)")
 	integer   = matching("cap.number", `^\s*[-+]?[0-9]+\s*$`, "write a whole number")
 	decimal   = matching("cap.number", `^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*$`, "write a number like 120.5")
-	address   = matching("cap.uri", "^\\s*([^\\s\\x00-\\x20\\x7f%#\"<>\\\\^`{|}\\[\\]]|%[0-9A-Fa-f]{2})*(#([^\\s\\x00-\\x20\\x7f%#\"<>\\\\^`{|}\\[\\]]|%[0-9A-Fa-f]{2})*)?\\s*$", "write a URI (RFC 3986); other characters as %20 and the like")
+	address   = matching("cap.uri", uri(), "write a URI (RFC 3986); other characters as %20 and the like")
 	base64d   = &form{"cap.base64", "write the file in base64 (RFC 2045)", isBase64}
 	outline   = &form{"cap.polygon", "write at least four pairs latitude,longitude in degrees of WGS-84, separated by spaces, the last like the first", func(s string) bool { _, ok := ringOf(s); return ok }}
 	disc      = &form{"cap.circle", "write latitude,longitude in degrees of WGS-84, a space, and the radius in km", func(s string) bool { _, ok := discOf(s); return ok }}
-	citations = &form{"cap.references", "write sender,identifier,sent for each message, separated by spaces", func(s string) bool { _, ok := referencesOf(s); return ok }}
+	citations = &form{"cap.references", "write sender,identifier,sent for each message, separated by spaces", func(s string) bool { _, ok := ParseReferences(s); return ok }}
 )
+
+// uri is the pattern of RFC 3986, appendix A, with letters of all languages and without addresses in brackets.
+func uri() string {
+	const (
+		plain     = "(?:[^\\s\\x00-\\x20\\x7f%#?/:\"<>\\\\^`{|}\\[\\]]|%[0-9A-Fa-f]{2})" // and no colon
+		char      = "(?:" + plain + "|:)"
+		authority = "//(?:" + char + "*@)?" + plain + "*(?::[0-9]*)?"
+		segments  = "(?:/" + char + "*)*"
+		absolute  = "/(?:" + char + "+" + segments + ")?" // no second slash: that begins an authority
+		rest      = "(?:" + char + "|[/?])*"
+	)
+	return "^\\s*(?:" + strings.Join([]string{
+		"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?:" + authority + segments + "|" + absolute + ")",
+		"[A-Za-z][A-Za-z0-9+.-]*:" + char + "+" + segments,
+		plain + "+" + segments,
+		"",
+	}, "|") + ")(?:\\?" + rest + ")?(?:#" + rest + ")?\\s*$"
+}
 
 // grammar is an alert as the schema has it (CAP 1.2, 3.4), in order.
 var grammar = []part{
@@ -184,9 +202,11 @@ type Reference struct {
 	Sent               Time
 }
 
+// String is r as a message writes it.
 func (r Reference) String() string { return r.Sender + "," + r.Identifier + "," + string(r.Sent) }
 
-func referencesOf(s string) ([]Reference, bool) {
+// ParseReferences reads what a message cites; false: it is not written so.
+func ParseReferences(s string) ([]Reference, bool) {
 	var out []Reference
 	for _, f := range strings.Fields(s) {
 		p := strings.Split(f, ",")

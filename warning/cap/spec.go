@@ -22,7 +22,8 @@ const (
 //
 // All infos must mean the same danger, tier and time; they differ in language. Their areas count together. Words are
 // taken where one of them is Chinese; else there are none, and the official pattern words the warning. References are
-// the identifiers of the earlier messages; whether they are known is for the caller to find out. Channels are not set.
+// as the message writes them (sender,identifier,sent); which warnings they are is for the caller to find out. Channels are
+// not set.
 // A Cancel is its type, status and references only: it stops, whatever else it says or leaves out.
 func ToSpec(a Alert, t Table, now time.Time) (warning.Spec, error) {
 	m := mapping{table: t, now: now}
@@ -30,7 +31,7 @@ func ToSpec(a Alert, t Table, now time.Time) (warning.Spec, error) {
 	m.spec.Type = m.typeOf(a)
 	if m.spec.Type != warning.Alert {
 		for _, r := range a.Cites() {
-			m.spec.References = append(m.spec.References, r.Identifier)
+			m.spec.References = append(m.spec.References, r.String())
 		}
 		if len(m.spec.References) == 0 {
 			m.fault("references", "cap.references.missing", "have the sender name the message that it follows", "the message is an %s and names no earlier one", a.MsgType)

@@ -101,7 +101,7 @@ func TestAMessageBecomesASpec(t *testing.T) {
 	chinese := "two lines and a tab 请注意防范。"
 	want := warning.Spec{
 		Event: "11B03", Tier: warning.Orange, Status: warning.Actual, Type: warning.Update, Issuers: []string{"重庆市气象台"},
-		Onset: a.Sent.Time(), Expires: time.Date(2026, 6, 13, 16, 0, 0, 0, time.UTC), References: []string{"a1", "c"},
+		Onset: a.Sent.Time(), Expires: time.Date(2026, 6, 13, 16, 0, 0, 0, time.UTC), References: []string{"cap@example.org,a1,2026-06-13T09:00:00-00:00", "b,c,2026-06-13T17:59:59+08:00"},
 		Areas: []warning.Area{
 			{Name: "万州", Polygons: [][]warning.Ring{{{{108, 30}, {109, 30}, {109, 31}, {108, 30}}}}, CRS: "wgs84"},
 			{Name: "万州", Circle: &warning.Circle{Centre: warning.Point{108.5, 30.5}, Radius: 1500}, CRS: "wgs84"},
@@ -165,7 +165,7 @@ func TestACancelStopsWhateverElseItSays(t *testing.T) {
 	a := read(t, good)
 	a.MsgType, a.Infos = "Cancel", nil
 	got, err := ToSpec(a, table(t), a.Sent.Time())
-	if d := cmp.Diff(warning.Spec{Status: warning.Actual, Type: warning.Cancel, References: []string{"a1", "c"}}, got); d != "" || err != nil {
+	if d := cmp.Diff(warning.Spec{Status: warning.Actual, Type: warning.Cancel, References: []string{"cap@example.org,a1,2026-06-13T09:00:00-00:00", "b,c,2026-06-13T17:59:59+08:00"}}, got); d != "" || err != nil {
 		t.Error(d, err)
 	}
 }
@@ -248,7 +248,7 @@ func TestFollowingMessagesNameTheOneBefore(t *testing.T) {
 	first, second := warned(), warned()
 	first.NationalID = "50000041600000_20260613180000_0"
 	second.ID, second.Version, second.Spec.Type = "01JXN0000000000000000000BB", 2, warning.AllClear
-	second.Spec.Status = warning.PublicDrill
+	second.Spec.Status, second.Spec.Areas = warning.PublicDrill, []warning.Area{{Unit: "500102"}, {Circle: &warning.Circle{Radius: 5}, CRS: "cgcs2000"}}
 	second.Spec.Words = []warning.Words{{Language: "zh-CN", Kind: warning.AllClear, Text: warning.DrillMark + "解除。"}}
 	a, err := FromWarning(second, []warning.Warning{first}, Profile{Sender: "cap@example.org"})
 	if err != nil {
@@ -258,7 +258,7 @@ func TestFollowingMessagesNameTheOneBefore(t *testing.T) {
 		t.Error(err)
 	}
 	if *a.References != "cap@example.org,50000041600000_20260613180000_0,2026-06-13T18:00:00+08:00" || a.MsgType != "Update" ||
-		a.Status != "Exercise" || a.Note == nil || a.Infos[0].ResponseTypes[0] != "AllClear" || a.Identifier != second.ID+".v2" {
+		a.Status != "Exercise" || a.Note == nil || a.Infos[0].ResponseTypes[0] != "AllClear" || a.Infos[0].Areas[0].Desc != "500102" || a.Infos[0].Areas[1].Desc != "area 2" || a.Identifier != second.ID+".v2" {
 		t.Errorf("got %+v", a)
 	}
 }

@@ -38,8 +38,9 @@ func ValidEBRID(s string) bool { return resourceCode.MatchString(s) }
 // ValidArea tells whether s is an area code of 12 digits.
 func ValidArea(s string) bool { return areaCode.MatchString(s) }
 
-// EBDID names a packet: its kind ("01" for heartbeats, "10" for all else), the source and a serial of 16 digits.
-func EBDID(p Payload, source string, serial uint64) string {
+// PacketID makes an EBDID: the kind of the packet ("01" for heartbeats, "10" for all else), the source and a serial of 16
+// digits.
+func PacketID(p Payload, source string, serial uint64) string {
 	kind := "10"
 	if _, ok := p.(*ConnectionCheck); ok {
 		kind = "01"
@@ -47,9 +48,9 @@ func EBDID(p Payload, source string, serial uint64) string {
 	return fmt.Sprintf("%s%s%016d", kind, source, serial%1e16)
 }
 
-// EBMID names a message: the source, the day in Beijing on which it was sent, and a number of 4 digits, of which the
-// last 4 are taken.
-func EBMID(source string, sent time.Time, number uint32) string {
+// MessageID makes an EBMID: the source, the day in Beijing on which the message was sent, and a number of 4 digits, of
+// which the last 4 are taken.
+func MessageID(source string, sent time.Time, number uint32) string {
 	return fmt.Sprintf("%s%s%04d", source, sent.In(Beijing).Format("20060102"), number%10_000)
 }
 
@@ -70,7 +71,7 @@ type Media struct {
 	Data []byte
 }
 
-// Payload is what a packet carries: *EBM, *EBMStateRequest, *EBMStateResponse, *ConnectionCheck or *EBDResponse.
+// Payload is what a packet carries: *EBM, *EBMStateRequest, *EBMStateResponse, *ConnectionCheck or *Response.
 type Payload interface {
 	// kind is the EBDType.
 	kind() string
@@ -365,15 +366,15 @@ const (
 	OtherFailure    Result = 5
 )
 
-// EBDResponse is the answer to a packet.
-type EBDResponse struct {
+// Response (EBDResponse) is the answer to a packet.
+type Response struct {
 	ResultCode Result
 	ResultDesc string `xml:",omitempty"`
 }
 
-func (*EBDResponse) kind() string { return "EBDResponse" }
+func (*Response) kind() string { return "EBDResponse" }
 
-func (r *EBDResponse) check() error {
+func (r *Response) check() error {
 	if r.ResultCode < 0 {
 		return fmt.Errorf("ResultCode: %d is negative", r.ResultCode)
 	}
@@ -395,7 +396,7 @@ type document struct {
 	EBMStateRequest  *EBMStateRequest  `xml:",omitempty"`
 	EBMStateResponse *EBMStateResponse `xml:",omitempty"`
 	ConnectionCheck  *ConnectionCheck  `xml:",omitempty"`
-	EBDResponse      *EBDResponse      `xml:",omitempty"`
+	EBDResponse      *Response         `xml:",omitempty"`
 }
 
 type side struct {

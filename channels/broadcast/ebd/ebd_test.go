@@ -60,22 +60,22 @@ func message() *Packet {
 	sent := time.Date(2026, 6, 13, 8, 0, 0, 0, Beijing)
 	sound := Media{"EBDR_red.mp3", []byte("sound")}
 	m := &EBM{
-		EBMVersion: "1.0", EBMID: EBMID(us, sent, 7), RelatedInfo: &RelatedInfo{EBMID(us, sent, 6)},
+		EBMVersion: "1.0", EBMID: MessageID(us, sent, 7), RelatedInfo: &RelatedInfo{MessageID(us, sent, 6)},
 		MsgBasicInfo: MsgBasicInfo{MsgPlay, "重庆市气象台", us, Time(sent), "11B03", SeverityRed, Time(sent), Time(sent.Add(time.Hour))},
 		MsgContent:   &MsgContent{"zho", "暴雨红色预警", "请立即转移。", Areas{"500101001000", "500101002000"}, []Auxiliary{AuxiliaryOf(sound)}},
 	}
-	return &Packet{ID: EBDID(m, us, 1), From: us, To: them, Time: sent, Payload: m, Media: []Media{sound}}
+	return &Packet{ID: PacketID(m, us, 1), From: us, To: them, Time: sent, Payload: m, Media: []Media{sound}}
 }
 
 func TestIDs(t *testing.T) {
 	late := time.Date(2026, 6, 13, 16, 0, 0, 0, time.UTC) // midnight in Beijing
 	for _, c := range []struct{ got, want string }{
-		{EBMID(us, late, 7), us + "202606140007"},
-		{EBMID(us, late.Add(-time.Second), 7), us + "202606130007"},
-		{EBMID(us, late, 120_007), us + "202606140007"},
-		{EBDID(&ConnectionCheck{}, us, 5), "01" + us + "0000000000000005"},
-		{EBDID(&EBM{}, us, 1781337600000000), "10" + us + "1781337600000000"},
-		{EBDID(&EBMStateRequest{}, us, 1e16+3), "10" + us + "0000000000000003"},
+		{MessageID(us, late, 7), us + "202606140007"},
+		{MessageID(us, late.Add(-time.Second), 7), us + "202606130007"},
+		{MessageID(us, late, 120_007), us + "202606140007"},
+		{PacketID(&ConnectionCheck{}, us, 5), "01" + us + "0000000000000005"},
+		{PacketID(&EBM{}, us, 1781337600000000), "10" + us + "1781337600000000"},
+		{PacketID(&EBMStateRequest{}, us, 1e16+3), "10" + us + "0000000000000003"},
 		{FileName("x"), "EBDT_x.tar"},
 		{Digest([]byte("abc")), "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"}, // GM/T 0004, example 1
 	} {
@@ -102,14 +102,14 @@ func TestPacketsComeBack(t *testing.T) {
 			return &ConnectionCheck{Time(moments.Draw(t, "report"))}, nil
 		},
 		"response": func(t *rapid.T) (Payload, []Media) {
-			return &EBDResponse{Result(rapid.IntRange(0, 99).Draw(t, "result")), words.Draw(t, "desc")}, nil
+			return &Response{Result(rapid.IntRange(0, 99).Draw(t, "result")), words.Draw(t, "desc")}, nil
 		},
 		"request": func(t *rapid.T) (Payload, []Media) {
-			return &EBMStateRequest{EBMID(us, moments.Draw(t, "day"), rapid.Uint32().Draw(t, "n"))}, nil
+			return &EBMStateRequest{MessageID(us, moments.Draw(t, "day"), rapid.Uint32().Draw(t, "n"))}, nil
 		},
 		"state": func(t *rapid.T) (Payload, []Media) {
 			s := &EBMStateResponse{
-				Time(moments.Draw(t, "report")), EBMID(us, moments.Draw(t, "day"), 1),
+				Time(moments.Draw(t, "report")), MessageID(us, moments.Draw(t, "day"), 1),
 				BrdState(rapid.IntRange(0, 5).Draw(t, "state")), words.Draw(t, "desc"), nil,
 			}
 			if rapid.Bool().Draw(t, "covered") {
@@ -139,8 +139,8 @@ func TestPacketsComeBack(t *testing.T) {
 		t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
 			payload, media := make(t)
 			p := &Packet{
-				ID: EBDID(payload, us, rapid.Uint64().Draw(t, "serial")), From: us, To: rapid.SampledFrom([]string{"", them}).Draw(t, "to"),
-				Time: moments.Draw(t, "time"), Related: rapid.SampledFrom([]string{"", EBDID(&EBM{}, them, 1)}).Draw(t, "related"),
+				ID: PacketID(payload, us, rapid.Uint64().Draw(t, "serial")), From: us, To: rapid.SampledFrom([]string{"", them}).Draw(t, "to"),
+				Time: moments.Draw(t, "time"), Related: rapid.SampledFrom([]string{"", PacketID(&EBM{}, them, 1)}).Draw(t, "related"),
 				Payload: payload, Media: media,
 			}
 			for i := range p.Media {
@@ -413,12 +413,12 @@ func second[T any](_ T, err error) error { return err }
 // FuzzDecode: what is decoded can be encoded and comes back the same.
 func FuzzDecode(f *testing.F) {
 	signer, _ := pair(f)
-	for _, payload := range []Payload{message().Payload, &ConnectionCheck{}, &EBDResponse{ResultCode: 4, ResultDesc: "验签失败"}, &EBMStateRequest{EBMID(us, time.Now(), 1)}} {
+	for _, payload := range []Payload{message().Payload, &ConnectionCheck{}, &Response{ResultCode: 4, ResultDesc: "验签失败"}, &EBMStateRequest{MessageID(us, time.Now(), 1)}} {
 		p := message()
 		if _, ok := payload.(*EBM); !ok {
 			p.Media = nil
 		}
-		p.ID, p.Payload = EBDID(payload, us, 1), payload
+		p.ID, p.Payload = PacketID(payload, us, 1), payload
 		b, err := p.Encode(signer)
 		if err != nil {
 			f.Fatal(err)

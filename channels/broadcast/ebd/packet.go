@@ -49,7 +49,7 @@ func (p *Packet) Encode(s *Signer) ([]byte, error) {
 		d.EBMStateResponse = load
 	case *ConnectionCheck:
 		d.ConnectionCheck = load
-	case *EBDResponse:
+	case *Response:
 		d.EBDResponse = load
 	}
 	body, err := marshal(d)

@@ -26,6 +26,9 @@ func (l Language) Report(r *pb.ReportResponse) []string {
 		lines = append(lines, l.table(l.say(part.title), part.rows)...)
 	}
 	lines = append(lines, "")
+	for _, p := range r.GetPlays() {
+		lines = append(lines, l.play(p))
+	}
 	for _, a := range r.GetAccounts() {
 		lines = append(lines, l.say(warning.TextContract, a.GetAccount(), count(a.GetMessages()), count(a.GetMaxMessagesInAnySecond()),
 			count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsed()))
@@ -33,6 +36,16 @@ func (l Language) Report(r *pb.ReportResponse) []string {
 	return append(lines,
 		l.say(warning.TextSpeed, count(int64(r.GetPeoplePerS())), count(int64(r.GetMessagesPerS())), r.GetTimeToFirstMs(), r.GetTimeToLastS()),
 		l.say(warning.TextKept, r.GetDurability()))
+}
+
+// play is one platform of an area channel: messages and what the platform reports, never people.
+func (l Language) play(p *pb.Play) string {
+	channel := l.name("channel", strings.ToLower(strings.TrimPrefix(p.GetChannel().String(), "CHANNEL_")))
+	line := l.say(warning.TextPlay, channel, p.GetPlatform(), l.name("play", p.GetState()), count(p.GetMessages()))
+	if p.GetCoverage() != "" && p.GetCoverageRate() >= 0 {
+		line += l.say(warning.TextCoverage, 100*p.GetCoverageRate(), count(p.GetEndsReached()))
+	}
+	return line
 }
 
 func (l Language) mayor(r *pb.ReportResponse) []string {

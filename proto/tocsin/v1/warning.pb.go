@@ -12,7 +12,6 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -25,1256 +24,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Tier is the urgency; the smaller number is the more urgent.
-type Tier int32
-
-const (
-	Tier_TIER_UNSPECIFIED Tier = 0
-	Tier_TIER_RED         Tier = 1
-	Tier_TIER_ORANGE      Tier = 2
-	Tier_TIER_YELLOW      Tier = 3
-	Tier_TIER_BLUE        Tier = 4
-	Tier_TIER_NOTICE      Tier = 5
-)
-
-// Enum value maps for Tier.
-var (
-	Tier_name = map[int32]string{
-		0: "TIER_UNSPECIFIED",
-		1: "TIER_RED",
-		2: "TIER_ORANGE",
-		3: "TIER_YELLOW",
-		4: "TIER_BLUE",
-		5: "TIER_NOTICE",
-	}
-	Tier_value = map[string]int32{
-		"TIER_UNSPECIFIED": 0,
-		"TIER_RED":         1,
-		"TIER_ORANGE":      2,
-		"TIER_YELLOW":      3,
-		"TIER_BLUE":        4,
-		"TIER_NOTICE":      5,
-	}
-)
-
-func (x Tier) Enum() *Tier {
-	p := new(Tier)
-	*p = x
-	return p
-}
-
-func (x Tier) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Tier) Descriptor() protoreflect.EnumDescriptor {
-	return file_tocsin_v1_warning_proto_enumTypes[0].Descriptor()
-}
-
-func (Tier) Type() protoreflect.EnumType {
-	return &file_tocsin_v1_warning_proto_enumTypes[0]
-}
-
-func (x Tier) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Tier.Descriptor instead.
-func (Tier) EnumDescriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{0}
-}
-
-// Status says whether people are meant. There is no default.
-type Status int32
-
-const (
-	Status_STATUS_UNSPECIFIED  Status = 0
-	Status_STATUS_ACTUAL       Status = 1
-	Status_STATUS_EXERCISE     Status = 2
-	Status_STATUS_PUBLIC_DRILL Status = 3
-	Status_STATUS_TEST         Status = 4
-)
-
-// Enum value maps for Status.
-var (
-	Status_name = map[int32]string{
-		0: "STATUS_UNSPECIFIED",
-		1: "STATUS_ACTUAL",
-		2: "STATUS_EXERCISE",
-		3: "STATUS_PUBLIC_DRILL",
-		4: "STATUS_TEST",
-	}
-	Status_value = map[string]int32{
-		"STATUS_UNSPECIFIED":  0,
-		"STATUS_ACTUAL":       1,
-		"STATUS_EXERCISE":     2,
-		"STATUS_PUBLIC_DRILL": 3,
-		"STATUS_TEST":         4,
-	}
-)
-
-func (x Status) Enum() *Status {
-	p := new(Status)
-	*p = x
-	return p
-}
-
-func (x Status) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_tocsin_v1_warning_proto_enumTypes[1].Descriptor()
-}
-
-func (Status) Type() protoreflect.EnumType {
-	return &file_tocsin_v1_warning_proto_enumTypes[1]
-}
-
-func (x Status) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Status.Descriptor instead.
-func (Status) EnumDescriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{1}
-}
-
-// Type says what a warning does to the one before it.
-type Type int32
-
-const (
-	Type_TYPE_UNSPECIFIED Type = 0
-	Type_TYPE_ALERT       Type = 1
-	Type_TYPE_UPDATE      Type = 2
-	Type_TYPE_CANCEL      Type = 3
-	Type_TYPE_ALL_CLEAR   Type = 4
-	// Of words only: for those whom an update leaves outside.
-	Type_TYPE_LEFT Type = 5
-)
-
-// Enum value maps for Type.
-var (
-	Type_name = map[int32]string{
-		0: "TYPE_UNSPECIFIED",
-		1: "TYPE_ALERT",
-		2: "TYPE_UPDATE",
-		3: "TYPE_CANCEL",
-		4: "TYPE_ALL_CLEAR",
-		5: "TYPE_LEFT",
-	}
-	Type_value = map[string]int32{
-		"TYPE_UNSPECIFIED": 0,
-		"TYPE_ALERT":       1,
-		"TYPE_UPDATE":      2,
-		"TYPE_CANCEL":      3,
-		"TYPE_ALL_CLEAR":   4,
-		"TYPE_LEFT":        5,
-	}
-)
-
-func (x Type) Enum() *Type {
-	p := new(Type)
-	*p = x
-	return p
-}
-
-func (x Type) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_tocsin_v1_warning_proto_enumTypes[2].Descriptor()
-}
-
-func (Type) Type() protoreflect.EnumType {
-	return &file_tocsin_v1_warning_proto_enumTypes[2]
-}
-
-func (x Type) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Type.Descriptor instead.
-func (Type) EnumDescriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{2}
-}
-
-// Channel is a way to people.
-type Channel int32
-
-const (
-	Channel_CHANNEL_UNSPECIFIED Channel = 0
-	Channel_CHANNEL_SMS         Channel = 1
-	Channel_CHANNEL_FLASH_SMS   Channel = 2
-	Channel_CHANNEL_BROADCAST   Channel = 3
-	Channel_CHANNEL_CABLE_TV    Channel = 4
-	Channel_CHANNEL_PUSH        Channel = 5
-	Channel_CHANNEL_WORK_APP    Channel = 6
-	// The public CAP feed: read by those who ask for it.
-	Channel_CHANNEL_FEED Channel = 7
-)
-
-// Enum value maps for Channel.
-var (
-	Channel_name = map[int32]string{
-		0: "CHANNEL_UNSPECIFIED",
-		1: "CHANNEL_SMS",
-		2: "CHANNEL_FLASH_SMS",
-		3: "CHANNEL_BROADCAST",
-		4: "CHANNEL_CABLE_TV",
-		5: "CHANNEL_PUSH",
-		6: "CHANNEL_WORK_APP",
-		7: "CHANNEL_FEED",
-	}
-	Channel_value = map[string]int32{
-		"CHANNEL_UNSPECIFIED": 0,
-		"CHANNEL_SMS":         1,
-		"CHANNEL_FLASH_SMS":   2,
-		"CHANNEL_BROADCAST":   3,
-		"CHANNEL_CABLE_TV":    4,
-		"CHANNEL_PUSH":        5,
-		"CHANNEL_WORK_APP":    6,
-		"CHANNEL_FEED":        7,
-	}
-)
-
-func (x Channel) Enum() *Channel {
-	p := new(Channel)
-	*p = x
-	return p
-}
-
-func (x Channel) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Channel) Descriptor() protoreflect.EnumDescriptor {
-	return file_tocsin_v1_warning_proto_enumTypes[3].Descriptor()
-}
-
-func (Channel) Type() protoreflect.EnumType {
-	return &file_tocsin_v1_warning_proto_enumTypes[3]
-}
-
-func (x Channel) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Channel.Descriptor instead.
-func (Channel) EnumDescriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3}
-}
-
-// State is where a warning stands.
-type State int32
-
-const (
-	State_STATE_UNSPECIFIED State = 0
-	State_STATE_SUBMITTED   State = 1
-	State_STATE_APPROVED    State = 2
-	State_STATE_RELEASED    State = 3
-	State_STATE_HELD        State = 4
-	State_STATE_COMPLETED   State = 5
-	State_STATE_CANCELLED   State = 6
-	State_STATE_EXPIRED     State = 7
-	State_STATE_REJECTED    State = 8
-	// A newer version or the all-clear took its place.
-	State_STATE_REPLACED State = 9
-)
-
-// Enum value maps for State.
-var (
-	State_name = map[int32]string{
-		0: "STATE_UNSPECIFIED",
-		1: "STATE_SUBMITTED",
-		2: "STATE_APPROVED",
-		3: "STATE_RELEASED",
-		4: "STATE_HELD",
-		5: "STATE_COMPLETED",
-		6: "STATE_CANCELLED",
-		7: "STATE_EXPIRED",
-		8: "STATE_REJECTED",
-		9: "STATE_REPLACED",
-	}
-	State_value = map[string]int32{
-		"STATE_UNSPECIFIED": 0,
-		"STATE_SUBMITTED":   1,
-		"STATE_APPROVED":    2,
-		"STATE_RELEASED":    3,
-		"STATE_HELD":        4,
-		"STATE_COMPLETED":   5,
-		"STATE_CANCELLED":   6,
-		"STATE_EXPIRED":     7,
-		"STATE_REJECTED":    8,
-		"STATE_REPLACED":    9,
-	}
-)
-
-func (x State) Enum() *State {
-	p := new(State)
-	*p = x
-	return p
-}
-
-func (x State) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (State) Descriptor() protoreflect.EnumDescriptor {
-	return file_tocsin_v1_warning_proto_enumTypes[4].Descriptor()
-}
-
-func (State) Type() protoreflect.EnumType {
-	return &file_tocsin_v1_warning_proto_enumTypes[4]
-}
-
-func (x State) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use State.Descriptor instead.
-func (State) EnumDescriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{4}
-}
-
-// Point is a place in degrees.
-type Point struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Lon           float64                `protobuf:"fixed64,1,opt,name=lon,proto3" json:"lon,omitempty"`
-	Lat           float64                `protobuf:"fixed64,2,opt,name=lat,proto3" json:"lat,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Point) Reset() {
-	*x = Point{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Point) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Point) ProtoMessage() {}
-
-func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Point.ProtoReflect.Descriptor instead.
-func (*Point) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{0}
-}
-
-func (x *Point) GetLon() float64 {
-	if x != nil {
-		return x.Lon
-	}
-	return 0
-}
-
-func (x *Point) GetLat() float64 {
-	if x != nil {
-		return x.Lat
-	}
-	return 0
-}
-
-// Ring is a closed line; the last point equals the first.
-type Ring struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Points        []*Point               `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Ring) Reset() {
-	*x = Ring{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Ring) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Ring) ProtoMessage() {}
-
-func (x *Ring) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Ring.ProtoReflect.Descriptor instead.
-func (*Ring) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Ring) GetPoints() []*Point {
-	if x != nil {
-		return x.Points
-	}
-	return nil
-}
-
-// Polygon is an outer ring and its holes.
-type Polygon struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rings         []*Ring                `protobuf:"bytes,1,rep,name=rings,proto3" json:"rings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Polygon) Reset() {
-	*x = Polygon{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Polygon) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Polygon) ProtoMessage() {}
-
-func (x *Polygon) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Polygon.ProtoReflect.Descriptor instead.
-func (*Polygon) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Polygon) GetRings() []*Ring {
-	if x != nil {
-		return x.Rings
-	}
-	return nil
-}
-
-// Polygons is one or several parts in one coordinate system.
-type Polygons struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Parts []*Polygon             `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
-	// The coordinate system; never assumed.
-	Crs           string `protobuf:"bytes,2,opt,name=crs,proto3" json:"crs,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Polygons) Reset() {
-	*x = Polygons{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Polygons) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Polygons) ProtoMessage() {}
-
-func (x *Polygons) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Polygons.ProtoReflect.Descriptor instead.
-func (*Polygons) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Polygons) GetParts() []*Polygon {
-	if x != nil {
-		return x.Parts
-	}
-	return nil
-}
-
-func (x *Polygons) GetCrs() string {
-	if x != nil {
-		return x.Crs
-	}
-	return ""
-}
-
-// Circle is all places within a distance of a centre. It is taken as a polygon of up to 360 corners around it, so that
-// nobody within the radius is left out and nobody farther than 1.0001 times the radius and 5 cm is taken in. The centre
-// is converted to WGS-84 first; the distance is that on its ellipsoid.
-type Circle struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Centre *Point                 `protobuf:"bytes,1,opt,name=centre,proto3" json:"centre,omitempty"`
-	// Metres.
-	RadiusM float64 `protobuf:"fixed64,2,opt,name=radius_m,json=radiusM,proto3" json:"radius_m,omitempty"`
-	// The coordinate system of the centre; never assumed.
-	Crs           string `protobuf:"bytes,3,opt,name=crs,proto3" json:"crs,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Circle) Reset() {
-	*x = Circle{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Circle) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Circle) ProtoMessage() {}
-
-func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Circle.ProtoReflect.Descriptor instead.
-func (*Circle) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Circle) GetCentre() *Point {
-	if x != nil {
-		return x.Centre
-	}
-	return nil
-}
-
-func (x *Circle) GetRadiusM() float64 {
-	if x != nil {
-		return x.RadiusM
-	}
-	return 0
-}
-
-func (x *Circle) GetCrs() string {
-	if x != nil {
-		return x.Crs
-	}
-	return ""
-}
-
-// Area is one part of where.
-type Area struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Types that are valid to be assigned to Where:
-	//
-	//	*Area_Unit
-	//	*Area_Polygons
-	//	*Area_Geojson
-	//	*Area_Circle
-	Where isArea_Where `protobuf_oneof:"where"`
-	// The day whose edition of units is meant; absent: the newest.
-	AsOf *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// The coordinate system of geojson; absent: WGS-84, as RFC 7946 section 4 says.
-	GeojsonCrs    string `protobuf:"bytes,7,opt,name=geojson_crs,json=geojsonCrs,proto3" json:"geojson_crs,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Area) Reset() {
-	*x = Area{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Area) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Area) ProtoMessage() {}
-
-func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Area.ProtoReflect.Descriptor instead.
-func (*Area) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Area) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Area) GetWhere() isArea_Where {
-	if x != nil {
-		return x.Where
-	}
-	return nil
-}
-
-func (x *Area) GetUnit() string {
-	if x != nil {
-		if x, ok := x.Where.(*Area_Unit); ok {
-			return x.Unit
-		}
-	}
-	return ""
-}
-
-func (x *Area) GetPolygons() *Polygons {
-	if x != nil {
-		if x, ok := x.Where.(*Area_Polygons); ok {
-			return x.Polygons
-		}
-	}
-	return nil
-}
-
-func (x *Area) GetGeojson() string {
-	if x != nil {
-		if x, ok := x.Where.(*Area_Geojson); ok {
-			return x.Geojson
-		}
-	}
-	return ""
-}
-
-func (x *Area) GetCircle() *Circle {
-	if x != nil {
-		if x, ok := x.Where.(*Area_Circle); ok {
-			return x.Circle
-		}
-	}
-	return nil
-}
-
-func (x *Area) GetAsOf() *timestamppb.Timestamp {
-	if x != nil {
-		return x.AsOf
-	}
-	return nil
-}
-
-func (x *Area) GetGeojsonCrs() string {
-	if x != nil {
-		return x.GeojsonCrs
-	}
-	return ""
-}
-
-type isArea_Where interface {
-	isArea_Where()
-}
-
-type Area_Unit struct {
-	// Code of an administrative unit: six digits (GB/T 2260).
-	Unit string `protobuf:"bytes,2,opt,name=unit,proto3,oneof"`
-}
-
-type Area_Polygons struct {
-	Polygons *Polygons `protobuf:"bytes,3,opt,name=polygons,proto3,oneof"`
-}
-
-type Area_Geojson struct {
-	// A GeoJSON geometry, feature or collection (RFC 7946, longitude first).
-	Geojson string `protobuf:"bytes,4,opt,name=geojson,proto3,oneof"`
-}
-
-type Area_Circle struct {
-	Circle *Circle `protobuf:"bytes,6,opt,name=circle,proto3,oneof"`
-}
-
-func (*Area_Unit) isArea_Where() {}
-
-func (*Area_Polygons) isArea_Where() {}
-
-func (*Area_Geojson) isArea_Where() {}
-
-func (*Area_Circle) isArea_Where() {}
-
-// Focus is where the danger is or comes from: whoever is nearer, or reached sooner, is told first; responsible persons
-// still before the public.
-type Focus struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// One place, or the corners of a line.
-	Points []*Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
-	// The coordinate system; never assumed.
-	Crs string `protobuf:"bytes,2,opt,name=crs,proto3" json:"crs,omitempty"`
-	// Makes the points a front that moves, in metres a second; 0: it stands.
-	SpeedMPerS float64 `protobuf:"fixed64,3,opt,name=speed_m_per_s,json=speedMPerS,proto3" json:"speed_m_per_s,omitempty"`
-	// Where a front moves to: degrees from north over east.
-	BearingDeg    float64 `protobuf:"fixed64,4,opt,name=bearing_deg,json=bearingDeg,proto3" json:"bearing_deg,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Focus) Reset() {
-	*x = Focus{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Focus) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Focus) ProtoMessage() {}
-
-func (x *Focus) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Focus.ProtoReflect.Descriptor instead.
-func (*Focus) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *Focus) GetPoints() []*Point {
-	if x != nil {
-		return x.Points
-	}
-	return nil
-}
-
-func (x *Focus) GetCrs() string {
-	if x != nil {
-		return x.Crs
-	}
-	return ""
-}
-
-func (x *Focus) GetSpeedMPerS() float64 {
-	if x != nil {
-		return x.SpeedMPerS
-	}
-	return 0
-}
-
-func (x *Focus) GetBearingDeg() float64 {
-	if x != nil {
-		return x.BearingDeg
-	}
-	return 0
-}
-
-// Words is one text in one language.
-type Words struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// BCP 47, for example zh-CN.
-	Language string `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
-	// Absent: for every channel.
-	Channel Channel `protobuf:"varint,2,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
-	// What the words are for: ALERT, or the prepared CANCEL (correction) and ALL_CLEAR words.
-	Kind          Type   `protobuf:"varint,3,opt,name=kind,proto3,enum=tocsin.v1.Type" json:"kind,omitempty"`
-	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Words) Reset() {
-	*x = Words{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Words) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Words) ProtoMessage() {}
-
-func (x *Words) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Words.ProtoReflect.Descriptor instead.
-func (*Words) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *Words) GetLanguage() string {
-	if x != nil {
-		return x.Language
-	}
-	return ""
-}
-
-func (x *Words) GetChannel() Channel {
-	if x != nil {
-		return x.Channel
-	}
-	return Channel_CHANNEL_UNSPECIFIED
-}
-
-func (x *Words) GetKind() Type {
-	if x != nil {
-		return x.Kind
-	}
-	return Type_TYPE_UNSPECIFIED
-}
-
-func (x *Words) GetText() string {
-	if x != nil {
-		return x.Text
-	}
-	return ""
-}
-
-// WarningSpec is what a forecaster says. It never changes after submission.
-type WarningSpec struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Event code, for example 11B03 (rainstorm).
-	Event     string                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
-	EventName string                 `protobuf:"bytes,2,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
-	Tier      Tier                   `protobuf:"varint,3,opt,name=tier,proto3,enum=tocsin.v1.Tier" json:"tier,omitempty"`
-	Status    Status                 `protobuf:"varint,4,opt,name=status,proto3,enum=tocsin.v1.Status" json:"status,omitempty"`
-	Type      Type                   `protobuf:"varint,5,opt,name=type,proto3,enum=tocsin.v1.Type" json:"type,omitempty"`
-	Onset     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=onset,proto3" json:"onset,omitempty"`
-	// End of validity; required, never assumed.
-	Expires *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"`
-	Areas   []*Area                `protobuf:"bytes,8,rep,name=areas,proto3" json:"areas,omitempty"`
-	Words   []*Words               `protobuf:"bytes,9,rep,name=words,proto3" json:"words,omitempty"`
-	Issuers []string               `protobuf:"bytes,10,rep,name=issuers,proto3" json:"issuers,omitempty"`
-	// The process that several warnings belong to.
-	EventId string `protobuf:"bytes,11,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// Rung of a ladder of warnings: 3d, 1d, 6h, 2h, 0h.
-	Stage string `protobuf:"bytes,12,opt,name=stage,proto3" json:"stage,omitempty"`
-	// Identifiers of the warnings that this one updates, cancels or ends.
-	References []string  `protobuf:"bytes,13,rep,name=references,proto3" json:"references,omitempty"`
-	Channels   []Channel `protobuf:"varint,14,rep,packed,name=channels,proto3,enum=tocsin.v1.Channel" json:"channels,omitempty"`
-	// An identical warning that is still valid is known, and this one is meant all the same.
-	Again bool `protobuf:"varint,15,opt,name=again,proto3" json:"again,omitempty"`
-	// GB/T 35965 identifier, when the source has given one.
-	NationalId string `protobuf:"bytes,16,opt,name=national_id,json=nationalId,proto3" json:"national_id,omitempty"`
-	// The system that the warning comes from.
-	SourceSystem string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
-	// Who is told first; absent: in the order of the directory.
-	Focus *Focus `protobuf:"bytes,18,opt,name=focus,proto3" json:"focus,omitempty"`
-	// What that system calls the message; later messages of its refer to it so.
-	SourceId      string `protobuf:"bytes,19,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WarningSpec) Reset() {
-	*x = WarningSpec{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WarningSpec) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WarningSpec) ProtoMessage() {}
-
-func (x *WarningSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WarningSpec.ProtoReflect.Descriptor instead.
-func (*WarningSpec) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *WarningSpec) GetEvent() string {
-	if x != nil {
-		return x.Event
-	}
-	return ""
-}
-
-func (x *WarningSpec) GetEventName() string {
-	if x != nil {
-		return x.EventName
-	}
-	return ""
-}
-
-func (x *WarningSpec) GetTier() Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return Tier_TIER_UNSPECIFIED
-}
-
-func (x *WarningSpec) GetStatus() Status {
-	if x != nil {
-		return x.Status
-	}
-	return Status_STATUS_UNSPECIFIED
-}
-
-func (x *WarningSpec) GetType() Type {
-	if x != nil {
-		return x.Type
-	}
-	return Type_TYPE_UNSPECIFIED
-}
-
-func (x *WarningSpec) GetOnset() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Onset
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetExpires() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Expires
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetAreas() []*Area {
-	if x != nil {
-		return x.Areas
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetWords() []*Words {
-	if x != nil {
-		return x.Words
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetIssuers() []string {
-	if x != nil {
-		return x.Issuers
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetEventId() string {
-	if x != nil {
-		return x.EventId
-	}
-	return ""
-}
-
-func (x *WarningSpec) GetStage() string {
-	if x != nil {
-		return x.Stage
-	}
-	return ""
-}
-
-func (x *WarningSpec) GetReferences() []string {
-	if x != nil {
-		return x.References
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetChannels() []Channel {
-	if x != nil {
-		return x.Channels
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetAgain() bool {
-	if x != nil {
-		return x.Again
-	}
-	return false
-}
-
-func (x *WarningSpec) GetNationalId() string {
-	if x != nil {
-		return x.NationalId
-	}
-	return ""
-}
-
-func (x *WarningSpec) GetSourceSystem() string {
-	if x != nil {
-		return x.SourceSystem
-	}
-	return ""
-}
-
-func (x *WarningSpec) GetFocus() *Focus {
-	if x != nil {
-		return x.Focus
-	}
-	return nil
-}
-
-func (x *WarningSpec) GetSourceId() string {
-	if x != nil {
-		return x.SourceId
-	}
-	return ""
-}
-
-// Warning is one official message as it is recorded.
-type Warning struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// ULID, frozen.
-	Id      string       `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Version int32        `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Spec    *WarningSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
-	// What an approver approves: SHA-256 of the canonical spec, hexadecimal.
-	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
-	State  State  `protobuf:"varint,5,opt,name=state,proto3,enum=tocsin.v1.State" json:"state,omitempty"`
-	// The engine process that recorded it.
-	Node           string                 `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
-	SubmittedBy    string                 `protobuf:"bytes,7,opt,name=submitted_by,json=submittedBy,proto3" json:"submitted_by,omitempty"`
-	SubmittedAt    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=submitted_at,json=submittedAt,proto3" json:"submitted_at,omitempty"`
-	ApprovedBy     []string               `protobuf:"bytes,9,rep,name=approved_by,json=approvedBy,proto3" json:"approved_by,omitempty"`
-	ReleasedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=released_at,json=releasedAt,proto3" json:"released_at,omitempty"`
-	EndedAt        *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
-	Why            string                 `protobuf:"bytes,12,opt,name=why,proto3" json:"why,omitempty"`
-	ApprovedPeople int64                  `protobuf:"varint,13,opt,name=approved_people,json=approvedPeople,proto3" json:"approved_people,omitempty"`
-	// The directory that the plan names; empty before planning.
-	Snapshot string `protobuf:"bytes,14,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	// Version of the stored record.
-	RecordVersion int32  `protobuf:"varint,15,opt,name=record_version,json=recordVersion,proto3" json:"record_version,omitempty"`
-	NationalId    string `protobuf:"bytes,16,opt,name=national_id,json=nationalId,proto3" json:"national_id,omitempty"`
-	SourceSystem  string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
-	// How many approvals the policy still asks for.
-	ApprovalsMissing int32 `protobuf:"varint,18,opt,name=approvals_missing,json=approvalsMissing,proto3" json:"approvals_missing,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
-}
-
-func (x *Warning) Reset() {
-	*x = Warning{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Warning) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Warning) ProtoMessage() {}
-
-func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
-func (*Warning) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *Warning) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *Warning) GetVersion() int32 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
-func (x *Warning) GetSpec() *WarningSpec {
-	if x != nil {
-		return x.Spec
-	}
-	return nil
-}
-
-func (x *Warning) GetDigest() string {
-	if x != nil {
-		return x.Digest
-	}
-	return ""
-}
-
-func (x *Warning) GetState() State {
-	if x != nil {
-		return x.State
-	}
-	return State_STATE_UNSPECIFIED
-}
-
-func (x *Warning) GetNode() string {
-	if x != nil {
-		return x.Node
-	}
-	return ""
-}
-
-func (x *Warning) GetSubmittedBy() string {
-	if x != nil {
-		return x.SubmittedBy
-	}
-	return ""
-}
-
-func (x *Warning) GetSubmittedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.SubmittedAt
-	}
-	return nil
-}
-
-func (x *Warning) GetApprovedBy() []string {
-	if x != nil {
-		return x.ApprovedBy
-	}
-	return nil
-}
-
-func (x *Warning) GetReleasedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ReleasedAt
-	}
-	return nil
-}
-
-func (x *Warning) GetEndedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.EndedAt
-	}
-	return nil
-}
-
-func (x *Warning) GetWhy() string {
-	if x != nil {
-		return x.Why
-	}
-	return ""
-}
-
-func (x *Warning) GetApprovedPeople() int64 {
-	if x != nil {
-		return x.ApprovedPeople
-	}
-	return 0
-}
-
-func (x *Warning) GetSnapshot() string {
-	if x != nil {
-		return x.Snapshot
-	}
-	return ""
-}
-
-func (x *Warning) GetRecordVersion() int32 {
-	if x != nil {
-		return x.RecordVersion
-	}
-	return 0
-}
-
-func (x *Warning) GetNationalId() string {
-	if x != nil {
-		return x.NationalId
-	}
-	return ""
-}
-
-func (x *Warning) GetSourceSystem() string {
-	if x != nil {
-		return x.SourceSystem
-	}
-	return ""
-}
-
-func (x *Warning) GetApprovalsMissing() int32 {
-	if x != nil {
-		return x.ApprovalsMissing
-	}
-	return 0
-}
-
 type SubmitRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -1285,7 +34,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +46,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +59,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{10}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *SubmitRequest) GetKey() string {
@@ -1337,7 +86,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +98,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +111,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *SubmitResponse) GetWarning() *Warning {
@@ -1392,7 +141,7 @@ type PreviewRequest struct {
 
 func (x *PreviewRequest) Reset() {
 	*x = PreviewRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +153,7 @@ func (x *PreviewRequest) String() string {
 func (*PreviewRequest) ProtoMessage() {}
 
 func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +166,7 @@ func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{12}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *PreviewRequest) GetWhat() isPreviewRequest_What {
@@ -1481,7 +230,7 @@ type PreviewResponse struct {
 
 func (x *PreviewResponse) Reset() {
 	*x = PreviewResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +242,7 @@ func (x *PreviewResponse) String() string {
 func (*PreviewResponse) ProtoMessage() {}
 
 func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +255,7 @@ func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse.ProtoReflect.Descriptor instead.
 func (*PreviewResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PreviewResponse) GetPeople() int64 {
@@ -1601,7 +350,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +362,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +375,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{14}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApproveRequest) GetKey() string {
@@ -1673,7 +422,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +434,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +447,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{15}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApproveResponse) GetWarning() *Warning {
@@ -1719,7 +468,7 @@ type RejectRequest struct {
 
 func (x *RejectRequest) Reset() {
 	*x = RejectRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +480,7 @@ func (x *RejectRequest) String() string {
 func (*RejectRequest) ProtoMessage() {}
 
 func (x *RejectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +493,7 @@ func (x *RejectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRequest.ProtoReflect.Descriptor instead.
 func (*RejectRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{16}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RejectRequest) GetKey() string {
@@ -1777,7 +526,7 @@ type RejectResponse struct {
 
 func (x *RejectResponse) Reset() {
 	*x = RejectResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +538,7 @@ func (x *RejectResponse) String() string {
 func (*RejectResponse) ProtoMessage() {}
 
 func (x *RejectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +551,7 @@ func (x *RejectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectResponse.ProtoReflect.Descriptor instead.
 func (*RejectResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RejectResponse) GetWarning() *Warning {
@@ -1823,7 +572,7 @@ type HoldRequest struct {
 
 func (x *HoldRequest) Reset() {
 	*x = HoldRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +584,7 @@ func (x *HoldRequest) String() string {
 func (*HoldRequest) ProtoMessage() {}
 
 func (x *HoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +597,7 @@ func (x *HoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
 func (*HoldRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HoldRequest) GetKey() string {
@@ -1881,7 +630,7 @@ type HoldResponse struct {
 
 func (x *HoldResponse) Reset() {
 	*x = HoldResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +642,7 @@ func (x *HoldResponse) String() string {
 func (*HoldResponse) ProtoMessage() {}
 
 func (x *HoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +655,7 @@ func (x *HoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
 func (*HoldResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HoldResponse) GetWarning() *Warning {
@@ -1926,7 +675,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +687,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +700,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReleaseRequest) GetKey() string {
@@ -1977,7 +726,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +738,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +751,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReleaseResponse) GetWarning() *Warning {
@@ -2023,7 +772,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2035,7 +784,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2048,7 +797,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelRequest) GetKey() string {
@@ -2083,7 +832,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +844,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +857,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelResponse) GetWarning() *Warning {
@@ -2125,6 +874,137 @@ func (x *CancelResponse) GetCorrection() *Warning {
 	return nil
 }
 
+type BroadcastRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Id    string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Area channels of the warning.
+	Channels []Channel `protobuf:"varint,3,rep,packed,name=channels,proto3,enum=tocsin.v1.Channel" json:"channels,omitempty"`
+	// Districts of the warning as codes of 12 digits; none: all of them. A place outside the warning is refused.
+	Units []string `protobuf:"bytes,4,rep,name=units,proto3" json:"units,omitempty"`
+	// How many times, and the time between two.
+	Times         int32 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
+	EveryS        int32 `protobuf:"varint,6,opt,name=every_s,json=everyS,proto3" json:"every_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BroadcastRequest) Reset() {
+	*x = BroadcastRequest{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BroadcastRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BroadcastRequest) ProtoMessage() {}
+
+func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
+func (*BroadcastRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BroadcastRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *BroadcastRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BroadcastRequest) GetChannels() []Channel {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+func (x *BroadcastRequest) GetUnits() []string {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+func (x *BroadcastRequest) GetTimes() int32 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *BroadcastRequest) GetEveryS() int32 {
+	if x != nil {
+		return x.EveryS
+	}
+	return 0
+}
+
+type BroadcastResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Warning       *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BroadcastResponse) Reset() {
+	*x = BroadcastResponse{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BroadcastResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BroadcastResponse) ProtoMessage() {}
+
+func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
+func (*BroadcastResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BroadcastResponse) GetWarning() *Warning {
+	if x != nil {
+		return x.Warning
+	}
+	return nil
+}
+
 type AllClearRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -2135,7 +1015,7 @@ type AllClearRequest struct {
 
 func (x *AllClearRequest) Reset() {
 	*x = AllClearRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +1027,7 @@ func (x *AllClearRequest) String() string {
 func (*AllClearRequest) ProtoMessage() {}
 
 func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +1040,7 @@ func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearRequest.ProtoReflect.Descriptor instead.
 func (*AllClearRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AllClearRequest) GetKey() string {
@@ -2187,7 +1067,7 @@ type AllClearResponse struct {
 
 func (x *AllClearResponse) Reset() {
 	*x = AllClearResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +1079,7 @@ func (x *AllClearResponse) String() string {
 func (*AllClearResponse) ProtoMessage() {}
 
 func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +1092,7 @@ func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearResponse.ProtoReflect.Descriptor instead.
 func (*AllClearResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AllClearResponse) GetWarning() *Warning {
@@ -2231,7 +1111,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +1123,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +1136,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetRequest) GetId() string {
@@ -2275,7 +1155,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +1167,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +1180,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetResponse) GetWarning() *Warning {
@@ -2320,7 +1200,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +1212,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +1225,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListRequest) GetStates() []State {
@@ -2371,7 +1251,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +1263,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +1276,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{29}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListResponse) GetWarnings() []*Warning {
@@ -2418,7 +1298,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +1310,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +1323,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{30}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchRequest) GetId() string {
@@ -2456,215 +1336,6 @@ func (x *WatchRequest) GetId() string {
 func (x *WatchRequest) GetEveryMs() int32 {
 	if x != nil {
 		return x.EveryMs
-	}
-	return 0
-}
-
-// LaneCounts is promise 2 for one lane: planned is the sum of all the others.
-type LaneCounts struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	Channel     Channel                `protobuf:"varint,1,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
-	Planned     int64                  `protobuf:"varint,2,opt,name=planned,proto3" json:"planned,omitempty"`
-	Waiting     int64                  `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"`
-	Sending     int64                  `protobuf:"varint,4,opt,name=sending,proto3" json:"sending,omitempty"`
-	HandedOver  int64                  `protobuf:"varint,5,opt,name=handed_over,json=handedOver,proto3" json:"handed_over,omitempty"`
-	Delivered   int64                  `protobuf:"varint,6,opt,name=delivered,proto3" json:"delivered,omitempty"`
-	Undelivered int64                  `protobuf:"varint,7,opt,name=undelivered,proto3" json:"undelivered,omitempty"`
-	Refused     int64                  `protobuf:"varint,8,opt,name=refused,proto3" json:"refused,omitempty"`
-	Expired     int64                  `protobuf:"varint,9,opt,name=expired,proto3" json:"expired,omitempty"`
-	Cancelled   int64                  `protobuf:"varint,10,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
-	Superseded  int64                  `protobuf:"varint,11,opt,name=superseded,proto3" json:"superseded,omitempty"`
-	Moved       int64                  `protobuf:"varint,12,opt,name=moved,proto3" json:"moved,omitempty"`
-	Withdrawn   int64                  `protobuf:"varint,13,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
-	Unknown     int64                  `protobuf:"varint,14,opt,name=unknown,proto3" json:"unknown,omitempty"`
-	Balanced    bool                   `protobuf:"varint,15,opt,name=balanced,proto3" json:"balanced,omitempty"`
-	// Messages (条) that one person costs.
-	Segments int32 `protobuf:"varint,16,opt,name=segments,proto3" json:"segments,omitempty"`
-	// Messages given to sockets so far, repeats counted again.
-	Messages       int64                  `protobuf:"varint,17,opt,name=messages,proto3" json:"messages,omitempty"`
-	FirstMessageAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=first_message_at,json=firstMessageAt,proto3" json:"first_message_at,omitempty"`
-	LastMessageAt  *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=last_message_at,json=lastMessageAt,proto3" json:"last_message_at,omitempty"`
-	// When the last one is expected to be handed over at the contract; absent when nobody waits.
-	FinishAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=finish_at,json=finishAt,proto3" json:"finish_at,omitempty"`
-	// Hand-offs that repeated an unknown one (promise 3).
-	PossibleRepeats int64 `protobuf:"varint,21,opt,name=possible_repeats,json=possibleRepeats,proto3" json:"possible_repeats,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *LaneCounts) Reset() {
-	*x = LaneCounts{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LaneCounts) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LaneCounts) ProtoMessage() {}
-
-func (x *LaneCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LaneCounts.ProtoReflect.Descriptor instead.
-func (*LaneCounts) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{31}
-}
-
-func (x *LaneCounts) GetChannel() Channel {
-	if x != nil {
-		return x.Channel
-	}
-	return Channel_CHANNEL_UNSPECIFIED
-}
-
-func (x *LaneCounts) GetPlanned() int64 {
-	if x != nil {
-		return x.Planned
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetWaiting() int64 {
-	if x != nil {
-		return x.Waiting
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetSending() int64 {
-	if x != nil {
-		return x.Sending
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetHandedOver() int64 {
-	if x != nil {
-		return x.HandedOver
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetDelivered() int64 {
-	if x != nil {
-		return x.Delivered
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetUndelivered() int64 {
-	if x != nil {
-		return x.Undelivered
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetRefused() int64 {
-	if x != nil {
-		return x.Refused
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetExpired() int64 {
-	if x != nil {
-		return x.Expired
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetCancelled() int64 {
-	if x != nil {
-		return x.Cancelled
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetSuperseded() int64 {
-	if x != nil {
-		return x.Superseded
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetMoved() int64 {
-	if x != nil {
-		return x.Moved
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetWithdrawn() int64 {
-	if x != nil {
-		return x.Withdrawn
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetUnknown() int64 {
-	if x != nil {
-		return x.Unknown
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetBalanced() bool {
-	if x != nil {
-		return x.Balanced
-	}
-	return false
-}
-
-func (x *LaneCounts) GetSegments() int32 {
-	if x != nil {
-		return x.Segments
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetMessages() int64 {
-	if x != nil {
-		return x.Messages
-	}
-	return 0
-}
-
-func (x *LaneCounts) GetFirstMessageAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.FirstMessageAt
-	}
-	return nil
-}
-
-func (x *LaneCounts) GetLastMessageAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.LastMessageAt
-	}
-	return nil
-}
-
-func (x *LaneCounts) GetFinishAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.FinishAt
-	}
-	return nil
-}
-
-func (x *LaneCounts) GetPossibleRepeats() int64 {
-	if x != nil {
-		return x.PossibleRepeats
 	}
 	return 0
 }
@@ -2685,7 +1356,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +1368,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +1381,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{32}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchResponse) GetWarning() *Warning {
@@ -2762,405 +1433,6 @@ func (x *WatchResponse) GetContractMessagesPerS() float64 {
 	return 0
 }
 
-type ReportRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReportRequest) Reset() {
-	*x = ReportRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReportRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReportRequest) ProtoMessage() {}
-
-func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
-func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{33}
-}
-
-func (x *ReportRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-type ReportResponse struct {
-	state         protoimpl.MessageState    `protogen:"open.v1"`
-	Warning       *Warning                  `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
-	Lanes         []*LaneCounts             `protobuf:"bytes,2,rep,name=lanes,proto3" json:"lanes,omitempty"`
-	InArea        int64                     `protobuf:"varint,3,opt,name=in_area,json=inArea,proto3" json:"in_area,omitempty"`
-	Addressable   int64                     `protobuf:"varint,4,opt,name=addressable,proto3" json:"addressable,omitempty"`
-	NoAddress     int64                     `protobuf:"varint,5,opt,name=no_address,json=noAddress,proto3" json:"no_address,omitempty"`
-	OptedOut      int64                     `protobuf:"varint,6,opt,name=opted_out,json=optedOut,proto3" json:"opted_out,omitempty"`
-	Delivered     int64                     `protobuf:"varint,7,opt,name=delivered,proto3" json:"delivered,omitempty"`
-	HandedOver    int64                     `protobuf:"varint,8,opt,name=handed_over,json=handedOver,proto3" json:"handed_over,omitempty"`
-	NotReached    int64                     `protobuf:"varint,9,opt,name=not_reached,json=notReached,proto3" json:"not_reached,omitempty"`
-	WhyNot        []*ReportResponse_Why     `protobuf:"bytes,10,rep,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
-	Waiting       int64                     `protobuf:"varint,11,opt,name=waiting,proto3" json:"waiting,omitempty"`
-	FinishedAt    *timestamppb.Timestamp    `protobuf:"bytes,12,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	ByDistrict    []*ReportResponse_Row     `protobuf:"bytes,13,rep,name=by_district,json=byDistrict,proto3" json:"by_district,omitempty"`
-	ByCarrier     []*ReportResponse_Row     `protobuf:"bytes,14,rep,name=by_carrier,json=byCarrier,proto3" json:"by_carrier,omitempty"`
-	ByMinute      []*ReportResponse_Row     `protobuf:"bytes,15,rep,name=by_minute,json=byMinute,proto3" json:"by_minute,omitempty"`
-	Accounts      []*ReportResponse_Account `protobuf:"bytes,16,rep,name=accounts,proto3" json:"accounts,omitempty"`
-	PeoplePerS    float64                   `protobuf:"fixed64,17,opt,name=people_per_s,json=peoplePerS,proto3" json:"people_per_s,omitempty"`
-	MessagesPerS  float64                   `protobuf:"fixed64,18,opt,name=messages_per_s,json=messagesPerS,proto3" json:"messages_per_s,omitempty"`
-	TimeToFirstMs float64                   `protobuf:"fixed64,19,opt,name=time_to_first_ms,json=timeToFirstMs,proto3" json:"time_to_first_ms,omitempty"`
-	TimeToLastS   float64                   `protobuf:"fixed64,20,opt,name=time_to_last_s,json=timeToLastS,proto3" json:"time_to_last_s,omitempty"`
-	// What durability the store keeps: "fsync on every write", or what the operator stated.
-	Durability string `protobuf:"bytes,21,opt,name=durability,proto3" json:"durability,omitempty"`
-	// Receipts that matched no message within ten minutes.
-	UnknownReceipts int64 `protobuf:"varint,22,opt,name=unknown_receipts,json=unknownReceipts,proto3" json:"unknown_receipts,omitempty"`
-	// Seal over the record of acts when the report was made.
-	RecordSeal string `protobuf:"bytes,23,opt,name=record_seal,json=recordSeal,proto3" json:"record_seal,omitempty"`
-	// People who came into the area after the release, beside in_area.
-	Entered       int64 `protobuf:"varint,24,opt,name=entered,proto3" json:"entered,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReportResponse) Reset() {
-	*x = ReportResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReportResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReportResponse) ProtoMessage() {}
-
-func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
-func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34}
-}
-
-func (x *ReportResponse) GetWarning() *Warning {
-	if x != nil {
-		return x.Warning
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetLanes() []*LaneCounts {
-	if x != nil {
-		return x.Lanes
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetInArea() int64 {
-	if x != nil {
-		return x.InArea
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetAddressable() int64 {
-	if x != nil {
-		return x.Addressable
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetNoAddress() int64 {
-	if x != nil {
-		return x.NoAddress
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetOptedOut() int64 {
-	if x != nil {
-		return x.OptedOut
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetDelivered() int64 {
-	if x != nil {
-		return x.Delivered
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetHandedOver() int64 {
-	if x != nil {
-		return x.HandedOver
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetNotReached() int64 {
-	if x != nil {
-		return x.NotReached
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetWhyNot() []*ReportResponse_Why {
-	if x != nil {
-		return x.WhyNot
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetWaiting() int64 {
-	if x != nil {
-		return x.Waiting
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetFinishedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.FinishedAt
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetByDistrict() []*ReportResponse_Row {
-	if x != nil {
-		return x.ByDistrict
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetByCarrier() []*ReportResponse_Row {
-	if x != nil {
-		return x.ByCarrier
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetByMinute() []*ReportResponse_Row {
-	if x != nil {
-		return x.ByMinute
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetAccounts() []*ReportResponse_Account {
-	if x != nil {
-		return x.Accounts
-	}
-	return nil
-}
-
-func (x *ReportResponse) GetPeoplePerS() float64 {
-	if x != nil {
-		return x.PeoplePerS
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetMessagesPerS() float64 {
-	if x != nil {
-		return x.MessagesPerS
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetTimeToFirstMs() float64 {
-	if x != nil {
-		return x.TimeToFirstMs
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetTimeToLastS() float64 {
-	if x != nil {
-		return x.TimeToLastS
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetDurability() string {
-	if x != nil {
-		return x.Durability
-	}
-	return ""
-}
-
-func (x *ReportResponse) GetUnknownReceipts() int64 {
-	if x != nil {
-		return x.UnknownReceipts
-	}
-	return 0
-}
-
-func (x *ReportResponse) GetRecordSeal() string {
-	if x != nil {
-		return x.RecordSeal
-	}
-	return ""
-}
-
-func (x *ReportResponse) GetEntered() int64 {
-	if x != nil {
-		return x.Entered
-	}
-	return 0
-}
-
-type WhoRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// E.164 digits, no plus.
-	Number string `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
-	// Why the look-up is made; it stands in the record.
-	Why           string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WhoRequest) Reset() {
-	*x = WhoRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WhoRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WhoRequest) ProtoMessage() {}
-
-func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[35]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
-func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{35}
-}
-
-func (x *WhoRequest) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *WhoRequest) GetWhy() string {
-	if x != nil {
-		return x.Why
-	}
-	return ""
-}
-
-type WhoResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Masked: only the last four digits.
-	Number        string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
-	Known         bool                   `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
-	District      string                 `protobuf:"bytes,3,opt,name=district,proto3" json:"district,omitempty"`
-	Messages      []*WhoResponse_Message `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WhoResponse) Reset() {
-	*x = WhoResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WhoResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WhoResponse) ProtoMessage() {}
-
-func (x *WhoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[36]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WhoResponse.ProtoReflect.Descriptor instead.
-func (*WhoResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36}
-}
-
-func (x *WhoResponse) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *WhoResponse) GetKnown() bool {
-	if x != nil {
-		return x.Known
-	}
-	return false
-}
-
-func (x *WhoResponse) GetDistrict() string {
-	if x != nil {
-		return x.District
-	}
-	return ""
-}
-
-func (x *WhoResponse) GetMessages() []*WhoResponse_Message {
-	if x != nil {
-		return x.Messages
-	}
-	return nil
-}
-
 type PreviewResponse_Unit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -3173,7 +1445,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +1457,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[37]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +1470,7 @@ func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Unit.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Unit) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13, 0}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 0}
 }
 
 func (x *PreviewResponse_Unit) GetCode() string {
@@ -3243,7 +1515,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3255,7 +1527,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[38]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3268,7 +1540,7 @@ func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Carrier.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Carrier) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13, 1}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 1}
 }
 
 func (x *PreviewResponse_Carrier) GetAccount() string {
@@ -3327,7 +1599,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3339,7 +1611,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[39]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3352,7 +1624,7 @@ func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Text.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Text) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13, 2}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 2}
 }
 
 func (x *PreviewResponse_Text) GetLanguage() string {
@@ -3390,441 +1662,11 @@ func (x *PreviewResponse_Text) GetKind() Type {
 	return Type_TYPE_UNSPECIFIED
 }
 
-type ReportResponse_Row struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// District code, account name or minute (RFC 3339), by the list that the row is in.
-	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Planned       int64  `protobuf:"varint,3,opt,name=planned,proto3" json:"planned,omitempty"`
-	Delivered     int64  `protobuf:"varint,4,opt,name=delivered,proto3" json:"delivered,omitempty"`
-	HandedOver    int64  `protobuf:"varint,5,opt,name=handed_over,json=handedOver,proto3" json:"handed_over,omitempty"`
-	NotReached    int64  `protobuf:"varint,6,opt,name=not_reached,json=notReached,proto3" json:"not_reached,omitempty"`
-	Waiting       int64  `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReportResponse_Row) Reset() {
-	*x = ReportResponse_Row{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReportResponse_Row) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReportResponse_Row) ProtoMessage() {}
-
-func (x *ReportResponse_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[40]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReportResponse_Row.ProtoReflect.Descriptor instead.
-func (*ReportResponse_Row) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 0}
-}
-
-func (x *ReportResponse_Row) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *ReportResponse_Row) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *ReportResponse_Row) GetPlanned() int64 {
-	if x != nil {
-		return x.Planned
-	}
-	return 0
-}
-
-func (x *ReportResponse_Row) GetDelivered() int64 {
-	if x != nil {
-		return x.Delivered
-	}
-	return 0
-}
-
-func (x *ReportResponse_Row) GetHandedOver() int64 {
-	if x != nil {
-		return x.HandedOver
-	}
-	return 0
-}
-
-func (x *ReportResponse_Row) GetNotReached() int64 {
-	if x != nil {
-		return x.NotReached
-	}
-	return 0
-}
-
-func (x *ReportResponse_Row) GetWaiting() int64 {
-	if x != nil {
-		return x.Waiting
-	}
-	return 0
-}
-
-type ReportResponse_Why struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	People        int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReportResponse_Why) Reset() {
-	*x = ReportResponse_Why{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReportResponse_Why) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReportResponse_Why) ProtoMessage() {}
-
-func (x *ReportResponse_Why) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[41]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReportResponse_Why.ProtoReflect.Descriptor instead.
-func (*ReportResponse_Why) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 1}
-}
-
-func (x *ReportResponse_Why) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *ReportResponse_Why) GetPeople() int64 {
-	if x != nil {
-		return x.People
-	}
-	return 0
-}
-
-type ReportResponse_Account struct {
-	state                protoimpl.MessageState `protogen:"open.v1"`
-	Account              string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	ContractMessagesPerS float64                `protobuf:"fixed64,2,opt,name=contract_messages_per_s,json=contractMessagesPerS,proto3" json:"contract_messages_per_s,omitempty"`
-	// Highest number of messages that the engine handed to sockets in any second.
-	MaxMessagesInAnySecond int64   `protobuf:"varint,3,opt,name=max_messages_in_any_second,json=maxMessagesInAnySecond,proto3" json:"max_messages_in_any_second,omitempty"`
-	ContractUsed           float64 `protobuf:"fixed64,4,opt,name=contract_used,json=contractUsed,proto3" json:"contract_used,omitempty"`
-	Messages               int64   `protobuf:"varint,5,opt,name=messages,proto3" json:"messages,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
-}
-
-func (x *ReportResponse_Account) Reset() {
-	*x = ReportResponse_Account{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReportResponse_Account) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReportResponse_Account) ProtoMessage() {}
-
-func (x *ReportResponse_Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[42]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReportResponse_Account.ProtoReflect.Descriptor instead.
-func (*ReportResponse_Account) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{34, 2}
-}
-
-func (x *ReportResponse_Account) GetAccount() string {
-	if x != nil {
-		return x.Account
-	}
-	return ""
-}
-
-func (x *ReportResponse_Account) GetContractMessagesPerS() float64 {
-	if x != nil {
-		return x.ContractMessagesPerS
-	}
-	return 0
-}
-
-func (x *ReportResponse_Account) GetMaxMessagesInAnySecond() int64 {
-	if x != nil {
-		return x.MaxMessagesInAnySecond
-	}
-	return 0
-}
-
-func (x *ReportResponse_Account) GetContractUsed() float64 {
-	if x != nil {
-		return x.ContractUsed
-	}
-	return 0
-}
-
-func (x *ReportResponse_Account) GetMessages() int64 {
-	if x != nil {
-		return x.Messages
-	}
-	return 0
-}
-
-type WhoResponse_Message struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	WarningId    string                 `protobuf:"bytes,1,opt,name=warning_id,json=warningId,proto3" json:"warning_id,omitempty"`
-	Channel      Channel                `protobuf:"varint,2,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
-	Account      string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
-	State        string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	Reason       string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	HandedOverAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=handed_over_at,json=handedOverAt,proto3" json:"handed_over_at,omitempty"`
-	ReceiptAt    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=receipt_at,json=receiptAt,proto3" json:"receipt_at,omitempty"`
-	Tier         string                 `protobuf:"bytes,8,opt,name=tier,proto3" json:"tier,omitempty"`
-	EventName    string                 `protobuf:"bytes,9,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
-	// Why this person is in no lane of the warning: no_address, opted_out.
-	Excluded      string `protobuf:"bytes,10,opt,name=excluded,proto3" json:"excluded,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WhoResponse_Message) Reset() {
-	*x = WhoResponse_Message{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WhoResponse_Message) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WhoResponse_Message) ProtoMessage() {}
-
-func (x *WhoResponse_Message) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[43]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WhoResponse_Message.ProtoReflect.Descriptor instead.
-func (*WhoResponse_Message) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{36, 0}
-}
-
-func (x *WhoResponse_Message) GetWarningId() string {
-	if x != nil {
-		return x.WarningId
-	}
-	return ""
-}
-
-func (x *WhoResponse_Message) GetChannel() Channel {
-	if x != nil {
-		return x.Channel
-	}
-	return Channel_CHANNEL_UNSPECIFIED
-}
-
-func (x *WhoResponse_Message) GetAccount() string {
-	if x != nil {
-		return x.Account
-	}
-	return ""
-}
-
-func (x *WhoResponse_Message) GetState() string {
-	if x != nil {
-		return x.State
-	}
-	return ""
-}
-
-func (x *WhoResponse_Message) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *WhoResponse_Message) GetHandedOverAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.HandedOverAt
-	}
-	return nil
-}
-
-func (x *WhoResponse_Message) GetReceiptAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ReceiptAt
-	}
-	return nil
-}
-
-func (x *WhoResponse_Message) GetTier() string {
-	if x != nil {
-		return x.Tier
-	}
-	return ""
-}
-
-func (x *WhoResponse_Message) GetEventName() string {
-	if x != nil {
-		return x.EventName
-	}
-	return ""
-}
-
-func (x *WhoResponse_Message) GetExcluded() string {
-	if x != nil {
-		return x.Excluded
-	}
-	return ""
-}
-
 var File_tocsin_v1_warning_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\n" +
-	"\x17tocsin/v1/warning.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n" +
-	"\x05Point\x12)\n" +
-	"\x03lon\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0R\x03lon\x12)\n" +
-	"\x03lat\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\x03lat\">\n" +
-	"\x04Ring\x126\n" +
-	"\x06points\x18\x01 \x03(\v2\x10.tocsin.v1.PointB\f\xbaH\t\x92\x01\x06\b\x04\x10\xc0\x9a\fR\x06points\"=\n" +
-	"\aPolygon\x122\n" +
-	"\x05rings\x18\x01 \x03(\v2\x0f.tocsin.v1.RingB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x05rings\"x\n" +
-	"\bPolygons\x125\n" +
-	"\x05parts\x18\x01 \x03(\v2\x12.tocsin.v1.PolygonB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x05parts\x125\n" +
-	"\x03crs\x18\x02 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xa5\x01\n" +
-	"\x06Circle\x120\n" +
-	"\x06centre\x18\x01 \x01(\v2\x10.tocsin.v1.PointB\x06\xbaH\x03\xc8\x01\x01R\x06centre\x122\n" +
-	"\bradius_m\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\bA)\x00\x00\x00\x00\x00\x00\xf0?R\aradiusM\x125\n" +
-	"\x03crs\x18\x03 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xe1\x02\n" +
-	"\x04Area\x12\x1c\n" +
-	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12'\n" +
-	"\x04unit\x18\x02 \x01(\tB\x11\xbaH\x0er\f2\n" +
-	"^[0-9]{6}$H\x00R\x04unit\x121\n" +
-	"\bpolygons\x18\x03 \x01(\v2\x13.tocsin.v1.PolygonsH\x00R\bpolygons\x12(\n" +
-	"\ageojson\x18\x04 \x01(\tB\f\xbaH\tr\a\x10\x02\x18\x80\x92\xf4\x01H\x00R\ageojson\x12+\n" +
-	"\x06circle\x18\x06 \x01(\v2\x11.tocsin.v1.CircleH\x00R\x06circle\x12/\n" +
-	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12G\n" +
-	"\vgeojson_crs\x18\a \x01(\tB&\xbaH#\xd8\x01\x01r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\n" +
-	"geojsonCrsB\x0e\n" +
-	"\x05where\x12\x05\xbaH\x02\b\x01\"\xeb\x01\n" +
-	"\x05Focus\x125\n" +
-	"\x06points\x18\x01 \x03(\v2\x10.tocsin.v1.PointB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06points\x125\n" +
-	"\x03crs\x18\x02 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\x12:\n" +
-	"\rspeed_m_per_s\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00@\x8f@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
-	"speedMPerS\x128\n" +
-	"\vbearing_deg\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80v@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
-	"bearingDeg\"\xd8\x01\n" +
-	"\x05Words\x12F\n" +
-	"\blanguage\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$R\blanguage\x126\n" +
-	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12/\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x0f.tocsin.v1.TypeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1e\n" +
-	"\x04text\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xf8\x06\n" +
-	"\vWarningSpec\x120\n" +
-	"\x05event\x18\x01 \x01(\tB\x1a\xbaH\x17r\x152\x13^[0-9A-Za-z]{2,12}$R\x05event\x12&\n" +
-	"\n" +
-	"event_name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18<R\teventName\x12/\n" +
-	"\x04tier\x18\x03 \x01(\x0e2\x0f.tocsin.v1.TierB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04tier\x125\n" +
-	"\x06status\x18\x04 \x01(\x0e2\x11.tocsin.v1.StatusB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06status\x12/\n" +
-	"\x04type\x18\x05 \x01(\x0e2\x0f.tocsin.v1.TypeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x120\n" +
-	"\x05onset\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05onset\x12<\n" +
-	"\aexpires\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aexpires\x122\n" +
-	"\x05areas\x18\b \x03(\v2\x0f.tocsin.v1.AreaB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05areas\x122\n" +
-	"\x05words\x18\t \x03(\v2\x10.tocsin.v1.WordsB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05words\x12,\n" +
-	"\aissuers\x18\n" +
-	" \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10\x14\"\x06r\x04\x10\x01\x18dR\aissuers\x12\"\n" +
-	"\bevent_id\x18\v \x01(\tB\a\xbaH\x04r\x02\x18@R\aeventId\x12\x1d\n" +
-	"\x05stage\x18\f \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x05stage\x12(\n" +
-	"\n" +
-	"references\x18\r \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
-	"references\x12E\n" +
-	"\bchannels\x18\x0e \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x12\x14\n" +
-	"\x05again\x18\x0f \x01(\bR\x05again\x12(\n" +
-	"\vnational_id\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"nationalId\x12-\n" +
-	"\rsource_system\x18\x11 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\fsourceSystem\x12&\n" +
-	"\x05focus\x18\x12 \x01(\v2\x10.tocsin.v1.FocusR\x05focus\x12%\n" +
-	"\tsource_id\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bsourceId\"\x9b\x05\n" +
-	"\aWarning\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
-	"\x04spec\x18\x03 \x01(\v2\x16.tocsin.v1.WarningSpecR\x04spec\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest\x12&\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x10.tocsin.v1.StateR\x05state\x12\x12\n" +
-	"\x04node\x18\x06 \x01(\tR\x04node\x12!\n" +
-	"\fsubmitted_by\x18\a \x01(\tR\vsubmittedBy\x12=\n" +
-	"\fsubmitted_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vsubmittedAt\x12\x1f\n" +
-	"\vapproved_by\x18\t \x03(\tR\n" +
-	"approvedBy\x12;\n" +
-	"\vreleased_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"releasedAt\x125\n" +
-	"\bended_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x10\n" +
-	"\x03why\x18\f \x01(\tR\x03why\x12'\n" +
-	"\x0fapproved_people\x18\r \x01(\x03R\x0eapprovedPeople\x12\x1a\n" +
-	"\bsnapshot\x18\x0e \x01(\tR\bsnapshot\x12%\n" +
-	"\x0erecord_version\x18\x0f \x01(\x05R\rrecordVersion\x12\x1f\n" +
-	"\vnational_id\x18\x10 \x01(\tR\n" +
-	"nationalId\x12#\n" +
-	"\rsource_system\x18\x11 \x01(\tR\fsourceSystem\x12+\n" +
-	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing\"f\n" +
+	"\x17tocsin/v1/warning.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x16tocsin/v1/report.proto\x1a\x14tocsin/v1/spec.proto\"f\n" +
 	"\rSubmitRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x128\n" +
 	"\awarning\x18\x02 \x01(\v2\x16.tocsin.v1.WarningSpecB\x06\xbaH\x03\xc8\x01\x01R\awarning\"t\n" +
@@ -3901,7 +1743,16 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x122\n" +
 	"\n" +
 	"correction\x18\x02 \x01(\v2\x12.tocsin.v1.WarningR\n" +
-	"correction\"I\n" +
+	"correction\"\x8a\x02\n" +
+	"\x10BroadcastRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
+	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12E\n" +
+	"\bchannels\x18\x03 \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x120\n" +
+	"\x05units\x18\x04 \x03(\tB\x1a\xbaH\x17\x92\x01\x14\x10\xe8\a\"\x0fr\r2\v^[0-9]{12}$R\x05units\x12\x1f\n" +
+	"\x05times\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05times\x12$\n" +
+	"\aevery_s\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x01R\x06everyS\"A\n" +
+	"\x11BroadcastResponse\x12,\n" +
+	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"I\n" +
 	"\x0fAllClearRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"@\n" +
@@ -3920,34 +1771,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\bwarnings\x18\x01 \x03(\v2\x12.tocsin.v1.WarningR\bwarnings\"O\n" +
 	"\fWatchRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12&\n" +
-	"\bevery_ms\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xe0\xd4\x03(\x00R\aeveryMs\"\xeb\x05\n" +
-	"\n" +
-	"LaneCounts\x12,\n" +
-	"\achannel\x18\x01 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x18\n" +
-	"\aplanned\x18\x02 \x01(\x03R\aplanned\x12\x18\n" +
-	"\awaiting\x18\x03 \x01(\x03R\awaiting\x12\x18\n" +
-	"\asending\x18\x04 \x01(\x03R\asending\x12\x1f\n" +
-	"\vhanded_over\x18\x05 \x01(\x03R\n" +
-	"handedOver\x12\x1c\n" +
-	"\tdelivered\x18\x06 \x01(\x03R\tdelivered\x12 \n" +
-	"\vundelivered\x18\a \x01(\x03R\vundelivered\x12\x18\n" +
-	"\arefused\x18\b \x01(\x03R\arefused\x12\x18\n" +
-	"\aexpired\x18\t \x01(\x03R\aexpired\x12\x1c\n" +
-	"\tcancelled\x18\n" +
-	" \x01(\x03R\tcancelled\x12\x1e\n" +
-	"\n" +
-	"superseded\x18\v \x01(\x03R\n" +
-	"superseded\x12\x14\n" +
-	"\x05moved\x18\f \x01(\x03R\x05moved\x12\x1c\n" +
-	"\twithdrawn\x18\r \x01(\x03R\twithdrawn\x12\x18\n" +
-	"\aunknown\x18\x0e \x01(\x03R\aunknown\x12\x1a\n" +
-	"\bbalanced\x18\x0f \x01(\bR\bbalanced\x12\x1a\n" +
-	"\bsegments\x18\x10 \x01(\x05R\bsegments\x12\x1a\n" +
-	"\bmessages\x18\x11 \x01(\x03R\bmessages\x12D\n" +
-	"\x10first_message_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x0efirstMessageAt\x12B\n" +
-	"\x0flast_message_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\rlastMessageAt\x127\n" +
-	"\tfinish_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\bfinishAt\x12)\n" +
-	"\x10possible_repeats\x18\x15 \x01(\x03R\x0fpossibleRepeats\"\x9c\x02\n" +
+	"\bevery_ms\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xe0\xd4\x03(\x00R\aeveryMs\"\x9c\x02\n" +
 	"\rWatchResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x18\n" +
@@ -3956,131 +1780,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\fpeople_per_s\x18\x05 \x01(\x03R\n" +
 	"peoplePerS\x12$\n" +
 	"\x0emessages_per_s\x18\x06 \x01(\x03R\fmessagesPerS\x125\n" +
-	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS\"*\n" +
-	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xb9\v\n" +
-	"\x0eReportResponse\x12,\n" +
-	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
-	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
-	"\ain_area\x18\x03 \x01(\x03R\x06inArea\x12 \n" +
-	"\vaddressable\x18\x04 \x01(\x03R\vaddressable\x12\x1d\n" +
-	"\n" +
-	"no_address\x18\x05 \x01(\x03R\tnoAddress\x12\x1b\n" +
-	"\topted_out\x18\x06 \x01(\x03R\boptedOut\x12\x1c\n" +
-	"\tdelivered\x18\a \x01(\x03R\tdelivered\x12\x1f\n" +
-	"\vhanded_over\x18\b \x01(\x03R\n" +
-	"handedOver\x12\x1f\n" +
-	"\vnot_reached\x18\t \x01(\x03R\n" +
-	"notReached\x126\n" +
-	"\awhy_not\x18\n" +
-	" \x03(\v2\x1d.tocsin.v1.ReportResponse.WhyR\x06whyNot\x12\x18\n" +
-	"\awaiting\x18\v \x01(\x03R\awaiting\x12;\n" +
-	"\vfinished_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishedAt\x12>\n" +
-	"\vby_district\x18\r \x03(\v2\x1d.tocsin.v1.ReportResponse.RowR\n" +
-	"byDistrict\x12<\n" +
-	"\n" +
-	"by_carrier\x18\x0e \x03(\v2\x1d.tocsin.v1.ReportResponse.RowR\tbyCarrier\x12:\n" +
-	"\tby_minute\x18\x0f \x03(\v2\x1d.tocsin.v1.ReportResponse.RowR\bbyMinute\x12=\n" +
-	"\baccounts\x18\x10 \x03(\v2!.tocsin.v1.ReportResponse.AccountR\baccounts\x12 \n" +
-	"\fpeople_per_s\x18\x11 \x01(\x01R\n" +
-	"peoplePerS\x12$\n" +
-	"\x0emessages_per_s\x18\x12 \x01(\x01R\fmessagesPerS\x12'\n" +
-	"\x10time_to_first_ms\x18\x13 \x01(\x01R\rtimeToFirstMs\x12#\n" +
-	"\x0etime_to_last_s\x18\x14 \x01(\x01R\vtimeToLastS\x12\x1e\n" +
-	"\n" +
-	"durability\x18\x15 \x01(\tR\n" +
-	"durability\x12)\n" +
-	"\x10unknown_receipts\x18\x16 \x01(\x03R\x0funknownReceipts\x12\x1f\n" +
-	"\vrecord_seal\x18\x17 \x01(\tR\n" +
-	"recordSeal\x12\x18\n" +
-	"\aentered\x18\x18 \x01(\x03R\aentered\x1a\xbf\x01\n" +
-	"\x03Row\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
-	"\aplanned\x18\x03 \x01(\x03R\aplanned\x12\x1c\n" +
-	"\tdelivered\x18\x04 \x01(\x03R\tdelivered\x12\x1f\n" +
-	"\vhanded_over\x18\x05 \x01(\x03R\n" +
-	"handedOver\x12\x1f\n" +
-	"\vnot_reached\x18\x06 \x01(\x03R\n" +
-	"notReached\x12\x18\n" +
-	"\awaiting\x18\a \x01(\x03R\awaiting\x1a5\n" +
-	"\x03Why\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06people\x18\x02 \x01(\x03R\x06people\x1a\xd7\x01\n" +
-	"\aAccount\x12\x18\n" +
-	"\aaccount\x18\x01 \x01(\tR\aaccount\x125\n" +
-	"\x17contract_messages_per_s\x18\x02 \x01(\x01R\x14contractMessagesPerS\x12:\n" +
-	"\x1amax_messages_in_any_second\x18\x03 \x01(\x03R\x16maxMessagesInAnySecond\x12#\n" +
-	"\rcontract_used\x18\x04 \x01(\x01R\fcontractUsed\x12\x1a\n" +
-	"\bmessages\x18\x05 \x01(\x03R\bmessages\"X\n" +
-	"\n" +
-	"WhoRequest\x12,\n" +
-	"\x06number\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[0-9]{8,15}$R\x06number\x12\x1c\n" +
-	"\x03why\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x03why\"\x80\x04\n" +
-	"\vWhoResponse\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\tR\x06number\x12\x14\n" +
-	"\x05known\x18\x02 \x01(\bR\x05known\x12\x1a\n" +
-	"\bdistrict\x18\x03 \x01(\tR\bdistrict\x12:\n" +
-	"\bmessages\x18\x04 \x03(\v2\x1e.tocsin.v1.WhoResponse.MessageR\bmessages\x1a\xea\x02\n" +
-	"\aMessage\x12\x1d\n" +
-	"\n" +
-	"warning_id\x18\x01 \x01(\tR\twarningId\x12,\n" +
-	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x18\n" +
-	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\x12@\n" +
-	"\x0ehanded_over_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\fhandedOverAt\x129\n" +
-	"\n" +
-	"receipt_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\treceiptAt\x12\x12\n" +
-	"\x04tier\x18\b \x01(\tR\x04tier\x12\x1d\n" +
-	"\n" +
-	"event_name\x18\t \x01(\tR\teventName\x12\x1a\n" +
-	"\bexcluded\x18\n" +
-	" \x01(\tR\bexcluded*l\n" +
-	"\x04Tier\x12\x14\n" +
-	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
-	"\bTIER_RED\x10\x01\x12\x0f\n" +
-	"\vTIER_ORANGE\x10\x02\x12\x0f\n" +
-	"\vTIER_YELLOW\x10\x03\x12\r\n" +
-	"\tTIER_BLUE\x10\x04\x12\x0f\n" +
-	"\vTIER_NOTICE\x10\x05*r\n" +
-	"\x06Status\x12\x16\n" +
-	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rSTATUS_ACTUAL\x10\x01\x12\x13\n" +
-	"\x0fSTATUS_EXERCISE\x10\x02\x12\x17\n" +
-	"\x13STATUS_PUBLIC_DRILL\x10\x03\x12\x0f\n" +
-	"\vSTATUS_TEST\x10\x04*q\n" +
-	"\x04Type\x12\x14\n" +
-	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x0e\n" +
-	"\n" +
-	"TYPE_ALERT\x10\x01\x12\x0f\n" +
-	"\vTYPE_UPDATE\x10\x02\x12\x0f\n" +
-	"\vTYPE_CANCEL\x10\x03\x12\x12\n" +
-	"\x0eTYPE_ALL_CLEAR\x10\x04\x12\r\n" +
-	"\tTYPE_LEFT\x10\x05*\xb1\x01\n" +
-	"\aChannel\x12\x17\n" +
-	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x0f\n" +
-	"\vCHANNEL_SMS\x10\x01\x12\x15\n" +
-	"\x11CHANNEL_FLASH_SMS\x10\x02\x12\x15\n" +
-	"\x11CHANNEL_BROADCAST\x10\x03\x12\x14\n" +
-	"\x10CHANNEL_CABLE_TV\x10\x04\x12\x10\n" +
-	"\fCHANNEL_PUSH\x10\x05\x12\x14\n" +
-	"\x10CHANNEL_WORK_APP\x10\x06\x12\x10\n" +
-	"\fCHANNEL_FEED\x10\a*\xd0\x01\n" +
-	"\x05State\x12\x15\n" +
-	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fSTATE_SUBMITTED\x10\x01\x12\x12\n" +
-	"\x0eSTATE_APPROVED\x10\x02\x12\x12\n" +
-	"\x0eSTATE_RELEASED\x10\x03\x12\x0e\n" +
-	"\n" +
-	"STATE_HELD\x10\x04\x12\x13\n" +
-	"\x0fSTATE_COMPLETED\x10\x05\x12\x13\n" +
-	"\x0fSTATE_CANCELLED\x10\x06\x12\x11\n" +
-	"\rSTATE_EXPIRED\x10\a\x12\x12\n" +
-	"\x0eSTATE_REJECTED\x10\b\x12\x12\n" +
-	"\x0eSTATE_REPLACED\x10\t2\xb3\x06\n" +
+	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS2\xfb\x06\n" +
 	"\x0eWarningService\x12=\n" +
 	"\x06Submit\x12\x18.tocsin.v1.SubmitRequest\x1a\x19.tocsin.v1.SubmitResponse\x12@\n" +
 	"\aPreview\x12\x19.tocsin.v1.PreviewRequest\x1a\x1a.tocsin.v1.PreviewResponse\x12@\n" +
@@ -4089,7 +1789,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x04Hold\x12\x16.tocsin.v1.HoldRequest\x1a\x17.tocsin.v1.HoldResponse\x12@\n" +
 	"\aRelease\x12\x19.tocsin.v1.ReleaseRequest\x1a\x1a.tocsin.v1.ReleaseResponse\x12=\n" +
 	"\x06Cancel\x12\x18.tocsin.v1.CancelRequest\x1a\x19.tocsin.v1.CancelResponse\x12C\n" +
-	"\bAllClear\x12\x1a.tocsin.v1.AllClearRequest\x1a\x1b.tocsin.v1.AllClearResponse\x124\n" +
+	"\bAllClear\x12\x1a.tocsin.v1.AllClearRequest\x1a\x1b.tocsin.v1.AllClearResponse\x12F\n" +
+	"\tBroadcast\x12\x1b.tocsin.v1.BroadcastRequest\x1a\x1c.tocsin.v1.BroadcastResponse\x124\n" +
 	"\x03Get\x12\x15.tocsin.v1.GetRequest\x1a\x16.tocsin.v1.GetResponse\x127\n" +
 	"\x04List\x12\x16.tocsin.v1.ListRequest\x1a\x17.tocsin.v1.ListResponse\x12<\n" +
 	"\x05Watch\x12\x17.tocsin.v1.WatchRequest\x1a\x18.tocsin.v1.WatchResponse0\x01\x12=\n" +
@@ -4108,153 +1809,103 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_warning_proto_rawDescData
 }
 
-var file_tocsin_v1_warning_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_tocsin_v1_warning_proto_goTypes = []any{
-	(Tier)(0),                       // 0: tocsin.v1.Tier
-	(Status)(0),                     // 1: tocsin.v1.Status
-	(Type)(0),                       // 2: tocsin.v1.Type
-	(Channel)(0),                    // 3: tocsin.v1.Channel
-	(State)(0),                      // 4: tocsin.v1.State
-	(*Point)(nil),                   // 5: tocsin.v1.Point
-	(*Ring)(nil),                    // 6: tocsin.v1.Ring
-	(*Polygon)(nil),                 // 7: tocsin.v1.Polygon
-	(*Polygons)(nil),                // 8: tocsin.v1.Polygons
-	(*Circle)(nil),                  // 9: tocsin.v1.Circle
-	(*Area)(nil),                    // 10: tocsin.v1.Area
-	(*Focus)(nil),                   // 11: tocsin.v1.Focus
-	(*Words)(nil),                   // 12: tocsin.v1.Words
-	(*WarningSpec)(nil),             // 13: tocsin.v1.WarningSpec
-	(*Warning)(nil),                 // 14: tocsin.v1.Warning
-	(*SubmitRequest)(nil),           // 15: tocsin.v1.SubmitRequest
-	(*SubmitResponse)(nil),          // 16: tocsin.v1.SubmitResponse
-	(*PreviewRequest)(nil),          // 17: tocsin.v1.PreviewRequest
-	(*PreviewResponse)(nil),         // 18: tocsin.v1.PreviewResponse
-	(*ApproveRequest)(nil),          // 19: tocsin.v1.ApproveRequest
-	(*ApproveResponse)(nil),         // 20: tocsin.v1.ApproveResponse
-	(*RejectRequest)(nil),           // 21: tocsin.v1.RejectRequest
-	(*RejectResponse)(nil),          // 22: tocsin.v1.RejectResponse
-	(*HoldRequest)(nil),             // 23: tocsin.v1.HoldRequest
-	(*HoldResponse)(nil),            // 24: tocsin.v1.HoldResponse
-	(*ReleaseRequest)(nil),          // 25: tocsin.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),         // 26: tocsin.v1.ReleaseResponse
-	(*CancelRequest)(nil),           // 27: tocsin.v1.CancelRequest
-	(*CancelResponse)(nil),          // 28: tocsin.v1.CancelResponse
-	(*AllClearRequest)(nil),         // 29: tocsin.v1.AllClearRequest
-	(*AllClearResponse)(nil),        // 30: tocsin.v1.AllClearResponse
-	(*GetRequest)(nil),              // 31: tocsin.v1.GetRequest
-	(*GetResponse)(nil),             // 32: tocsin.v1.GetResponse
-	(*ListRequest)(nil),             // 33: tocsin.v1.ListRequest
-	(*ListResponse)(nil),            // 34: tocsin.v1.ListResponse
-	(*WatchRequest)(nil),            // 35: tocsin.v1.WatchRequest
-	(*LaneCounts)(nil),              // 36: tocsin.v1.LaneCounts
-	(*WatchResponse)(nil),           // 37: tocsin.v1.WatchResponse
-	(*ReportRequest)(nil),           // 38: tocsin.v1.ReportRequest
-	(*ReportResponse)(nil),          // 39: tocsin.v1.ReportResponse
-	(*WhoRequest)(nil),              // 40: tocsin.v1.WhoRequest
-	(*WhoResponse)(nil),             // 41: tocsin.v1.WhoResponse
-	(*PreviewResponse_Unit)(nil),    // 42: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil), // 43: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),    // 44: tocsin.v1.PreviewResponse.Text
-	(*ReportResponse_Row)(nil),      // 45: tocsin.v1.ReportResponse.Row
-	(*ReportResponse_Why)(nil),      // 46: tocsin.v1.ReportResponse.Why
-	(*ReportResponse_Account)(nil),  // 47: tocsin.v1.ReportResponse.Account
-	(*WhoResponse_Message)(nil),     // 48: tocsin.v1.WhoResponse.Message
-	(*timestamppb.Timestamp)(nil),   // 49: google.protobuf.Timestamp
+	(*SubmitRequest)(nil),           // 0: tocsin.v1.SubmitRequest
+	(*SubmitResponse)(nil),          // 1: tocsin.v1.SubmitResponse
+	(*PreviewRequest)(nil),          // 2: tocsin.v1.PreviewRequest
+	(*PreviewResponse)(nil),         // 3: tocsin.v1.PreviewResponse
+	(*ApproveRequest)(nil),          // 4: tocsin.v1.ApproveRequest
+	(*ApproveResponse)(nil),         // 5: tocsin.v1.ApproveResponse
+	(*RejectRequest)(nil),           // 6: tocsin.v1.RejectRequest
+	(*RejectResponse)(nil),          // 7: tocsin.v1.RejectResponse
+	(*HoldRequest)(nil),             // 8: tocsin.v1.HoldRequest
+	(*HoldResponse)(nil),            // 9: tocsin.v1.HoldResponse
+	(*ReleaseRequest)(nil),          // 10: tocsin.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),         // 11: tocsin.v1.ReleaseResponse
+	(*CancelRequest)(nil),           // 12: tocsin.v1.CancelRequest
+	(*CancelResponse)(nil),          // 13: tocsin.v1.CancelResponse
+	(*BroadcastRequest)(nil),        // 14: tocsin.v1.BroadcastRequest
+	(*BroadcastResponse)(nil),       // 15: tocsin.v1.BroadcastResponse
+	(*AllClearRequest)(nil),         // 16: tocsin.v1.AllClearRequest
+	(*AllClearResponse)(nil),        // 17: tocsin.v1.AllClearResponse
+	(*GetRequest)(nil),              // 18: tocsin.v1.GetRequest
+	(*GetResponse)(nil),             // 19: tocsin.v1.GetResponse
+	(*ListRequest)(nil),             // 20: tocsin.v1.ListRequest
+	(*ListResponse)(nil),            // 21: tocsin.v1.ListResponse
+	(*WatchRequest)(nil),            // 22: tocsin.v1.WatchRequest
+	(*WatchResponse)(nil),           // 23: tocsin.v1.WatchResponse
+	(*PreviewResponse_Unit)(nil),    // 24: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil), // 25: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),    // 26: tocsin.v1.PreviewResponse.Text
+	(*WarningSpec)(nil),             // 27: tocsin.v1.WarningSpec
+	(*Warning)(nil),                 // 28: tocsin.v1.Warning
+	(Channel)(0),                    // 29: tocsin.v1.Channel
+	(State)(0),                      // 30: tocsin.v1.State
+	(*LaneCounts)(nil),              // 31: tocsin.v1.LaneCounts
+	(Type)(0),                       // 32: tocsin.v1.Type
+	(*ReportRequest)(nil),           // 33: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),              // 34: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),          // 35: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),             // 36: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
-	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
-	6,  // 1: tocsin.v1.Polygon.rings:type_name -> tocsin.v1.Ring
-	7,  // 2: tocsin.v1.Polygons.parts:type_name -> tocsin.v1.Polygon
-	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
-	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
-	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
-	49, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
-	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
-	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
-	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
-	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
-	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
-	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	49, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	49, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
-	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
-	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
-	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
-	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
-	13, // 19: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
-	4,  // 20: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	49, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	49, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	49, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
-	13, // 24: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	14, // 25: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
-	18, // 26: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	13, // 27: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	42, // 28: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	43, // 29: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	44, // 30: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	14, // 31: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 32: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 33: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 34: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 35: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 36: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	14, // 37: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	14, // 38: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	4,  // 39: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	14, // 40: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	3,  // 41: tocsin.v1.LaneCounts.channel:type_name -> tocsin.v1.Channel
-	49, // 42: tocsin.v1.LaneCounts.first_message_at:type_name -> google.protobuf.Timestamp
-	49, // 43: tocsin.v1.LaneCounts.last_message_at:type_name -> google.protobuf.Timestamp
-	49, // 44: tocsin.v1.LaneCounts.finish_at:type_name -> google.protobuf.Timestamp
-	14, // 45: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	36, // 46: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	14, // 47: tocsin.v1.ReportResponse.warning:type_name -> tocsin.v1.Warning
-	36, // 48: tocsin.v1.ReportResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	46, // 49: tocsin.v1.ReportResponse.why_not:type_name -> tocsin.v1.ReportResponse.Why
-	49, // 50: tocsin.v1.ReportResponse.finished_at:type_name -> google.protobuf.Timestamp
-	45, // 51: tocsin.v1.ReportResponse.by_district:type_name -> tocsin.v1.ReportResponse.Row
-	45, // 52: tocsin.v1.ReportResponse.by_carrier:type_name -> tocsin.v1.ReportResponse.Row
-	45, // 53: tocsin.v1.ReportResponse.by_minute:type_name -> tocsin.v1.ReportResponse.Row
-	47, // 54: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
-	48, // 55: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
-	3,  // 56: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	2,  // 57: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	3,  // 58: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
-	49, // 59: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
-	49, // 60: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
-	15, // 61: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	17, // 62: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	19, // 63: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	21, // 64: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	23, // 65: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	25, // 66: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	27, // 67: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	29, // 68: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	31, // 69: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	33, // 70: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	35, // 71: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	38, // 72: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	40, // 73: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	16, // 74: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	18, // 75: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	20, // 76: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	22, // 77: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	24, // 78: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	26, // 79: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	28, // 80: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	30, // 81: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	32, // 82: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	34, // 83: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	37, // 84: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	39, // 85: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	41, // 86: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	74, // [74:87] is the sub-list for method output_type
-	61, // [61:74] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	27, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	28, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	3,  // 2: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
+	27, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	24, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	25, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	26, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	28, // 7: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 8: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 9: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 10: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 11: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 12: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	29, // 13: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	28, // 14: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 15: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	28, // 16: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	30, // 17: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	28, // 18: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	28, // 19: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 20: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	29, // 21: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	32, // 22: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	0,  // 23: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	2,  // 24: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	4,  // 25: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	6,  // 26: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	8,  // 27: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	10, // 28: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	12, // 29: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	16, // 30: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	14, // 31: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	18, // 32: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	20, // 33: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	22, // 34: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	33, // 35: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	34, // 36: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 37: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 38: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 39: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 40: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 41: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 42: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 43: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	17, // 44: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	15, // 45: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	19, // 46: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	21, // 47: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	23, // 48: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	35, // 49: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	36, // 50: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	37, // [37:51] is the sub-list for method output_type
+	23, // [23:37] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -4262,13 +1913,9 @@ func file_tocsin_v1_warning_proto_init() {
 	if File_tocsin_v1_warning_proto != nil {
 		return
 	}
-	file_tocsin_v1_warning_proto_msgTypes[5].OneofWrappers = []any{
-		(*Area_Unit)(nil),
-		(*Area_Polygons)(nil),
-		(*Area_Geojson)(nil),
-		(*Area_Circle)(nil),
-	}
-	file_tocsin_v1_warning_proto_msgTypes[12].OneofWrappers = []any{
+	file_tocsin_v1_report_proto_init()
+	file_tocsin_v1_spec_proto_init()
+	file_tocsin_v1_warning_proto_msgTypes[2].OneofWrappers = []any{
 		(*PreviewRequest_Warning)(nil),
 		(*PreviewRequest_Id)(nil),
 	}
@@ -4277,14 +1924,13 @@ func file_tocsin_v1_warning_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   44,
+			NumEnums:      0,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tocsin_v1_warning_proto_goTypes,
 		DependencyIndexes: file_tocsin_v1_warning_proto_depIdxs,
-		EnumInfos:         file_tocsin_v1_warning_proto_enumTypes,
 		MessageInfos:      file_tocsin_v1_warning_proto_msgTypes,
 	}.Build()
 	File_tocsin_v1_warning_proto = out.File

@@ -21,19 +21,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WarningService_Submit_FullMethodName   = "/tocsin.v1.WarningService/Submit"
-	WarningService_Preview_FullMethodName  = "/tocsin.v1.WarningService/Preview"
-	WarningService_Approve_FullMethodName  = "/tocsin.v1.WarningService/Approve"
-	WarningService_Reject_FullMethodName   = "/tocsin.v1.WarningService/Reject"
-	WarningService_Hold_FullMethodName     = "/tocsin.v1.WarningService/Hold"
-	WarningService_Release_FullMethodName  = "/tocsin.v1.WarningService/Release"
-	WarningService_Cancel_FullMethodName   = "/tocsin.v1.WarningService/Cancel"
-	WarningService_AllClear_FullMethodName = "/tocsin.v1.WarningService/AllClear"
-	WarningService_Get_FullMethodName      = "/tocsin.v1.WarningService/Get"
-	WarningService_List_FullMethodName     = "/tocsin.v1.WarningService/List"
-	WarningService_Watch_FullMethodName    = "/tocsin.v1.WarningService/Watch"
-	WarningService_Report_FullMethodName   = "/tocsin.v1.WarningService/Report"
-	WarningService_Who_FullMethodName      = "/tocsin.v1.WarningService/Who"
+	WarningService_Submit_FullMethodName    = "/tocsin.v1.WarningService/Submit"
+	WarningService_Preview_FullMethodName   = "/tocsin.v1.WarningService/Preview"
+	WarningService_Approve_FullMethodName   = "/tocsin.v1.WarningService/Approve"
+	WarningService_Reject_FullMethodName    = "/tocsin.v1.WarningService/Reject"
+	WarningService_Hold_FullMethodName      = "/tocsin.v1.WarningService/Hold"
+	WarningService_Release_FullMethodName   = "/tocsin.v1.WarningService/Release"
+	WarningService_Cancel_FullMethodName    = "/tocsin.v1.WarningService/Cancel"
+	WarningService_AllClear_FullMethodName  = "/tocsin.v1.WarningService/AllClear"
+	WarningService_Broadcast_FullMethodName = "/tocsin.v1.WarningService/Broadcast"
+	WarningService_Get_FullMethodName       = "/tocsin.v1.WarningService/Get"
+	WarningService_List_FullMethodName      = "/tocsin.v1.WarningService/List"
+	WarningService_Watch_FullMethodName     = "/tocsin.v1.WarningService/Watch"
+	WarningService_Report_FullMethodName    = "/tocsin.v1.WarningService/Report"
+	WarningService_Who_FullMethodName       = "/tocsin.v1.WarningService/Who"
 )
 
 // WarningServiceClient is the client API for WarningService service.
@@ -62,6 +63,8 @@ type WarningServiceClient interface {
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// AllClear says that the danger is over, to everybody who was or may have been reached; it goes as notice.
 	AllClear(ctx context.Context, in *AllClearRequest, opts ...grpc.CallOption) (*AllClearResponse, error)
+	// Broadcast plays a released warning again on area channels, in all of its area or a part of it.
+	Broadcast(ctx context.Context, in *BroadcastRequest, opts ...grpc.CallOption) (*BroadcastResponse, error)
 	// Get is one warning as it is recorded.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// List is the warnings, active ones first.
@@ -162,6 +165,16 @@ func (c *warningServiceClient) AllClear(ctx context.Context, in *AllClearRequest
 	return out, nil
 }
 
+func (c *warningServiceClient) Broadcast(ctx context.Context, in *BroadcastRequest, opts ...grpc.CallOption) (*BroadcastResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BroadcastResponse)
+	err := c.cc.Invoke(ctx, WarningService_Broadcast_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *warningServiceClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetResponse)
@@ -247,6 +260,8 @@ type WarningServiceServer interface {
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// AllClear says that the danger is over, to everybody who was or may have been reached; it goes as notice.
 	AllClear(context.Context, *AllClearRequest) (*AllClearResponse, error)
+	// Broadcast plays a released warning again on area channels, in all of its area or a part of it.
+	Broadcast(context.Context, *BroadcastRequest) (*BroadcastResponse, error)
 	// Get is one warning as it is recorded.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// List is the warnings, active ones first.
@@ -290,6 +305,9 @@ func (UnimplementedWarningServiceServer) Cancel(context.Context, *CancelRequest)
 }
 func (UnimplementedWarningServiceServer) AllClear(context.Context, *AllClearRequest) (*AllClearResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AllClear not implemented")
+}
+func (UnimplementedWarningServiceServer) Broadcast(context.Context, *BroadcastRequest) (*BroadcastResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Broadcast not implemented")
 }
 func (UnimplementedWarningServiceServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
@@ -471,6 +489,24 @@ func _WarningService_AllClear_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WarningService_Broadcast_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BroadcastRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WarningServiceServer).Broadcast(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WarningService_Broadcast_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WarningServiceServer).Broadcast(ctx, req.(*BroadcastRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WarningService_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRequest)
 	if err := dec(in); err != nil {
@@ -592,6 +628,10 @@ var WarningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AllClear",
 			Handler:    _WarningService_AllClear_Handler,
+		},
+		{
+			MethodName: "Broadcast",
+			Handler:    _WarningService_Broadcast_Handler,
 		},
 		{
 			MethodName: "Get",

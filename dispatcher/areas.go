@@ -1,0 +1,452 @@
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+// This file is the lanes of area channels: one message for each warning and account, never people. A platform is owned
+// by one process like any account. What is to be played is written down before it leaves, with a serial that stays the
+// same at every repeat (promise 3); what was cancelled or replaced is stopped where the platform can.
+
+// AreaOptions is one contract with one platform.
+type AreaOptions struct {
+	channels.AreaAccount
+	Protocol string
+}
+
+// Play is one warning on one platform, as it is recorded: TablePlays, field PlayField.
+type Play struct {
+	Serial   uint32            `json:"serial"`
+	State    warning.PlayState `json:"state"`
+	Why      string            `json:"why,omitempty"` // the platform's own words
+	Tries    int               `json:"tries"`
+	Messages int               `json:"messages"` // handed over, repeats counted
+	Next     time.Time         `json:"next,omitzero"`
+	First    time.Time         `json:"first,omitzero"` // handed over first
+	Stopped  bool              `json:"stopped,omitempty"`
+	Coverage *AreaCoverage     `json:"coverage,omitempty"`
+	// Left repeats that a commander asked for, each Every, in these Units only (empty: all of the warning's).
+	Left  int           `json:"left,omitempty"`
+	Every time.Duration `json:"every,omitempty"`
+	Units []string      `json:"units,omitempty"`
+}
+
+// AreaCoverage is the platform's word, never people.
+type AreaCoverage struct {
+	State   string    `json:"state"`
+	Rate    float64   `json:"rate"` // -1: it does not say
+	Reached int64     `json:"reached"`
+	Failed  int64     `json:"failed"`
+	Detail  string    `json:"detail,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// PlayField is the field of a play in TablePlays.
+func PlayField(id, account string) string { return id + "/" + account }
+
+// The times of a platform.
+const (
+	areaEvery     = 200 * time.Millisecond // between two looks at what is to be played
+	coverageEvery = 5 * time.Second
+	areaCall      = 30 * time.Second
+)
+
+// platform plays on one platform while this process owns it.
+type platform struct {
+	opt     AreaOptions
+	e       *Engine
+	adapter channels.AreaAdapter
+	log     *zap.Logger
+	wake    chan struct{}
+
+	mu        sync.Mutex // guards what follows
+	carrier   channels.AreaCarrier
+	lastError string
+}
+
+func newPlatform(e *Engine, o AreaOptions, adapter channels.AreaAdapter) *platform {
+	return &platform{opt: o, e: e, adapter: adapter, log: e.log.With(zap.String("platform", o.Name)), wake: make(chan struct{}, 1)}
+}
+
+func (p *platform) note(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lastError != err.Error() {
+		p.lastError = err.Error()
+		p.log.Warn("platform", zap.Error(err))
+	}
+}
+
+// run owns the platform again and again until ctx ends.
+func (p *platform) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		f, err := p.e.acquire(ctx, p.opt.Name, 0, p.note)
+		if err != nil {
+			continue
+		}
+		if err := p.own(ctx, f); err != nil && ctx.Err() == nil {
+			p.note(err)
+			pause(ctx, beatEvery)
+		}
+	}
+}
+
+func (p *platform) own(ctx context.Context, f Fence) error {
+	carrier, err := p.adapter.Open(p.opt.AreaAccount)
+	if err != nil {
+		return fmt.Errorf("open the platform: %w", err)
+	}
+	p.mu.Lock()
+	p.carrier = carrier
+	p.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	failed := make(chan error, 1)
+	var group sync.WaitGroup
+	group.Go(func() { failed <- p.beat(ctx, f); cancel() })
+	for ctx.Err() == nil {
+		if err := p.turn(ctx, carrier); err != nil && ctx.Err() == nil {
+			p.note(err)
+		}
+		wait(ctx, p.wake, areaEvery)
+	}
+	cancel()
+	group.Wait()
+	p.mu.Lock()
+	p.carrier = nil
+	p.mu.Unlock()
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer stop()
+	return errors.Join(<-failed, carrier.Close(end), p.e.queue.Release(end, f))
+}
+
+func (p *platform) beat(ctx context.Context, f Fence) error {
+	for ctx.Err() == nil {
+		if _, err := p.e.queue.Beat(ctx, f); errors.Is(err, ErrFenced) {
+			return err
+		}
+		pause(ctx, beatEvery)
+	}
+	return nil
+}
+
+// turn looks at every warning that this platform serves, the most urgent first, and does what is due.
+func (p *platform) turn(ctx context.Context, c channels.AreaCarrier) error {
+	list, err := p.e.records.Warnings(ctx, []warning.State{
+		warning.Released, warning.Completed, warning.Held, warning.Cancelled, warning.Replaced,
+	}, 0)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b warning.Warning) int { return int(a.Spec.Tier) - int(b.Spec.Tier) })
+	plays, err := p.e.plays(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		w := &list[i]
+		if !slices.Contains(w.Spec.Channels, p.opt.Channel) || !slices.Contains(p.opt.Statuses, w.Spec.Status) {
+			continue
+		}
+		play, began := plays[PlayField(w.ID, p.opt.Name)]
+		if err := p.attend(ctx, c, w, play, began, plays); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attend does what is due for one warning.
+func (p *platform) attend(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play, began bool, plays map[string]Play) error {
+	now := time.Now().UTC()
+	live := (w.State == warning.Released || w.State == warning.Completed) && now.Before(w.Spec.Expires)
+	switch {
+	case !live && w.State != warning.Held && began && play.State.Reached() && !play.Stopped && now.Before(w.Spec.Expires):
+		return p.stop(ctx, c, w, play)
+	case !live || began && play.Next.After(now):
+		return nil
+	case !began, play.State == warning.PlayWaiting, play.State == warning.PlaySending, play.State == warning.PlayUnknown, play.Left > 0:
+		return p.play(ctx, c, w, play, began, plays)
+	case play.State == warning.PlayHandedOver:
+		return p.cover(ctx, c, w, play)
+	}
+	return nil
+}
+
+// play hands the message over: it is written down before any byte leaves, and its outcome after.
+func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play, began bool, plays map[string]Play) error {
+	if !began {
+		for field, other := range plays {
+			if strings.HasSuffix(field, "/"+p.opt.Name) {
+				play.Serial = max(play.Serial, other.Serial)
+			}
+		}
+		play.Serial++
+	}
+	repeat := began && play.State.Reached()
+	units := play.Units
+	if !repeat || len(units) == 0 {
+		var err error
+		if units, err = p.e.unitsOf(w); err != nil {
+			return err
+		}
+	}
+	play.Tries++
+	if !repeat {
+		play.State = warning.PlaySending
+	}
+	if err := p.e.keepPlay(ctx, w.ID, p.opt.Name, play); err != nil {
+		return err
+	}
+	call, cancel := context.WithTimeout(ctx, areaCall)
+	defer cancel()
+	o := c.Play(call, p.message(w, &play, units))
+	now := time.Now().UTC()
+	play.Why = o.Detail
+	if repeat {
+		play.Left--
+		play.Next = now.Add(play.Every)
+	}
+	switch o.Kind {
+	case channels.HandedOver:
+		play.State = warning.PlayHandedOver
+		play.Messages++
+		if play.First.IsZero() {
+			play.First = now
+		}
+		if !repeat {
+			play.Next, play.Tries = now.Add(time.Second), 0
+		}
+	case channels.Refused:
+		play.State = warning.PlayRefused
+	case channels.Unknown:
+		play.State, play.Next = warning.PlayUnknown, now.Add(retryAfter(play.Tries))
+	default:
+		if !repeat {
+			play.State = warning.PlayWaiting
+		}
+		play.Next = now.Add(retryAfter(play.Tries))
+	}
+	return p.e.keepPlay(context.WithoutCancel(ctx), w.ID, p.opt.Name, play)
+}
+
+// retryAfter doubles from a second to half a minute: a warning's worth is measured in minutes.
+func retryAfter(tries int) time.Duration {
+	return min(time.Second<<min(tries, 5), 30*time.Second)
+}
+
+// stop ends what the platform plays, where it can; where it cannot, the correction's own message tells people.
+func (p *platform) stop(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play) error {
+	stopper, ok := c.(channels.AreaStopper)
+	if ok {
+		units, err := p.e.unitsOf(w)
+		if err != nil {
+			return err
+		}
+		call, cancel := context.WithTimeout(ctx, areaCall)
+		defer cancel()
+		if o := stopper.Stop(call, p.message(w, &play, units)); o.Kind == channels.Retry || o.Kind == channels.Unknown {
+			p.note(fmt.Errorf("stop of %s: %s", w.ID, o.Detail))
+			return nil
+		}
+	}
+	play.Stopped = true
+	if ok {
+		play.State = warning.PlayCancelled
+	}
+	return p.e.keepPlay(ctx, w.ID, p.opt.Name, play)
+}
+
+// cover asks how far the platform has come.
+func (p *platform) cover(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play) error {
+	reporter, ok := c.(channels.AreaReporter)
+	if !ok || play.Coverage != nil && play.Coverage.State == "played" {
+		return nil
+	}
+	units, err := p.e.unitsOf(w)
+	if err != nil {
+		return err
+	}
+	call, cancel := context.WithTimeout(ctx, areaCall)
+	defer cancel()
+	now := time.Now().UTC()
+	play.Next = now.Add(coverageEvery)
+	cov, err := reporter.Coverage(call, p.message(w, &play, units))
+	if err != nil {
+		p.note(fmt.Errorf("coverage of %s: %w", w.ID, err))
+	} else {
+		play.Coverage = &AreaCoverage{State: cov.State.String(), Rate: cov.Rate, Reached: cov.Reached, Failed: cov.Failed, Detail: cov.Detail, At: now}
+	}
+	return p.e.keepPlay(ctx, w.ID, p.opt.Name, play)
+}
+
+// message is what a platform gets.
+func (p *platform) message(w *warning.Warning, play *Play, units []string) channels.AreaMessage {
+	language := warning.Languages[0]
+	m := channels.AreaMessage{
+		Warning: w.ID, Version: w.Version, Serial: play.Serial, Status: w.Spec.Status, Type: w.Spec.Type, Tier: w.Spec.Tier,
+		Event: w.Spec.Event, EventName: w.Spec.EventName, Issuer: strings.Join(w.Spec.Issuers, "、"), Language: language,
+		Text: w.Spec.TextFor(w.Spec.Type, p.opt.Channel, language), Units: units,
+		Sent: w.ReleasedAt, Starts: w.Spec.Onset, Expires: w.Spec.Expires,
+	}
+	m.Title = warning.HeadlineOf(&w.Spec)
+	return m
+}
+
+// plays is what was played or is to be, by PlayField.
+func (e *Engine) plays(ctx context.Context) (map[string]Play, error) {
+	table, err := e.records.Table(ctx, TablePlays)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]Play, len(table))
+	for field, b := range table {
+		var p Play
+		if err := json.Unmarshal(b, &p); err != nil {
+			return nil, fmt.Errorf("play %s: %w", field, err)
+		}
+		out[field] = p
+	}
+	return out, nil
+}
+
+func (e *Engine) keepPlay(ctx context.Context, id, account string, p Play) error {
+	return e.keep(ctx, id, account, p, Act{})
+}
+
+// keep writes a play together with the act of a person, if one asked for it.
+func (e *Engine) keep(ctx context.Context, id, account string, p Play, a Act) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	a.Puts = append(a.Puts, Put{Table: TablePlays, Field: PlayField(id, account), Value: b})
+	_, err = e.records.Do(ctx, a)
+	return err
+}
+
+// unitsOf is the 12-digit codes of the districts of a warning: those it names, and for drawn areas those where people
+// live in them.
+func (e *Engine) unitsOf(w *warning.Warning) ([]string, error) {
+	var out []string
+	drawn := false
+	for _, a := range w.Spec.Areas {
+		if a.Unit != "" {
+			out = append(out, a.Unit+"000000")
+		} else {
+			drawn = true
+		}
+	}
+	if drawn {
+		r, err := e.resolve(w.Spec)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range r.units {
+			out = append(out, u.Code+"000000")
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// Broadcast plays a released warning again on area channels: in all of its area or in some of its districts, never
+// outside, with the same serial. times counts repeats, every is the time between two.
+func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, chs []warning.Channel, units []string, every time.Duration, times int) (warning.Warning, error) {
+	digest := requestDigest("warning.broadcast", []any{id, chs, units, every, times})
+	if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
+		return w, err
+	}
+	w, err := e.Get(ctx, id)
+	if err != nil {
+		return w, err
+	}
+	if w.State != warning.Released && w.State != warning.Completed {
+		return w, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a released one can be played again", w.State)
+	}
+	if err := e.within(&w, units); err != nil {
+		return w, err
+	}
+	plays, err := e.plays(ctx)
+	if err != nil {
+		return w, unavailable(err)
+	}
+	answer, err := json.Marshal(w)
+	if err != nil {
+		return w, err
+	}
+	a := Act{
+		User: c.User, Key: key, Digest: digest, Answer: answer,
+		Entry: Entry{
+			At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: "warning.broadcast", Subject: id,
+			Detail: fmt.Sprintf("%d times each %s, units %s", times, every, strings.Join(units, " ")),
+		},
+	}
+	found := false
+	for _, p := range e.platforms {
+		field := PlayField(id, p.opt.Name)
+		play, began := plays[field]
+		if !began || !slices.Contains(chs, p.opt.Channel) {
+			continue
+		}
+		found = true
+		play.Left, play.Every, play.Units, play.Next = times, every, units, time.Now().UTC()
+		b, err := json.Marshal(play)
+		if err != nil {
+			return w, err
+		}
+		a.Puts = append(a.Puts, Put{Table: TablePlays, Field: field, Value: b})
+	}
+	if !found {
+		return w, warning.Refuse(warning.ReasonConflict, "the warning was not played on such a channel; name one of its area channels")
+	}
+	if _, err := e.records.Do(ctx, a); err != nil {
+		return w, Refusal(err)
+	}
+	for _, p := range e.platforms {
+		kick(p.wake)
+	}
+	return w, nil
+}
+
+// within refuses districts that the warning is not for.
+func (e *Engine) within(w *warning.Warning, units []string) error {
+	all, err := e.unitsOf(w)
+	if err != nil {
+		return err
+	}
+	for i, u := range units {
+		if !slices.Contains(all, u) {
+			return warning.Invalid(warning.Violation{
+				Field: fmt.Sprintf("units[%d]", i), Rule: "broadcast.outside", Detail: u + " is outside the area of the warning",
+				Remedy: "name districts of the warning, or submit a warning for this one",
+			})
+		}
+	}
+	return nil
+}
+
+// playsOf is how far each platform has come with a warning.
+func (e *Engine) playsOf(ctx context.Context, id string) (out []ReportPlay, err error) {
+	if len(e.platforms) == 0 {
+		return nil, nil
+	}
+	plays, err := e.plays(ctx)
+	for _, p := range e.platforms {
+		if play, ok := plays[PlayField(id, p.opt.Name)]; ok {
+			out = append(out, ReportPlay{Platform: p.opt.Name, Channel: p.opt.Channel, Play: play})
+		}
+	}
+	return out, err
+}

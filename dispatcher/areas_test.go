@@ -1,0 +1,90 @@
+package dispatcher_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/channels"
+	"tocsin/warning"
+)
+
+func loud(tier warning.Tier, text string) warning.Spec {
+	s := prepared(spec(tier, text, ""))
+	s.Channels = append(s.Channels, warning.Broadcast)
+	return s
+}
+
+// TestAreaChannelPlaysOnce: one message for the platform whatever the number of people, stopped at a cancel, and its
+// correction is a message of its own.
+func TestAreaChannelPlaysOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 200, 1500)
+		defer h.close()
+		w := h.warn(loud(warning.Red, "flood"))
+		pass(5 * time.Second)
+		played, stopped := h.loud.log()
+		if len(played) != 1 || played[0].Text != "flood" || played[0].Serial != 1 || len(played[0].Units) != 1 || played[0].Units[0] != "500101000000" {
+			t.Fatalf("played %+v", played)
+		}
+		if d := played[0].Sent.Sub(w.ReleasedAt); d != 0 || len(stopped) != 0 {
+			t.Fatalf("sent %v after the release, stopped %v", d, stopped)
+		}
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.release(correction)
+		pass(5 * time.Second)
+		played, stopped = h.loud.log()
+		if len(stopped) != 1 || stopped[0] != 1 {
+			t.Errorf("stopped %v, want the first serial once", stopped)
+		}
+		if len(played) != 2 || played[1].Text != "no flood" || played[1].Serial != 2 {
+			t.Errorf("played %+v, want the correction as a message of its own", played)
+		}
+	})
+}
+
+// TestAreaChannelRepeatsWithTheSameSerial after an unknown outcome, a crash, and when a commander asks for it.
+func TestAreaChannelRepeatsWithTheSameSerial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 200, 1500)
+		h.loud.answer = func(n int) channels.AreaOutcome {
+			if n == 1 {
+				return channels.AreaOutcome{Kind: channels.Unknown, Reason: channels.NoAnswer}
+			}
+			return channels.AreaOutcome{Kind: channels.HandedOver}
+		}
+		w := h.warn(loud(warning.Orange, "slide"))
+		pass(100 * time.Millisecond)
+		h.kill()
+		h.start()
+		defer h.close()
+		pass(5 * time.Second)
+		played, _ := h.loud.log()
+		if len(played) < 2 || len(played) > 3 {
+			t.Fatalf("played %d times", len(played))
+		}
+		n := len(played)
+		_, err := h.e.Broadcast(context.Background(), commander, "again", w.ID, []warning.Channel{warning.Broadcast}, nil, 10*time.Second, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		played, _ = h.loud.log()
+		if len(played) != n+3 {
+			t.Errorf("played %d times more, the commander asked for 3", len(played)-n)
+		}
+		for _, m := range played {
+			if m.Serial != played[0].Serial {
+				t.Errorf("serial %d after %d", m.Serial, played[0].Serial)
+			}
+		}
+		_, err = h.e.Broadcast(context.Background(), commander, "outside", w.ID, []warning.Channel{warning.Broadcast}, []string{"500102000000"}, time.Second, 1)
+		if warning.ReasonOf(err) != warning.ReasonInvalid {
+			t.Errorf("a district outside the area: %v", err)
+		}
+	})
+}

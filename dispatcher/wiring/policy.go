@@ -1,0 +1,42 @@
+package wiring
+
+import (
+	"strconv"
+	"time"
+
+	"tocsin/dispatcher/config"
+	"tocsin/dispatcher/policy"
+	"tocsin/geofence"
+	"tocsin/warning"
+)
+
+// policyOf is what the configuration decided.
+func policyOf(c *config.Config) *policy.Policy {
+	p := &c.Policy
+	return &policy.Policy{
+		Approvals: p.Approvals, AtLeast: p.AtLeast, Share: c.Limits.Share, Large: p.Large, Margin: p.Margin,
+		Drills: p.Drills, Channels: p.Channels, Ahead: p.Ahead, Review: p.Review,
+		Border: policy.Border{Share: p.Border.Share, Metres: p.Border.Metres},
+	}
+}
+
+// deskOf is what the installation knows for the words of a warning.
+func deskOf(w *config.Words) warning.Desk {
+	return warning.Desk{Hotline: w.Hotline, Verified: w.Verified, English: w.English, Unit: unitName}
+}
+
+// unitName is the name of a unit in the edition of a day (zero: today); empty where the edition has none.
+func unitName(code string, asOf time.Time) warning.Name {
+	if asOf.IsZero() {
+		asOf = time.Now()
+	}
+	n, err := strconv.ParseUint(code, 10, 32)
+	if err != nil {
+		return warning.Name{}
+	}
+	u, ok := geofence.EditionAt(asOf).Unit(uint32(n))
+	if !ok {
+		return warning.Name{}
+	}
+	return warning.Name{Chinese: u.Name, English: u.Pinyin}
+}
