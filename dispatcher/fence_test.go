@@ -228,14 +228,14 @@ func TestTwoProcessesRingOnce(t *testing.T) {
 		w := h.warn(spec(warning.Orange, "both", "first 10"))
 		pass(11 * time.Second) // the other one looks for completed warnings
 		done := make(chan dispatcher.Moved)
-		for _, e := range []*house{h, &other} {
-			go func() { done <- e.move(0, 500, inTown) }()
+		for i, e := range []*house{h, &other} { // who is stored second has to leave out whom the first has
+			go func() { done <- e.move(250*i, 500+250*i, inTown) }()
 		}
 		<-done
 		<-done
 		pass(2 * time.Second)
-		h.once("both", 0, 500)
-		h.balanced(w.ID, 10, 490)
+		h.once("both", 0, 750)
+		h.balanced(w.ID, 10, 740)
 	})
 }
 
