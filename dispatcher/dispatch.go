@@ -49,13 +49,21 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 			Remedy: "say tocsin cancel ID for a mistake, tocsin all-clear ID when the danger is over",
 		})
 	}
+	content := warning.ContentOf(s.Spec) // as it was said: words that are made carry the time
+	var err error
+	if s.Spec, err = e.worded(ctx, s.Spec, now); err != nil {
+		return warning.Warning{}, Preview{}, err
+	}
 	look, err := e.look(ctx, s.Spec, now)
 	if err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
+	if err := e.policy.MayDrill(c.User, s.Spec.Status); err != nil {
+		return warning.Warning{}, Preview{}, err
+	}
 	w := e.newWarning(c, s, now)
-	w.ApprovedPeople = look.People
-	if e.policy.Approvals[s.Spec.Tier] == 0 && look.Share <= e.share(s.Spec.Tier) {
+	w.Content, w.ApprovedPeople = content, look.People
+	if people, _ := e.policy.ApprovalsFor(&s.Spec, look.Share); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	}
 	a := Act{
@@ -67,6 +75,25 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	}
 	w, err = e.record(ctx, c, key, digest, a)
 	return w, look.For(c), err
+}
+
+// worded is a spec with all that it must say from its submission on, and with channels where it names none.
+func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (warning.Spec, error) {
+	if len(s.Channels) == 0 {
+		s.Channels = e.policy.ChannelsFor(s.Tier, now)
+	}
+	if e.words == nil {
+		return s, nil
+	}
+	var before *warning.Spec
+	if s.Type == warning.Update && len(s.References) == 1 {
+		o, err := e.followed(ctx, &s)
+		if err != nil {
+			return s, err
+		}
+		before = &o.Spec
+	}
+	return e.words(s, before, now)
 }
 
 // Approve agrees to what the caller saw. When everybody has agreed whom the policy asks for, the warning is released:
@@ -91,49 +118,22 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		if err != nil {
 			return decision{}, err
 		}
-		if err := e.headCount(w, look, people); err != nil {
+		grown, err := e.policy.HeadCount(w, look.Share, look.People, people)
+		if err != nil {
 			return decision{}, err
+		}
+		if grown {
+			e.log.Error("a warning goes to more people than were seen", zap.String("warning", w.ID),
+				zap.Int64("before", w.ApprovedPeople), zap.Int64("now", look.People))
 		}
 		w.ApprovedBy = append(w.ApprovedBy, c.User)
 		w.ApprovedPeople = look.People
 		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
-		if len(w.ApprovedBy) >= max(1, e.policy.Approvals[w.Spec.Tier]) {
+		if needed, _ := e.policy.ApprovalsFor(&w.Spec, look.Share); len(w.ApprovedBy) >= max(1, needed) {
 			w.State, w.ReleasedAt, d.release = warning.Released, now, true
 		}
 		return d, nil
 	})
-}
-
-// headCount asks for the count typed in where the area is large, or where more people are there than when the warning
-// was submitted or approved before (promise 6); a red goes to its approved area all the same.
-func (e *Engine) headCount(w *warning.Warning, p Preview, typed int64) error {
-	if limit := e.share(w.Spec.Tier); p.Share > limit && typed != p.People {
-		return warning.Invalid(warning.Violation{
-			Field: "people", Rule: "approve.people.large",
-			Detail: fmt.Sprintf("the area is %.0f %% of the jurisdiction (limit for %s: %.0f %%) and holds %d people", 100*p.Share, w.Spec.Tier, 100*limit, p.People),
-			Remedy: fmt.Sprintf("approve with the head count: --people %d", p.People),
-		})
-	}
-	if w.ApprovedPeople == 0 || float64(p.People) <= float64(w.ApprovedPeople)*(1+e.policy.Margin) || typed == p.People {
-		return nil
-	}
-	if w.Spec.Tier == warning.Red {
-		e.log.Error("a red goes to more people than were seen", zap.String("warning", w.ID),
-			zap.Int64("before", w.ApprovedPeople), zap.Int64("now", p.People))
-		return nil
-	}
-	return warning.Invalid(warning.Violation{
-		Field: "people", Rule: "approve.people.grown",
-		Detail: fmt.Sprintf("%d people are in the area now, %d were when it was seen last", p.People, w.ApprovedPeople),
-		Remedy: fmt.Sprintf("agree to the new count: --people %d", p.People),
-	})
-}
-
-func (e *Engine) share(t warning.Tier) float64 {
-	if s, ok := e.policy.Share[t]; ok {
-		return s
-	}
-	return 1
 }
 
 // Reject refuses a warning that waits for approval.

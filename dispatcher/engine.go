@@ -14,12 +14,23 @@ import (
 	"tocsin/warning"
 )
 
-// Policy is who must agree, and from where on more is asked (promise 6).
-type Policy struct {
-	Approvals map[warning.Tier]int     // people beside the submitter; 0: Submit releases
-	Share     map[warning.Tier]float64 // of the jurisdiction; above it the head count is typed in
-	Margin    float64                  // by how much the head count may exceed the approved one at release
+// Policy is who must agree, and from where on more is asked (promise 6). It sees a warning and numbers, and is pure.
+type Policy interface {
+	// ApprovalsFor is how many people beside the submitter must agree to a warning that covers a share of the
+	// jurisdiction.
+	ApprovalsFor(s *warning.Spec, share float64) (people int, headCount bool)
+	// HeadCount refuses an approval where the head count must be typed in and was not; grown says that more people are
+	// there than were approved.
+	HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error)
+	// MayDrill refuses a drill with real people to those who have no permission for it.
+	MayDrill(user string, s warning.Status) error
+	// ChannelsFor is the channels of a warning that names none.
+	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
 }
+
+// Wording completes the words of a spec: those that are made from the official pattern, and the correction and all-clear
+// that stand ready from the submission. It refuses contacts that nobody has verified. before is what an update follows.
+type Wording func(s warning.Spec, before *warning.Spec, at time.Time) (warning.Spec, error)
 
 // Segmenter cuts words as a channel would: what a person gets, and in which coding.
 type Segmenter func(text string, ch warning.Channel) (segments []string, coding string, err error)
@@ -38,6 +49,7 @@ type Options struct {
 	Platforms []AreaOptions
 	Policy    Policy
 	Segments  Segmenter
+	Words     Wording                      // nil: words are taken as they are given
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
 	Log       *zap.Logger
 }
@@ -52,6 +64,7 @@ type Engine struct {
 	options  []AccountOptions
 	policy   Policy
 	segments Segmenter
+	words    Wording
 	seal     func(context.Context) string
 	log      *zap.Logger
 
@@ -72,7 +85,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
-		policy: o.Policy, segments: o.Segments, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
+		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	e.patrol = newPatrol(e, o.Fences)

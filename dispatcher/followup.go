@@ -65,7 +65,7 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 		return warning.Warning{}, err
 	}
 	w := e.newWarning(c, Submission{Spec: s}, now)
-	if e.policy.Approvals[s.Tier] == 0 {
+	if people, _ := e.policy.ApprovalsFor(&s, 0); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	}
 	w, _, err := e.do(ctx, c, key, digest, Act{
@@ -280,7 +280,7 @@ func (f *followUp) strand(s *strand) error {
 			f.plan.InArea++
 		}
 	}
-	for _, kind := range []warning.Type{warning.Cancel, warning.Update, warning.AllClear} {
+	for _, kind := range []warning.Type{warning.Cancel, warning.Update, warning.Left, warning.AllClear} {
 		if st := out[kind]; st != nil {
 			f.plan.Strands = append(f.plan.Strands, *st)
 		}
@@ -295,11 +295,11 @@ func (f *followUp) kindFor(number uint64) warning.Type {
 	}
 	block, slot, ok := f.inside.snap.Find(number)
 	if !ok {
-		return warning.AllClear
+		return warning.Left
 	}
 	at, ok := slices.BinarySearch(f.sel.Blocks, uint32(block))
 	if !ok || !f.sel.Masks[at].Has(slot) {
-		return warning.AllClear
+		return warning.Left
 	}
 	if f.reached == nil {
 		f.reached = map[uint32]*warning.Mask{}

@@ -126,7 +126,7 @@ func TestUpdateSpeaksToThreeGroups(t *testing.T) {
 		s.Type, s.References = warning.Update, []string{o.ID}
 		s.Words = append(s.Words,
 			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "updated"},
-			warning.Words{Language: "zh-CN", Kind: warning.AllClear, Text: "left"})
+			warning.Words{Language: "zh-CN", Kind: warning.Left, Text: "left"})
 		u := h.warn(s)
 		pass(10 * time.Second)
 		log := h.c.log()

@@ -222,7 +222,12 @@ func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 
 // Preview says who would get what, and records nothing.
 func (e *Engine) Preview(ctx context.Context, c Caller, s warning.Spec) (Preview, error) {
-	l, err := e.look(ctx, s, time.Now().UTC())
+	now := time.Now().UTC()
+	s, err := e.worded(ctx, s, now)
+	if err != nil {
+		return Preview{}, err
+	}
+	l, err := e.look(ctx, s, now)
 	return l.For(c), err
 }
 
@@ -275,7 +280,14 @@ func (e *Engine) MissingApprovals(w warning.Warning) int {
 	if w.State != warning.Submitted {
 		return 0
 	}
-	return max(0, max(1, e.policy.Approvals[w.Spec.Tier])-len(w.ApprovedBy))
+	share := 0.0
+	if w.Spec.Type == warning.Alert || w.Spec.Type == warning.Update {
+		if r, err := e.resolve(w.Spec); err == nil {
+			share = r.share
+		}
+	}
+	needed, _ := e.policy.ApprovalsFor(&w.Spec, share)
+	return max(0, max(1, needed)-len(w.ApprovedBy))
 }
 
 // pending is what is under way, by name.

@@ -13,6 +13,7 @@ import (
 	"tocsin/channels"
 	"tocsin/dispatcher"
 	"tocsin/dispatcher/memstore"
+	"tocsin/dispatcher/policy"
 	"tocsin/geofence"
 	"tocsin/warning"
 )
@@ -369,9 +370,11 @@ func (h *house) start() {
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
-		Policy: dispatcher.Policy{Approvals: map[warning.Tier]int{
-			warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1,
-		}, Margin: 0.1},
+		Policy: &policy.Policy{
+			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
+			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
+			Margin:    0.1,
+		},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, (len(text)+9)/10), "test", nil
 		},

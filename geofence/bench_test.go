@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -134,6 +135,27 @@ func reportTimes(b *testing.B, took []float64) {
 	b.ReportMetric(took[len(took)-1], "max-ms")
 }
 
+func BenchmarkOrder(b *testing.B) {
+	river := warning.Focus{CRS: "wgs84", Points: []warning.Point{{106.2, 29}, {106.6, 29.6}, {107.4, 29.8}, {108.4, 30.8}, {109.9, 31.1}}}
+	front := river
+	front.Speed, front.Bearing = 8, 135
+	for _, people := range sizes() {
+		for name, f := range map[string]warning.Focus{"point": {CRS: "wgs84", Points: river.Points[1:2]}, "river": river, "front": front} {
+			b.Run(fmt.Sprintf("people=%d/%s", people, name), func(b *testing.B) {
+				s := directory(b, people)
+				sel, err := s.Resolve(fifty(0.34))
+				if err != nil {
+					b.Fatal(err)
+				}
+				for b.Loop() {
+					s.Order(&sel, f)
+				}
+				b.ReportMetric(float64(sel.People())*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpeople/s")
+			})
+		}
+	}
+}
+
 func BenchmarkCheck(b *testing.B) {
 	for name, a := range map[string]warning.Area{"winding-199000": winding(199_000), "spiked-199000": spiked(199_000)} {
 		b.Run(name, func(b *testing.B) {
@@ -177,11 +199,18 @@ func BenchmarkDirectory(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			var loaded *Snapshot
 			for b.Loop() {
-				if _, err := Load(manifest, func(h [32]byte) ([]byte, error) { return blocks[h], nil }); err != nil {
+				if loaded, err = Load(manifest, func(h [32]byte) ([]byte, error) { return blocks[h], nil }); err != nil {
 					b.Fatal(err)
 				}
 			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(loaded.People()), "B/person")
 		})
 	}
 }

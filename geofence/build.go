@@ -62,7 +62,8 @@ func Build(c Columns) (*Snapshot, []BadRow) {
 		slices.SortStableFunc(bad, func(a, b BadRow) int { return a.Row - b.Row })
 	}
 	arrange(&c)
-	s := &Snapshot{columns: c, edition: e, limits: DefaultLimits(), box: boxOf(&c)}
+	s := &Snapshot{columns: c, edition: e, limits: DefaultLimits()}
+	s.place()
 	s.numbers, _ = indexNumbers(c.Number)
 	s.seal()
 	return s, bad

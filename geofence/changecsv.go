@@ -32,14 +32,12 @@ func ReadChanges(r io.Reader) (changes []warning.Change, bad []BadRow, err error
 	if string(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) != ChangeHeader {
 		return nil, nil, warning.Invalid(warning.Violation{Field: "line 1", Rule: "directory.header", Detail: "the header is not the one of changes", Remedy: "begin with " + ChangeHeader})
 	}
-	for row := 0; err == nil; row++ {
-		var line []byte
-		var whole bool
-		line, whole, err = readLine(in)
-		if err != nil && !errors.Is(err, io.EOF) {
+	for row, last := 0, false; !last; row++ {
+		line, whole, err := readLine(in)
+		if last = errors.Is(err, io.EOF); err != nil && !last {
 			return nil, nil, err
 		}
-		if len(line) == 0 && err != nil {
+		if len(line) == 0 && last {
 			break
 		}
 		c, b, is := warning.Change{}, BadRow{Field: "row", Rule: "directory.row", Detail: "the line is too long"}, true

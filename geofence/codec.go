@@ -79,7 +79,8 @@ func Load(manifest []byte, fetch func(hash [32]byte) ([]byte, error)) (*Snapshot
 	if len(again) > 0 {
 		return nil, fmt.Errorf("row %d of the directory has the number of an earlier row", again[0])
 	}
-	s.numbers, s.box = numbers, boxOf(&s.columns)
+	s.numbers = numbers
+	s.place()
 	sum := sha256.Sum256(manifest)
 	s.id = hex.EncodeToString(sum[:])
 	return s, nil

@@ -168,8 +168,14 @@ func (f *finder) down(q square, nodes []int32) {
 	}
 }
 
-// rowAfter is the first row in from to to whose key is above last.
+// rowAfter is the first row in from to to whose key is above last. It finds the block first, by keys that lie together.
 func (f *finder) rowAfter(from, to int, last uint64) int {
+	if from == to {
+		return from
+	}
+	first := from / warning.BlockSize
+	block := first + sort.Search((to-1)/warning.BlockSize-first, func(i int) bool { return f.s.firsts[first+1+i] > last })
+	from, to = max(from, block*warning.BlockSize), min(to, (block+1)*warning.BlockSize)
 	c := &f.s.columns
 	return from + sort.Search(to-from, func(i int) bool { return morton(c.Lon[from+i], c.Lat[from+i]) > last })
 }

@@ -17,7 +17,8 @@ type Snapshot struct {
 	numbers numberIndex
 	edition *Edition
 	limits  Limits
-	box     box // of all positions
+	box     box      // of all positions
+	firsts  []uint64 // the key of the first row of each block
 	id      string
 	hashes  [][sha256.Size]byte // by block
 }
@@ -141,13 +142,16 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 	return st
 }
 
-// boxOf is the box of all positions.
-func boxOf(c *Columns) box {
-	b := nothing()
+// place notes where the rows are.
+func (s *Snapshot) place() {
+	c := &s.columns
+	s.box, s.firsts = nothing(), make([]uint64, s.Blocks())
 	for i := range c.Lon {
-		b.add(coord{c.Lon[i], c.Lat[i]})
+		s.box.add(coord{c.Lon[i], c.Lat[i]})
 	}
-	return b
+	for i := range s.firsts {
+		s.firsts[i] = morton(c.Lon[i*warning.BlockSize], c.Lat[i*warning.BlockSize])
+	}
 }
 
 // seal computes the hashes of the blocks and the ID.

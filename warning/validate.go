@@ -204,9 +204,9 @@ func (c *checks) words(s Spec) {
 func (t Type) Kinds() []Type {
 	switch t {
 	case 0:
-		return nil
+		return []Type{Alert}
 	case Update:
-		return []Type{Update, Alert, AllClear}
+		return []Type{Update, Alert, Left}
 	}
 	return []Type{t}
 }

@@ -207,7 +207,7 @@ func (s *stretch) back() {
 		end := false
 		switch {
 		case trick == channelstest.AreaLate && play != nil:
-			time.AfterFunc(2*channelstest.AnswerTimeout, func() { s.write(p) })
+			time.AfterFunc(2*channelstest.AnswerTimeout, func() { _ = s.write(p) }) // the client may be gone
 			continue
 		case play != nil:
 			p, end = play(p)

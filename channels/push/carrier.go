@@ -90,13 +90,13 @@ func (c *carrier) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		late = fmt.Errorf("push account %s: closed with messages under way: %w", c.account.Name, ctx.Err())
 	}
-	// The client ends at once but for one write, which the time-out of the socket bounds.
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.account.Timeout)
-	defer cancel()
-	err := c.client.Disconnect(leave)
+	if c.client.Disconnect(ctx) != nil { // it asks, and there is no time to wait for that
+		c.health.drop()
+		<-c.client.Done()
+	}
 	c.health.down()
 	<-done
-	return errors.Join(late, err)
+	return late
 }
 
 // step is one publication of a message on each of its topics.

@@ -63,13 +63,14 @@ type health struct {
 	line  context.Context // of the newest connection; ends with it
 	cut   context.CancelFunc
 	conn  net.Conn // the newest
+	hung  bool     // we ended it, and said why
 }
 
 // connected begins a connection.
 func (h *health) connected(limit uint32) (line context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.limit = limit
+	h.limit, h.hung = limit, false
 	h.line, h.cut = context.WithCancel(context.Background())
 	return h.line
 }
@@ -101,7 +102,16 @@ func (h *health) hangUp(line context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if line.Err() == nil {
-		h.link.LastError = "the broker did not answer in time"
+		h.link.LastError, h.hung = errSilent.Error(), true
+		h.conn.Close()
+	}
+}
+
+// drop closes whatever connection there is.
+func (h *health) drop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conn != nil {
 		h.conn.Close()
 	}
 }
@@ -120,7 +130,9 @@ func (h *health) now() context.Context {
 func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.link.LastError = err.Error()
+	if !h.hung {
+		h.link.LastError = err.Error()
+	}
 }
 
 // config is what the client needs to keep c connected.

@@ -48,30 +48,47 @@ func TestBrokerComesBack(t *testing.T) {
 
 // TestFaultsOfBrokers: what a broker answers decides, and no call outlives its context.
 func TestFaultsOfBrokers(t *testing.T) {
+	const short, never = 300 * time.Millisecond, time.Hour
 	for _, c := range []struct {
-		what   string
-		faults func(*broker.Config)
-		kind   channels.Kind
-		reason channels.Reason
+		what    string
+		faults  func(*broker.Config)
+		timeout time.Duration
+		kind    channels.Kind
+		reason  channels.Reason
+		error   string // of the link
 	}{
-		{"a quota", func(c *broker.Config) { c.Throttled = 1 }, channels.Retry, channels.Throttled},
-		{"an error", func(c *broker.Config) { c.Unspecified = 1 }, channels.Retry, channels.SystemError},
-		{"silence", func(c *broker.Config) { c.Swallowed = 1 }, channels.Unknown, channels.NoAnswer},
-		{"a broken line", func(c *broker.Config) { c.DropLink = 1 }, channels.Unknown, channels.NoAnswer},
-		{"a user who may not", func(c *broker.Config) { c.User = "another" }, channels.Refused, channels.NotAllowed},
-		{"a quota for some", func(c *broker.Config) { c.Throttled = 0.5 }, channels.Unknown, channels.Throttled},
+		{"a quota", func(c *broker.Config) { c.Throttled = 1 }, never, channels.Retry, channels.Throttled, ""},
+		{"an error", func(c *broker.Config) { c.Unspecified = 1 }, never, channels.Retry, channels.SystemError, ""},
+		{"silence", func(c *broker.Config) { c.Swallowed = 1 }, short, channels.Unknown, channels.NoAnswer, "did not answer in time"},
+		{"a broken line", func(c *broker.Config) { c.DropLink = 1 }, never, channels.Unknown, channels.NoAnswer, ""},
+		{"a user who may not", func(c *broker.Config) { c.User = "another" }, never, channels.Refused, channels.NotAllowed, "not authorized"},
+		{"a quota for some", func(c *broker.Config) { c.Throttled = 0.5 }, never, channels.Unknown, channels.Throttled, ""},
 	} {
 		b := startBroker(t, c.faults)
-		a := openAccount(t, b.address, func(a *channels.AreaAccount) { a.Timeout = 300 * time.Millisecond })
+		a := openAccount(t, b.address, func(a *channels.AreaAccount) { a.Timeout = c.timeout })
 		var units []string
 		for i := range 200 { // more than are sent at a time
 			units = append(units, fmt.Sprintf("500101%03d000", i+1))
 		}
-		o := a.Play(t.Context(), message(1, units...))
+		var o channels.AreaOutcome
+		within(t, func() { o = a.Play(t.Context(), message(1, units...)) })
 		if o.Kind != c.kind || o.Reason != c.reason || o.Detail == "" {
 			t.Errorf("%s: %+v", c.what, o)
 		}
+		link(t, a, c.what, func(h channels.LinkHealth) bool { return strings.Contains(h.LastError, c.error) })
 		b.end()
+	}
+}
+
+// within wants f to end long before a time-out of an hour.
+func within(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { f(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("no end after 20 s")
 	}
 }
 
@@ -122,15 +139,17 @@ func TestSenderSaysThatItIsThere(t *testing.T) {
 // TestCloseEndsWhatIsUnderWay: a call that waits for an answer gets one, and close says so.
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	b := startBroker(t, func(c *broker.Config) { c.Swallowed = 1 })
-	c := openAccount(t, b.address)
+	c := openAccount(t, b.address, func(a *channels.AreaAccount) { a.Timeout = time.Hour })
 	got := make(chan channels.AreaOutcome, 1)
 	go func() { got <- c.Play(t.Context(), message(1, wanzhou)) }()
 	link(t, c, "message under way", func(h channels.LinkHealth) bool { return h.Open == 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := c.Close(ctx); err == nil {
-		t.Error("close says nothing of the message under way")
-	}
+	within(t, func() {
+		if err := c.Close(ctx); err == nil {
+			t.Error("close says nothing of the message under way")
+		}
+	})
 	if o := <-got; o.Kind != channels.Unknown || o.Reason != channels.NoAnswer {
 		t.Errorf("the message under way: %+v", o)
 	}

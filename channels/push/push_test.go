@@ -285,6 +285,21 @@ func TestStopEmptiesThePlace(t *testing.T) {
 	newPhone(t, b.address, "late", street, 0, "warning").see(t, "who comes after the stop", 1, 0, 2)
 	newPhone(t, b.address, "late there", beibei, 0, "warning").see(t, "who comes after the stop elsewhere", 0, 0)
 
+	// First the topic is emptied: a phone that comes in between gets nothing, and the stop after it.
+	var order []string
+	poll(t, "stop in the log", func() bool {
+		order = nil
+		for _, l := range b.lines(t) {
+			if l.Topic == "warning/"+wanzhou+"/"+rain {
+				order = append(order, fmt.Sprint(l.Retain, len(l.Body) > 0))
+			}
+		}
+		return len(order) == 3
+	}, func() string { return fmt.Sprint(order) })
+	if got := strings.Join(order, ", "); got != "true true, true false, false true" {
+		t.Errorf("retained and with words: %s", got)
+	}
+
 	back := newPhone(t, b.address, "away", street, 3600, "warning")
 	back.until(t, "stop", func() bool { return back.had[rain+"-1-1-stop"] == 1 })
 	stop(t, c, m) // again does no harm

@@ -48,7 +48,7 @@ func verdict(ctx context.Context, n int, answers <-chan answer) channels.AreaOut
 		first   [channels.Unknown + 1]answer
 		unheard int
 	)
-	for i := 0; i < n; i++ {
+	for range n {
 		a, ok := receive(ctx, answers)
 		if !ok {
 			a = answer{topic: "all others", kind: channels.Unknown, reason: channels.NoAnswer, detail: "no answer in time"}

@@ -226,6 +226,16 @@ func TestRequestsShareASnapshotAndKeepTheirNames(t *testing.T) {
 	if err != nil || len(entries) != 1+callers {
 		t.Errorf("%d entries: %v", len(entries), err)
 	}
+	// One after the other they do not share, but come a while apart.
+	began := time.Now()
+	for n := range 3 {
+		if _, err := d.Change(ctx, engineer, fmt.Sprint("slow", n), []warning.Change{erase(uint64(n) + 1)}, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if time.Since(began) < changeEvery {
+		t.Errorf("three snapshots within %s", time.Since(began))
+	}
 	c := dispatcher.Caller{User: "user3", Role: warning.Engineer}
 	again, err := d.Change(ctx, c, "k", []warning.Change{{Number: 1, Deed: warning.DeedUnsubscribe}, {Number: somebody(first, 3), Deed: warning.DeedUnsubscribe}}, "")
 	if err != nil || again.Snapshot != made[3].Snapshot {
@@ -458,7 +468,9 @@ func TestOnlyWhatNobodyNeedsIsDropped(t *testing.T) {
 					}
 				}
 			},
-			func(int) { now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, retireAfter, planNeeds}).Draw(t, "passes")) },
+			func(int) {
+				now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, retireAfter, planNeeds}).Draw(t, "passes"))
+			},
 			func(int) { sweep(t, d, now) },
 			func(int) { sweep(t, d, now) },
 		}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"tocsin/dispatcher"
 	"tocsin/dispatcher/config"
 	"tocsin/dispatcher/policy"
 	"tocsin/geofence"
@@ -39,4 +40,18 @@ func unitName(code string, asOf time.Time) warning.Name {
 		return warning.Name{}
 	}
 	return warning.Name{Chinese: u.Name, English: u.Pinyin}
+}
+
+// wording completes the words of a spec, and refuses contacts that nobody has verified.
+func wording(d warning.Desk) dispatcher.Wording {
+	return func(s warning.Spec, before *warning.Spec, at time.Time) (warning.Spec, error) {
+		s, err := s.WithPreparedWords(before, d, at)
+		if err != nil {
+			return s, err
+		}
+		if found := s.Contacts(d); len(found) > 0 {
+			return s, warning.Invalid(found...)
+		}
+		return s, nil
+	}
 }

@@ -116,7 +116,8 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Accounts:  accountsOf(h.Config.Accounts),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
-		Policy:    dispatcher.Policy{Approvals: h.Config.Policy.Approvals, Share: h.Config.Limits.Share, Margin: h.Config.Policy.Margin},
+		Policy:    policyOf(h.Config),
+		Words:     wording(deskOf(&h.Config.Words)),
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 // are.
 type socket struct {
 	net.Listener
-	mu   sync.Mutex // guards open
-	open map[*conn]bool
+	mu     sync.Mutex // guards what follows
+	open   map[*conn]bool
+	closed bool
 }
 
 type conn struct {
@@ -26,6 +27,10 @@ func (s *socket) Accept() (net.Conn, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed { // it came while the listener closed
+		c.Close()
+		return nil, net.ErrClosed
+	}
 	k := &conn{c, s}
 	s.open[k] = true
 	return k, nil
@@ -36,6 +41,7 @@ func (s *socket) Close() error {
 	err := s.Listener.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	for c := range s.open {
 		c.Conn.Close()
 	}

@@ -114,9 +114,9 @@ func TestTruncatedPDUs(t *testing.T) {
 	bound(t, "mobile")
 }
 
-// TestAReceiptForAnUnknownIDChangesNothing sends a warning through a carrier that follows each receipt by one for an id
-// it never gave, and lets the other carrier send receipts for people whom nobody knows.
-func TestAReceiptForAnUnknownIDChangesNothing(t *testing.T) {
+// told releases a warning and waits until everybody has it.
+func told(t *testing.T) (report func() *pb.ReportResponse) {
+	t.Helper()
 	w, _ := submitted(t, good())
 	if _, err := running.warnings(approver).Approve(t.Context(), &pb.ApproveRequest{Key: rand.Text(), Id: w.GetId(), Version: 1, Digest: w.GetDigest()}); err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestAReceiptForAnUnknownIDChangesNothing(t *testing.T) {
 	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
-	report := func() *pb.ReportResponse {
+	report = func() *pb.ReportResponse {
 		r, err := running.warnings(commander).Report(t.Context(), &pb.ReportRequest{Id: w.GetId()})
 		if err != nil {
 			t.Fatal(err)
@@ -144,6 +144,13 @@ func TestAReceiptForAnUnknownIDChangesNothing(t *testing.T) {
 		}
 		return nil
 	})
+	return report
+}
+
+// TestAReceiptForAnUnknownIDChangesNothing sends a warning through a carrier that follows each receipt by one for an id
+// it never gave, and lets the other carrier send receipts for people whom nobody knows.
+func TestAReceiptForAnUnknownIDChangesNothing(t *testing.T) {
+	report := told(t)
 	before := report()
 	l := before.GetLanes()[0]
 	if l.GetDelivered() != before.GetAddressable() || !l.GetBalanced() || l.GetPossibleRepeats() != 0 {

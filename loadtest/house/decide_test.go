@@ -38,9 +38,9 @@ func TestApproveRefusesAndKeepsNothing(t *testing.T) {
 		"no such warning": {approver, "01J00000000000000000000000", &pb.ApproveRequest{Version: 1, Digest: w.GetDigest()},
 			refusal{codes.NotFound, "NOT_FOUND", "", "", "tocsin list"}},
 		"a large area without its head count": {approver, wide.GetId(), &pb.ApproveRequest{Version: 1, Digest: wide.GetDigest()},
-			invalid("people", "approve.people.large", "approve with the head count: --people ")},
+			invalid("people", "approve.people.large", "agree with the head count: --people ")},
 		"a large area with a wrong head count": {approver, wide.GetId(), &pb.ApproveRequest{Version: 1, Digest: wide.GetDigest(), People: 1},
-			invalid("people", "approve.people.large", "approve with the head count: --people ")},
+			invalid("people", "approve.people.large", "agree with the head count: --people ")},
 		"an engineer": {engineer, w.GetId(), &pb.ApproveRequest{Version: 1, Digest: w.GetDigest()},
 			refusal{codes.PermissionDenied, "DENIED", "", "", "approver"}},
 	} {

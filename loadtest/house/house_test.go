@@ -40,7 +40,8 @@ type home struct {
 	dir   string
 	conns map[string]*grpc.ClientConn
 	redis *redis.Client
-	ends  []func() error // in the order of opening
+	logs  *observer.ObservedLogs // all that the engine says
+	ends  []func() error         // in the order of opening
 }
 
 // running is the house that all tests share. Tests run one after the other, so that each sees what it changed alone.
@@ -158,7 +159,8 @@ func newHome(ctx context.Context, dir string, accounts ...string) (_ *home, err 
 			return nil, err
 		}
 	}
-	core, logs := observer.New(zap.InfoLevel)
+	core, logs := observer.New(zap.DebugLevel)
+	h.logs = logs
 	serving, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- wiring.Serve(serving, cfg, zap.New(core)) }()

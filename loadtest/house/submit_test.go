@@ -169,7 +169,7 @@ func TestLatitudeBeforeLongitudeIsTold(t *testing.T) {
 func TestEverythingWrongIsSaidInOneAnswer(t *testing.T) {
 	running.nothingStays(t, func() {
 		_, err := running.warnings(forecaster).Submit(t.Context(), &pb.SubmitRequest{Warning: &pb.WarningSpec{Tier: 9}})
-		for _, field := range []string{"key", "event", "tier", "status", "type", "expires", "areas", "words", "issuers", "channels"} {
+		for _, field := range []string{"key", "event", "tier", "status", "type", "expires", "areas", "issuers"} {
 			if !strings.Contains(err.Error(), field+": ") {
 				t.Errorf("%s is not named: %v", field, err)
 			}

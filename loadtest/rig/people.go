@@ -104,6 +104,17 @@ func (r *Rig) WarnLarge(ctx context.Context, spec *pb.WarningSpec) (*pb.Warning,
 	resp, err := pb.NewWarningServiceClient(conn).Approve(ctx, &pb.ApproveRequest{
 		Key: Key(), Id: w.GetId(), Version: w.GetVersion(), Digest: w.GetDigest(), People: preview.GetPeople(),
 	})
+	if err != nil || resp.GetWarning().GetState() != pb.State_STATE_SUBMITTED {
+		return resp.GetWarning(), sent, err
+	}
+	// A large area needs another person.
+	if conn, err = r.As(Commander); err != nil {
+		return nil, sent, err
+	}
+	sent = time.Now()
+	resp, err = pb.NewWarningServiceClient(conn).Approve(ctx, &pb.ApproveRequest{
+		Key: Key(), Id: w.GetId(), Version: w.GetVersion(), Digest: w.GetDigest(), People: preview.GetPeople(),
+	})
 	return resp.GetWarning(), sent, err
 }
 

@@ -22,9 +22,8 @@ const (
 //
 // All infos must mean the same danger, tier and time; they differ in language. Their areas count together. Words are
 // taken where one of them is Chinese; else there are none, and the official pattern words the warning. References are
-// as the message writes them (sender,identifier,sent); which warnings they are is for the caller to find out. Channels are
-// not set.
-// A Cancel is its type, status and references only: it stops, whatever else it says or leaves out.
+// as the message writes them (sender,identifier,sent); which warnings they are is for the caller to find out. Channels
+// are not set. A Cancel is its type, status and references only: it stops, whatever else it says or leaves out.
 func ToSpec(a Alert, t Table, now time.Time) (warning.Spec, error) {
 	m := mapping{table: t, now: now}
 	m.spec.Status = m.status(a)

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"tocsin/geofence"
+	pb "tocsin/proto/tocsin/v1"
+)
+
+// breaking stands in for an engine whose first streams break after some rows.
+type breaking struct {
+	pb.DirectoryServiceClient
+	breaks int
+	rows   []uint64
+	total  int64
+}
+
+func (b *breaking) ImportState(context.Context, *pb.ImportStateRequest, ...grpc.CallOption) (*pb.ImportStateResponse, error) {
+	return &pb.ImportStateResponse{Rows: int64(len(b.rows))}, nil
+}
+
+func (b *breaking) Import(context.Context, ...grpc.CallOption) (grpc.ClientStreamingClient[pb.ImportRequest, pb.ImportResponse], error) {
+	return &brokenStream{b: b}, nil
+}
+
+type brokenStream struct {
+	grpc.ClientStreamingClient[pb.ImportRequest, pb.ImportResponse]
+	b    *breaking
+	sent int
+}
+
+func (s *brokenStream) Send(m *pb.ImportRequest) error {
+	if s.sent == 0 {
+		if m.GetKey() == "" || m.GetOffset() != int64(len(s.b.rows)) {
+			return status.Error(codes.InvalidArgument, "another offset")
+		}
+		s.b.total = m.GetTotal()
+	}
+	if s.sent++; s.sent == 2 && s.b.breaks > 0 {
+		return io.EOF
+	}
+	s.b.rows = append(s.b.rows, m.GetNumber()...)
+	return nil
+}
+
+func (s *brokenStream) CloseAndRecv() (*pb.ImportResponse, error) {
+	if s.b.breaks > 0 {
+		s.b.breaks--
+		return nil, status.Error(codes.Unavailable, "the engine went away")
+	}
+	return &pb.ImportResponse{People: int64(len(s.b.rows))}, nil
+}
+
+// TestAnImportGoesOnWhereItBroke: every row comes once, in order; rows that are none are told by their place in the file.
+func TestAnImportGoesOnWhereItBroke(t *testing.T) {
+	people, err := geofence.Synth(40_000, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := geofence.WriteCSV(&text, people.Chunks(1<<15)); err != nil {
+		t.Fatal(err)
+	}
+	all := strings.SplitAfter(text.String(), "\n")
+	faulty := append(append(all[:5001:5001], "no row\n"), all[5001:]...)
+	path := filepath.Join(t.TempDir(), "people.csv")
+	if err := os.WriteFile(path, []byte(strings.Join(faulty, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var said bytes.Buffer
+		b := &breaking{breaks: 3}
+		i := importing{api: b, key: "k", file: f, say: &said}
+		r, unread, err := i.run(t.Context())
+		if err != nil || r.GetPeople() != 40_000 || len(b.rows) != 40_000 || b.total < 40_000 {
+			t.Fatalf("%d rows of %d announced: %v", len(b.rows), b.total, err)
+		}
+		for n, number := range b.rows {
+			if number != people.Number[n] {
+				t.Fatalf("row %d is another", n)
+			}
+		}
+		if len(unread) != 1 || unread[0].Row != 5000 {
+			t.Errorf("unread: %v", unread)
+		}
+		if !strings.Contains(said.String(), "going on after 8192 rows") {
+			t.Errorf("it said %q", said.String())
+		}
+		b = &breaking{breaks: importTries}
+		if _, _, err := (&importing{api: b, key: "k", file: f, say: &said}).run(t.Context()); status.Code(err) != codes.Unavailable {
+			t.Errorf("an engine that never comes back: %v", err)
+		}
+	})
+}
+
+func TestBadRowsGoIntoAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bad.txt")
+	w, kept, err := badRows(newRoot(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, "row 1: number\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := kept(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "row 1: number\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, _, err := badRows(newRoot(), filepath.Join(path, "no")); err == nil {
+		t.Error("a file that cannot be made is taken")
+	}
+}
