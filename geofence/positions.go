@@ -21,7 +21,8 @@ func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) er
 	n := 0
 	for row := 0; ; row++ {
 		line, whole, err := readLine(in)
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return bad, err
 		}
 		if row == 0 && string(line) == PositionsHeader {
@@ -34,13 +35,13 @@ func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) er
 		case len(line) > 0:
 			n++
 		}
-		if n > 0 && (n == csvChunk || err != nil || in.Buffered() == 0) {
+		if n > 0 && (n == csvChunk || last || in.Buffered() == 0) {
 			if err := yield(c.Number[:n], c.Lon[:n], c.Lat[:n]); err != nil {
 				return bad, err
 			}
 			n = 0
 		}
-		if err != nil {
+		if last {
 			return bad, nil
 		}
 	}
