@@ -79,6 +79,7 @@ func BenchmarkMove(b *testing.B) {
 		at := i * (all.Len() / len(centres))
 		centres[i] = [2]int32{all.Lon[at], all.Lat[at]}
 		spec := good()
+		spec.Words[0].Text = "Rainstorm in the next hours, keep away from rivers."
 		spec.Areas, spec.Again, spec.Expires = []*pb.Area{ragged(float64(all.Lon[at])/1e7, float64(all.Lat[at])/1e7)}, true, timestamppb.New(time.Now().Add(time.Hour))
 		r, err := h.warnings(forecaster).Submit(b.Context(), &pb.SubmitRequest{Key: rand.Text(), Warning: spec})
 		if err != nil {
@@ -119,6 +120,7 @@ func BenchmarkMove(b *testing.B) {
 			b.Fatal(err)
 		}
 		took += time.Since(began)
+		b.Logf("%d positions and %d entries in %v", r.GetPositions(), r.GetEntered(), time.Since(began))
 		moved, entered = moved+r.GetPositions(), entered+r.GetEntered()
 	}
 	b.ReportMetric(float64(moved)/took.Seconds(), "positions/s")
