@@ -26,7 +26,7 @@ import (
 //	outcome  receipts.go answers and, later, receipts: into ledger and journal; retry.go says who is sent to again
 //	fold     commit.go   the journal goes into the ledger's chunks
 //
-// What became of everybody is read from the ledger by report.go.
+// Who walks into the area later is added to the plan by fence.go. What became of everybody is read from the ledger by report.go.
 
 // Submit takes a warning in: everything that can be wrong with it is found now, and nothing of a refused one is kept.
 // OK means that it is durable (promise 1). Where the policy asks for no approval it is released at once.
@@ -408,6 +408,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 	}
 	if err == nil {
 		e.nudge()
+		kick(e.patrol.look)
 	}
 	return err
 }

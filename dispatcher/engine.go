@@ -41,6 +41,7 @@ type Options struct {
 	Records   Records
 	Queue     Queue
 	Directory Directory
+	Fences    Fences
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
@@ -69,6 +70,7 @@ type Engine struct {
 
 	accounts  []*account
 	platforms []*platform
+	patrol    *patrol
 	plan      chan struct{} // something may be to plan
 
 	mu         sync.Mutex // guards what follows
@@ -86,6 +88,7 @@ func New(o Options) (*Engine, error) {
 		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
+	e.patrol = newPatrol(e, o.Fences)
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
 		if !ok {
@@ -114,6 +117,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
+	group.Go(func() { e.patrol.run(ctx) })
 	group.Wait()
 }
 
@@ -157,7 +161,7 @@ func (e *Engine) watchEnds(ctx context.Context) {
 
 func (e *Engine) ends(ctx context.Context) {
 	live := []warning.State{warning.Submitted, warning.Approved, warning.Released, warning.Held}
-	list, err := e.records.Warnings(ctx, live, 0)
+	list, err := e.records.Standing(ctx, live)
 	if err != nil {
 		e.log.Warn("live warnings cannot be read", zap.Error(err))
 		return
@@ -183,12 +187,16 @@ func (e *Engine) ends(ctx context.Context) {
 }
 
 // ended is the state that a live warning should have by now, or 0.
-func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, error) {
-	expired := !time.Now().Before(w.Spec.Expires)
+func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) {
+	expired := !time.Now().Before(w.Expires)
 	if w.State != warning.Released {
 		if expired {
 			return warning.Expired, nil
 		}
+		return 0, nil
+	}
+	entering, look := e.patrol.entering(w.ID)
+	if entering && !look && !expired {
 		return 0, nil
 	}
 	plan, tails, err := e.planOf(ctx, w.ID)
@@ -222,6 +230,8 @@ func (e *Engine) ended(ctx context.Context, w *warning.Warning) (warning.State, 
 		return 0, nil
 	case c[warning.ExpiredOut] > 0 && expired:
 		return warning.Expired, nil
+	case entering && !expired:
+		return 0, nil
 	}
 	return warning.Completed, nil
 }

@@ -120,7 +120,9 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
 	}
-	f := followUp{w: w, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1, InArea: before.InArea}}
+	f := followUp{w: w, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
+	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
+	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = before.NoAddress, before.OptedOut, before.NoRoute
 	if w.Spec.Type == warning.Update {
 		if f.inside, err = e.resolve(w.Spec); err != nil {
 			return Plan{}, err
@@ -137,9 +139,6 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	case err != nil:
 		return Plan{}, err
 	default:
-		if f.old, err = e.dir.Snapshot(ctx, oplan.Snapshot); err != nil {
-			return Plan{}, err
-		}
 		if f.covered, err = e.covered(ctx, &before); err != nil {
 			return Plan{}, err
 		}
@@ -196,9 +195,10 @@ func (e *Engine) toFinish() (ids []string) {
 
 // place names the people of one block who get it by one channel of one account.
 type place struct {
-	channel warning.Channel
-	account string
-	block   uint32
+	channel  warning.Channel
+	account  string
+	snapshot string
+	block    uint32
 }
 
 // covered is who has a place in the parts before.
@@ -215,7 +215,7 @@ func (e *Engine) covered(ctx context.Context, before *Plan) (map[place]*warning.
 				continue
 			}
 			for _, b := range img.Strands[k].Batches {
-				m := maskAt(out, place{st.Channel, st.Account, b.Block})
+				m := maskAt(out, place{st.Channel, st.Account, st.Snapshot, b.Block})
 				for w := range m {
 					m[w] |= b.Mask[w]
 				}
@@ -236,7 +236,6 @@ func maskAt[K comparable](m map[K]*warning.Mask, key K) *warning.Mask {
 type followUp struct {
 	w       *warning.Warning
 	plan    Plan
-	old     Snapshot // of the original
 	covered map[place]*warning.Mask
 	inside  *resolved // of an update: who is in its area now
 	sel     warning.Selection
@@ -249,8 +248,8 @@ func (f *followUp) strand(s *strand) error {
 	out := map[warning.Type]*Strand{}
 	for i := range s.Batches {
 		b := &s.Batches[i]
-		blk := f.old.Block(int(b.Block))
-		covered := f.covered[place{s.Channel, s.Account, b.Block}]
+		blk := s.snap.Block(int(b.Block))
+		covered := f.covered[place{s.Channel, s.Account, s.Snapshot, b.Block}]
 		open := map[warning.Type]int{} // index+1 of the batch that is open
 		pos := s.starts[i]
 		for slot := range b.Mask.Slots {
@@ -269,7 +268,7 @@ func (f *followUp) strand(s *strand) error {
 			}
 			st := out[kind]
 			if st == nil {
-				st = &Strand{Warning: f.w.ID, Version: f.w.Version, Channel: s.Channel, Words: kind, Account: s.Account, Snapshot: f.old.ID()}
+				st = &Strand{Warning: f.w.ID, Version: f.w.Version, Channel: s.Channel, Words: kind, Account: s.Account, Snapshot: s.Snapshot}
 				out[kind] = st
 			}
 			if open[kind] == 0 {

@@ -38,10 +38,10 @@ func (e *Engine) planMoved(ctx context.Context, w *warning.Warning, before Plan)
 	if err != nil {
 		return Plan{}, err
 	}
-	has := map[uint32]*warning.Mask{}
+	has := map[place]*warning.Mask{} // of the lane, whatever the account
 	for at, m := range placed {
 		if at.channel == warning.SMS {
-			into := maskAt(has, at.block)
+			into := maskAt(has, place{snapshot: at.snapshot, block: at.block})
 			for i := range m {
 				into[i] |= m[i]
 			}
@@ -55,8 +55,9 @@ func (e *Engine) planMoved(ctx context.Context, w *warning.Warning, before Plan)
 		for i := range s.Batches {
 			b := Batch{Block: s.Batches[i].Block, Duty: s.Batches[i].Duty, Language: s.Batches[i].Language}
 			pos := s.starts[i]
+			there := has[place{snapshot: s.Snapshot, block: b.Block}]
 			for slot := range s.Batches[i].Mask.Slots {
-				if s.led.stateOf(pos) == warning.Moved && (has[b.Block] == nil || !has[b.Block].Has(slot)) {
+				if s.led.stateOf(pos) == warning.Moved && (there == nil || !there.Has(slot)) {
 					b.Mask.Set(slot)
 					st.People++
 				}

@@ -57,11 +57,14 @@ type Records interface {
 	Warning(ctx context.Context, id string) (warning.Warning, uint64, error)
 	// Warnings lists those in any of the states (none named: all), newest first.
 	Warnings(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)
+	// Standing is what changes of the warnings in any of the states, in no order: much less to read than the records.
+	Standing(ctx context.Context, states []warning.State) ([]Standing, error)
 	// ToPlan is the released warnings whose plan is not made yet.
 	ToPlan(ctx context.Context) ([]string, error)
 	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
 	// ids. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
-	// no longer Released at revision rev, or another part was added meanwhile.
+	// no longer Released at revision rev, or another part was added meanwhile: of parts behind the first also one with
+	// the same number and other people.
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
 	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
@@ -90,6 +93,13 @@ type Act struct {
 	ToPlan  bool             // the warning is to be planned
 
 	Puts []Put // small records that change with the act: users, controls of accounts, seals
+}
+
+// Standing is what changes of a warning.
+type Standing struct {
+	ID      string
+	State   warning.State
+	Expires time.Time // whole milliseconds
 }
 
 // Owned is what the store knows of the owner of an account.

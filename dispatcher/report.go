@@ -195,7 +195,7 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if err != nil {
 		return r, unavailable(err)
 	}
-	r.InArea, r.NoAddress, r.OptedOut = plan.InArea, plan.NoAddress, plan.OptedOut
+	r.InArea, r.Entered, r.NoAddress, r.OptedOut = plan.InArea, plan.Entered, plan.NoAddress, plan.OptedOut
 	r.Addressable = r.InArea - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
 	b := newReportBuilder(&r)
@@ -296,10 +296,6 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	if err != nil {
 		return unavailable(err)
 	}
-	block, slot, in := snap.Find(number)
-	if !in {
-		return nil
-	}
 	m := WhoMessage{Warning: w.ID, EventName: w.Spec.EventName, Tier: w.Spec.Tier}
 	found := false
 	err = e.ledgers(ctx, w, &plan, func(s *strand) error {
@@ -318,7 +314,8 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	if err != nil || found {
 		return err
 	}
-	if b := snap.Block(block); b.Flags[slot]&warning.OptedOut != 0 {
+	block, slot, in := snap.Find(number)
+	if in && snap.Block(block).Flags[slot]&warning.OptedOut != 0 {
 		sel, err := snap.Resolve(w.Spec.Areas)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"tocsin/dispatcher"
 	"tocsin/dispatcher/memstore"
 	"tocsin/dispatcher/policy"
+	"tocsin/geofence"
 	"tocsin/warning"
 )
 
@@ -339,6 +340,7 @@ func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.
 // house is an engine at work in a synctest bubble.
 type house struct {
 	t     *testing.T
+	node  string
 	e     *dispatcher.Engine
 	town  *town
 	store *memstore.Store
@@ -356,7 +358,7 @@ func pass(d time.Duration) { <-time.After(d) }
 
 func newHouse(t *testing.T, people, rate int) *house {
 	h := &house{
-		t: t, town: newTown(people), store: memstore.New(), rate: rate,
+		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
 		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{}, loud: &loudspeakers{},
 	}
 	h.start()
@@ -367,7 +369,8 @@ func (h *house) start() {
 	h.cut = &cut{Store: h.store}
 	statuses := []warning.Status{warning.Exercise, warning.Test}
 	e, err := dispatcher.New(dispatcher.Options{
-		Node: "n1", Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
+		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
+		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c},
 		Accounts: []dispatcher.AccountOptions{{
 			Account:  channels.Account{Name: "mobile", Links: 10, Window: 16, Simulated: true, Statuses: statuses},

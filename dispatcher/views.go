@@ -121,6 +121,7 @@ type Report struct {
 	Warning     warning.Warning
 	Lanes       []LaneCounts
 	InArea      int64
+	Entered     int64 // people who came into the area later, beside InArea
 	Addressable int64
 	NoAddress   int64
 	OptedOut    int64

@@ -9,6 +9,7 @@ type Text string
 const (
 	TextTitle        Text = "title"          // event, tier, status, state
 	TextInArea       Text = "in_area"        // people in the area, addressable
+	TextEntered      Text = "entered"        // people
 	TextDelivered    Text = "delivered"      // people
 	TextHandedOver   Text = "handed_over"    // people
 	TextNotReached   Text = "not_reached"    // people
@@ -59,6 +60,7 @@ const (
 	TextBadRows  Text = "bad_rows" // rows left out
 	TextBadRow   Text = "bad_row"  // row, field, detail, rule
 	TextStats    Text = "stats"    // people, addressable, no address, opted out, responsible
+	TextMoved    Text = "moved"    // positions, known, people
 	TextSnapshot Text = "snapshot" // id, edition, time
 	TextAccount  Text = "account"  // name, protocol, health, links up, links, contract, percent used, people waiting
 )
@@ -73,6 +75,7 @@ type phrase struct{ zh, en string }
 var phrases = map[Text]phrase{
 	TextTitle:        {"%s %s预警（%s）：%s", "%s, %s (%s): %s"},
 	TextInArea:       {"区域内 %s 人，可联系 %s 人", "In the area %s people, addressable %s"},
+	TextEntered:      {"之后进入区域 %s 人", "Entered later %s"},
 	TextDelivered:    {"已送达 %s 人", "Delivered %s"},
 	TextHandedOver:   {"已交运营商、尚无回执 %s 人", "Handed over, no receipt yet %s"},
 	TextNotReached:   {"未送达 %s 人", "Not reached %s"},
@@ -123,6 +126,7 @@ var phrases = map[Text]phrase{
 	TextChanged:  {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
 	TextBadRow:   {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
 	TextStats:    {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
+	TextMoved:    {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
 	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
 	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},

@@ -15,7 +15,7 @@ import (
 const importChunk = 32 << 10
 
 func newDirectory() *cobra.Command {
-	return group("directory", "Look after who can be told", newSynth(), newImport(), newChange(), newErase(), newStats())
+	return group("directory", "Look after who can be told", newSynth(), newImport(), newChange(), newErase(), newMove(), newStats())
 }
 
 func newSynth() *cobra.Command {

@@ -77,6 +77,7 @@ var rights = func() map[string]right {
 		"/tocsin.v1.DirectoryService/Import":      only(all, engineer, loadTester),
 		"/tocsin.v1.DirectoryService/ImportState": only(all, engineer, loadTester),
 		"/tocsin.v1.DirectoryService/Change":      only(all, engineer),
+		"/tocsin.v1.DirectoryService/Move":        only(all, engineer, loadTester),
 		"/tocsin.v1.DirectoryService/Stats":       everybody,
 
 		"/tocsin.v1.ChannelService/List":    everybody,

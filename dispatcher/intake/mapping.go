@@ -151,7 +151,7 @@ func (s *Server) progressTo(p dispatcher.Progress) *pb.WatchResponse {
 
 func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
 	out := &pb.ReportResponse{
-		Warning: s.warningTo(r.Warning), Lanes: lanesTo(r.Lanes), InArea: r.InArea, Addressable: r.Addressable,
+		Warning: s.warningTo(r.Warning), Lanes: lanesTo(r.Lanes), InArea: r.InArea, Entered: r.Entered, Addressable: r.Addressable,
 		NoAddress: r.NoAddress, OptedOut: r.OptedOut, Delivered: r.Delivered, HandedOver: r.HandedOver,
 		NotReached: r.NotReached, Waiting: r.Waiting, FinishedAt: timeTo(r.Finished),
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),

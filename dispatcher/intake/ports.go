@@ -70,6 +70,13 @@ type Changed struct {
 	Bad                 []BadRow // the first hundred
 }
 
+// Moves takes positions of people as they change.
+type Moves interface {
+	// Move takes what next brings until it answers io.EOF, and answers when everybody who entered an area is durable. Any
+	// other error of next breaks it off; what came before has happened.
+	Move(ctx context.Context, next func() (dispatcher.Positions, error)) (dispatcher.Moved, error)
+}
+
 // Rows is one chunk of columns of equal length, as in warning.Block; Number is E.164 digits without plus.
 type Rows struct {
 	Number                []uint64

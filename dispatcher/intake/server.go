@@ -29,6 +29,7 @@ type Options struct {
 	Looks     Looks
 	Accounts  Accounts
 	Directory Directory
+	Moves     Moves
 	Health    Health
 
 	// TLS has the server's certificate; the server takes nothing below 1.3.

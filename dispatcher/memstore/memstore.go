@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,7 @@ type answer struct {
 type plan struct {
 	plan dispatcher.Plan // without strands
 	ids  []dispatcher.StrandID
+	part []dispatcher.Strand // the last one
 }
 
 type strand struct {
@@ -238,6 +240,19 @@ func (s *Store) Warnings(_ context.Context, states []warning.State, limit int) (
 	return out, nil
 }
 
+// Standing is what changes of the warnings in any of the states.
+func (s *Store) Standing(_ context.Context, states []warning.State) ([]dispatcher.Standing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []dispatcher.Standing
+	for id, r := range s.warnings {
+		if slices.Contains(states, r.state) {
+			out = append(out, dispatcher.Standing{ID: id, State: r.state, Expires: r.expires})
+		}
+	}
+	return out, nil
+}
+
 // ToPlan is the released warnings whose plan is not made yet, oldest first.
 func (s *Store) ToPlan(context.Context) ([]string, error) {
 	s.mu.Lock()
@@ -261,6 +276,8 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 	switch {
 	case ok && old.plan.Version != p.Version:
 		return nil, fmt.Errorf("%w: version %d of warning %s is planned", dispatcher.ErrChanged, old.plan.Version, p.Warning)
+	case old.plan.Parts == p.Parts && p.Parts > 1 && !reflect.DeepEqual(old.part, p.Strands):
+		return nil, fmt.Errorf("%w: part %d of the plan of warning %s has other people", dispatcher.ErrChanged, p.Parts, p.Warning)
 	case old.plan.Parts >= p.Parts:
 		return slices.Clone(old.ids), nil
 	case old.plan.Parts < p.Parts-1:
@@ -283,8 +300,9 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}})
 		ids = append(ids, h.ID)
 	}
+	part := slices.Clone(p.Strands)
 	p.Strands = nil
-	s.plans[p.Warning] = plan{p, ids}
+	s.plans[p.Warning] = plan{p, ids, part}
 	delete(s.toPlan, p.Warning)
 	s.generation++
 	return slices.Clone(ids), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -51,7 +52,8 @@ func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]d
 		for b := p.Strands[i].Batches; len(b) > 0; b = b[min(chunkBatches, len(b)):] {
 			chunks[i] = append(chunks[i], appendBatches(nil, b[:min(chunkBatches, len(b))]))
 		}
-		fmt.Fprintf(print, "%d %s %d\n", i, p.Strands[i].Account, len(chunks[i]))
+		st := &p.Strands[i]
+		fmt.Fprintf(print, "%d %s %d %d %d %s\n", i, st.Account, len(chunks[i]), st.Channel, st.Words, st.Snapshot)
 		for _, c := range chunks[i] {
 			print.Write(c)
 		}
@@ -65,7 +67,7 @@ func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]d
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: plan: %w", err)
 	}
-	args := []any{s.keys.prefix, p.Warning, rev, p.Version, fig, len(p.Strands), max(1, p.Parts)}
+	args := []any{s.keys.prefix, p.Warning, rev, p.Version, fig, len(p.Strands), max(1, p.Parts), hex.EncodeToString(fingerprint[:])}
 	keys := []string{
 		s.keys.warning(p.Warning), s.keys.plan(p.Warning), s.keys.toPlan(), s.keys.strands(), s.keys.generation(),
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -149,6 +150,25 @@ func decodeWarning(id, record string) (w warning.Warning, err error) {
 // Warnings lists those in any of the states, newest first; a limit of 0 or less is none. What changes its state while
 // the list is read is listed with the state that it had when its record was read, or not at all.
 func (s *Store) Warnings(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
+	ids, err := s.idsIn(ctx, states, limit)
+	if err != nil {
+		return nil, err
+	}
+	var out []warning.Warning
+	err = s.pipeline(ctx, len(ids), 256, func(p redis.Pipeliner, i int) {
+		p.HGet(ctx, s.keys.warning(ids[i]), "record")
+	}, func(i int, c redis.Cmder) error {
+		w, err := decodeWarning(ids[i], c.(*redis.StringCmd).Val())
+		if err == nil && (len(states) == 0 || slices.Contains(states, w.State)) {
+			out = append(out, w)
+		}
+		return err
+	})
+	return out, err
+}
+
+// idsIn is the ids of those in any of the states, newest first.
+func (s *Store) idsIn(ctx context.Context, states []warning.State, limit int) (ids []string, err error) {
 	if limit <= 0 {
 		limit = -1
 	}
@@ -156,8 +176,7 @@ func (s *Store) Warnings(ctx context.Context, states []warning.State, limit int)
 	if len(indexes) == 0 {
 		indexes = []warning.State{0} // the index of all
 	}
-	var ids []string
-	err := s.pipeline(ctx, len(indexes), len(indexes), func(p redis.Pipeliner, i int) {
+	err = s.pipeline(ctx, len(indexes), len(indexes), func(p redis.Pipeliner, i int) {
 		p.ZRevRangeByLex(ctx, s.keys.warnings(), &redis.ZRangeBy{
 			Min: fmt.Sprintf("[%02d:", indexes[i]), Max: fmt.Sprintf("(%02d;", indexes[i]), Count: int64(limit),
 		})
@@ -175,15 +194,30 @@ func (s *Store) Warnings(ctx context.Context, states []warning.State, limit int)
 	if limit > 0 && len(ids) > limit {
 		ids = ids[:limit]
 	}
-	var out []warning.Warning
-	err = s.pipeline(ctx, len(ids), 256, func(p redis.Pipeliner, i int) {
-		p.HGet(ctx, s.keys.warning(ids[i]), "record")
+	return ids, nil
+}
+
+// Standing is what changes of the warnings in any of the states.
+func (s *Store) Standing(ctx context.Context, states []warning.State) ([]dispatcher.Standing, error) {
+	ids, err := s.idsIn(ctx, states, 0)
+	if err != nil {
+		return nil, err
+	}
+	var out []dispatcher.Standing
+	err = s.pipeline(ctx, len(ids), 1024, func(p redis.Pipeliner, i int) {
+		p.HMGet(ctx, s.keys.warning(ids[i]), "state", "expires")
 	}, func(i int, c redis.Cmder) error {
-		w, err := decodeWarning(ids[i], c.(*redis.StringCmd).Val())
-		if err == nil && (len(states) == 0 || slices.Contains(states, w.State)) {
-			out = append(out, w)
+		var h struct {
+			State   uint8 `redis:"state"`
+			Expires int64 `redis:"expires"`
 		}
-		return err
+		if err := c.(*redis.SliceCmd).Scan(&h); err != nil {
+			return failed("standing", err)
+		}
+		if st := warning.State(h.State); slices.Contains(states, st) {
+			out = append(out, dispatcher.Standing{ID: ids[i], State: st, Expires: time.UnixMilli(h.Expires).UTC()})
+		}
+		return nil
 	})
 	return out, err
 }

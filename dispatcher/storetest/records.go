@@ -439,6 +439,10 @@ func planParts(t *testing.T, s Store) {
 	again, err := s.PutPlan(t.Context(), 1, second) // the answer was lost
 	no(t, err)
 	same(t, "ids of the repeat", again, all)
+	other := plan(1, 3, "b")
+	other.Parts = 2
+	_, err = s.PutPlan(t.Context(), 1, other) // another process has other people
+	must(t, err, dispatcher.ErrChanged)
 	got, tails, err := s.PlanOf(t.Context(), id(1))
 	no(t, err)
 	if got.Parts != 2 || got.Entered != 2 || !got.Pending || len(got.Strands) != 2 || len(tails) != 2 {
@@ -449,6 +453,18 @@ func planParts(t *testing.T, s Store) {
 	if len(im.Strands) != 1 || im.Strands[0].People != 2 {
 		t.Fatalf("account b carries %v", im.Strands)
 	}
+}
+
+// standing: the short list says what the records say.
+func standing(t *testing.T, s Store) {
+	do(t, s, dispatcher.Act{Warning: draft(1, warning.Released)})
+	do(t, s, dispatcher.Act{Warning: draft(2, warning.Submitted)})
+	move(t, s, 1, 1, warning.Completed)
+	got, err := s.Standing(t.Context(), []warning.State{warning.Released, warning.Completed})
+	no(t, err)
+	same(t, "those that were released", got, []dispatcher.Standing{
+		{ID: id(1), State: warning.Completed, Expires: draft(1, warning.Completed).Spec.Expires},
+	})
 }
 
 func stalePlan(t *testing.T, s Store) {

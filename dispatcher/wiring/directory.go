@@ -32,11 +32,10 @@ type directory struct {
 	log    *zap.Logger
 
 	heavy sync.Mutex // held by an import and by a load: each holds all people in memory. It is taken before mu.
-	kept  *session   // of a broken import; under heavy
-
 	queue queue
 
 	mu            sync.Mutex // guards what follows
+	kept          *session   // of a broken import
 	newest, other *geofence.Revision
 	all           map[string]weak.Pointer[geofence.Revision]
 }

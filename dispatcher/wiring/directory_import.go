@@ -48,7 +48,7 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 		if err := s.gather(next); err != nil {
 			if warning.ReasonOf(err) == 0 {
 				s.broken = time.Now()
-				d.kept = s
+				d.keep(s)
 			}
 			return err
 		}
@@ -64,17 +64,17 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 
 var errBusy = warning.Refuse(warning.ReasonUnavailable, "the directory is being written by somebody else: repeat with the same key when that has ended")
 
-// session is the one that head goes on with, or a new one. heavy is held.
+// session is the one that head goes on with, or a new one; another one is not kept any more.
 func (d *directory) session(ctx context.Context, c dispatcher.Caller, head intake.ImportHead) (*session, error) {
 	s := d.keptFor(c, head.Key)
-	d.kept = nil
+	d.keep(nil)
 	if head.Offset > 0 {
 		rows := 0
 		if s != nil {
 			rows = s.rows.Len()
 		}
 		if int64(rows) != head.Offset {
-			d.kept = s
+			d.keep(s)
 			return nil, warning.Invalid(warning.Violation{
 				Field: "offset", Rule: "import.offset", Detail: fmt.Sprintf("%d rows of this import are kept here, not %d", rows, head.Offset),
 				Remedy: "ask ImportState and go on from there",
@@ -92,8 +92,17 @@ func (d *directory) session(ctx context.Context, c dispatcher.Caller, head intak
 	return &session{user: c.User, key: head.Key, base: base, rows: geofence.Room(int(head.Total))}, nil
 }
 
-// keptFor is what a broken stream with this key has left, if it is not too old. heavy is held.
+// keep keeps s, or nothing, for an import that goes on.
+func (d *directory) keep(s *session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept = s
+}
+
+// keptFor is what a broken stream with this key has left, if it is not too old.
 func (d *directory) keptFor(c dispatcher.Caller, key string) *session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if s := d.kept; s != nil && s.user == c.User && s.key == key && time.Since(s.broken) < sessionLife {
 		return s
 	}
@@ -114,11 +123,10 @@ func (d *directory) ImportState(_ context.Context, c dispatcher.Caller, key stri
 
 // forget lets go of a broken import that nobody has gone on with.
 func (d *directory) forget() {
-	if d.heavy.TryLock() {
-		if d.kept != nil && time.Since(d.kept.broken) >= sessionLife {
-			d.kept = nil
-		}
-		d.heavy.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.kept != nil && time.Since(d.kept.broken) >= sessionLife {
+		d.kept = nil
 	}
 }
 

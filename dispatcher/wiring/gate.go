@@ -28,6 +28,7 @@ var changes = map[string]bool{
 	pb.WarningService_Release_FullMethodName:  true,
 	pb.DirectoryService_Import_FullMethodName: true,
 	pb.DirectoryService_Change_FullMethodName: true,
+	pb.DirectoryService_Move_FullMethodName:   true,
 	pb.ChannelService_Resume_FullMethodName:   true,
 	pb.ChannelService_SetRate_FullMethodName:  true,
 }

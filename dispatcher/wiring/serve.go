@@ -111,6 +111,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Epochs: ids,
+		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
 		Adapters:  map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
 		Accounts:  accountsOf(h.Config.Accounts),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
@@ -134,7 +135,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Accounts: p.engine, Directory: p.dir,
+		Acts: p.engine, Looks: p.engine, Accounts: p.engine, Directory: p.dir, Moves: p.engine,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,

@@ -61,8 +61,12 @@ func (l Language) mayor(r *pb.ReportResponse) []string {
 	if r.GetFinishedAt() != nil {
 		waiting = l.say(warning.TextFinished, count(r.GetWaiting()), clock(r.GetFinishedAt(), "15:04"))
 	}
+	area := l.say(warning.TextInArea, count(r.GetInArea()), count(r.GetAddressable()))
+	if n := r.GetEntered(); n > 0 {
+		area += l.say(warning.TextListJoin) + l.say(warning.TextEntered, count(n))
+	}
 	return []string{
-		l.say(warning.TextInArea, count(r.GetInArea()), count(r.GetAddressable())),
+		area,
 		l.say(warning.TextDelivered, count(r.GetDelivered())),
 		l.say(warning.TextHandedOver, count(r.GetHandedOver())),
 		notReached, waiting,

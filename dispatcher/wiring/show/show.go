@@ -229,6 +229,11 @@ func (l Language) leftOut(n int64, bad []*pb.ImportResponse_BadRow) (lines []str
 	return lines
 }
 
+// Moved is what came of positions.
+func (l Language) Moved(m *pb.MoveResponse) string {
+	return l.say(warning.TextMoved, count(m.GetPositions()), count(m.GetKnown()), count(m.GetEntered()))
+}
+
 // Stats is what the directory holds.
 func (l Language) Stats(s *pb.StatsResponse) []string {
 	lines := []string{

@@ -654,6 +654,131 @@ func (x *ImportResponse) GetBad() []*ImportResponse_BadRow {
 	return nil
 }
 
+// MoveRequest is one chunk of positions; all columns have the same length.
+type MoveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// E.164 digits.
+	Number []uint64 `protobuf:"fixed64,1,rep,packed,name=number,proto3" json:"number,omitempty"`
+	// Degrees times 10^7, WGS-84.
+	LonE7         []int32 `protobuf:"fixed32,2,rep,packed,name=lon_e7,json=lonE7,proto3" json:"lon_e7,omitempty"`
+	LatE7         []int32 `protobuf:"fixed32,3,rep,packed,name=lat_e7,json=latE7,proto3" json:"lat_e7,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveRequest) Reset() {
+	*x = MoveRequest{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveRequest) ProtoMessage() {}
+
+func (x *MoveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveRequest.ProtoReflect.Descriptor instead.
+func (*MoveRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MoveRequest) GetNumber() []uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return nil
+}
+
+func (x *MoveRequest) GetLonE7() []int32 {
+	if x != nil {
+		return x.LonE7
+	}
+	return nil
+}
+
+func (x *MoveRequest) GetLatE7() []int32 {
+	if x != nil {
+		return x.LatE7
+	}
+	return nil
+}
+
+type MoveResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Positions int64                  `protobuf:"varint,1,opt,name=positions,proto3" json:"positions,omitempty"`
+	// Positions of people who are in the directory.
+	Known int64 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	// People who entered an area, counted once for each warning.
+	Entered       int64 `protobuf:"varint,3,opt,name=entered,proto3" json:"entered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveResponse) Reset() {
+	*x = MoveResponse{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveResponse) ProtoMessage() {}
+
+func (x *MoveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveResponse.ProtoReflect.Descriptor instead.
+func (*MoveResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MoveResponse) GetPositions() int64 {
+	if x != nil {
+		return x.Positions
+	}
+	return 0
+}
+
+func (x *MoveResponse) GetKnown() int64 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *MoveResponse) GetEntered() int64 {
+	if x != nil {
+		return x.Entered
+	}
+	return 0
+}
+
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -662,7 +787,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[8]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +799,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[8]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +812,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{8}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{10}
 }
 
 type StatsResponse struct {
@@ -707,7 +832,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[9]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +844,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[9]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +857,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{9}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StatsResponse) GetSnapshot() string {
@@ -806,7 +931,7 @@ type PersonChange_Erase struct {
 
 func (x *PersonChange_Erase) Reset() {
 	*x = PersonChange_Erase{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[10]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +943,7 @@ func (x *PersonChange_Erase) String() string {
 func (*PersonChange_Erase) ProtoMessage() {}
 
 func (x *PersonChange_Erase) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[10]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +972,7 @@ type ImportResponse_BadRow struct {
 
 func (x *ImportResponse_BadRow) Reset() {
 	*x = ImportResponse_BadRow{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[11]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +984,7 @@ func (x *ImportResponse_BadRow) String() string {
 func (*ImportResponse_BadRow) ProtoMessage() {}
 
 func (x *ImportResponse_BadRow) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[11]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1039,7 @@ type StatsResponse_Unit struct {
 
 func (x *StatsResponse_Unit) Reset() {
 	*x = StatsResponse_Unit{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1051,7 @@ func (x *StatsResponse_Unit) String() string {
 func (*StatsResponse_Unit) ProtoMessage() {}
 
 func (x *StatsResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1064,7 @@ func (x *StatsResponse_Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse_Unit.ProtoReflect.Descriptor instead.
 func (*StatsResponse_Unit) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{9, 0}
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *StatsResponse_Unit) GetCode() string {
@@ -1033,7 +1158,17 @@ const file_tocsin_v1_directory_proto_rawDesc = "" +
 	"\x03row\x18\x01 \x01(\x03R\x03row\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x12\n" +
 	"\x04rule\x18\x03 \x01(\tR\x04rule\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\x0e\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"y\n" +
+	"\vMoveRequest\x12$\n" +
+	"\x06number\x18\x01 \x03(\x06B\f\xbaH\t\x92\x01\x06\b\x01\x10\x80\x80\x04R\x06number\x12!\n" +
+	"\x06lon_e7\x18\x02 \x03(\x0fB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\x05lonE7\x12!\n" +
+	"\x06lat_e7\x18\x03 \x03(\x0fB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x80\x80\x04R\x05latE7\"\\\n" +
+	"\fMoveResponse\x12\x1c\n" +
+	"\tpositions\x18\x01 \x01(\x03R\tpositions\x12\x14\n" +
+	"\x05known\x18\x02 \x01(\x03R\x05known\x12\x18\n" +
+	"\aentered\x18\x03 \x01(\x03R\aentered\"\x0e\n" +
 	"\fStatsRequest\"\x97\x03\n" +
 	"\rStatsResponse\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\tR\bsnapshot\x12\x16\n" +
@@ -1050,11 +1185,12 @@ const file_tocsin_v1_directory_proto_rawDesc = "" +
 	"\x04Unit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06people\x18\x03 \x01(\x03R\x06people2\x9c\x02\n" +
+	"\x06people\x18\x03 \x01(\x03R\x06people2\xd7\x02\n" +
 	"\x10DirectoryService\x12?\n" +
 	"\x06Import\x12\x18.tocsin.v1.ImportRequest\x1a\x19.tocsin.v1.ImportResponse(\x01\x12L\n" +
 	"\vImportState\x12\x1d.tocsin.v1.ImportStateRequest\x1a\x1e.tocsin.v1.ImportStateResponse\x12=\n" +
-	"\x06Change\x12\x18.tocsin.v1.ChangeRequest\x1a\x19.tocsin.v1.ChangeResponse\x12:\n" +
+	"\x06Change\x12\x18.tocsin.v1.ChangeRequest\x1a\x19.tocsin.v1.ChangeResponse\x129\n" +
+	"\x04Move\x12\x16.tocsin.v1.MoveRequest\x1a\x17.tocsin.v1.MoveResponse(\x01\x12:\n" +
 	"\x05Stats\x12\x17.tocsin.v1.StatsRequest\x1a\x18.tocsin.v1.StatsResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
@@ -1069,7 +1205,7 @@ func file_tocsin_v1_directory_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_directory_proto_rawDescData
 }
 
-var file_tocsin_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tocsin_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tocsin_v1_directory_proto_goTypes = []any{
 	(*ImportRequest)(nil),         // 0: tocsin.v1.ImportRequest
 	(*ImportStateRequest)(nil),    // 1: tocsin.v1.ImportStateRequest
@@ -1079,31 +1215,35 @@ var file_tocsin_v1_directory_proto_goTypes = []any{
 	(*Person)(nil),                // 5: tocsin.v1.Person
 	(*ChangeResponse)(nil),        // 6: tocsin.v1.ChangeResponse
 	(*ImportResponse)(nil),        // 7: tocsin.v1.ImportResponse
-	(*StatsRequest)(nil),          // 8: tocsin.v1.StatsRequest
-	(*StatsResponse)(nil),         // 9: tocsin.v1.StatsResponse
-	(*PersonChange_Erase)(nil),    // 10: tocsin.v1.PersonChange.Erase
-	(*ImportResponse_BadRow)(nil), // 11: tocsin.v1.ImportResponse.BadRow
-	(*StatsResponse_Unit)(nil),    // 12: tocsin.v1.StatsResponse.Unit
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*MoveRequest)(nil),           // 8: tocsin.v1.MoveRequest
+	(*MoveResponse)(nil),          // 9: tocsin.v1.MoveResponse
+	(*StatsRequest)(nil),          // 10: tocsin.v1.StatsRequest
+	(*StatsResponse)(nil),         // 11: tocsin.v1.StatsResponse
+	(*PersonChange_Erase)(nil),    // 12: tocsin.v1.PersonChange.Erase
+	(*ImportResponse_BadRow)(nil), // 13: tocsin.v1.ImportResponse.BadRow
+	(*StatsResponse_Unit)(nil),    // 14: tocsin.v1.StatsResponse.Unit
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_tocsin_v1_directory_proto_depIdxs = []int32{
 	4,  // 0: tocsin.v1.ChangeRequest.changes:type_name -> tocsin.v1.PersonChange
 	5,  // 1: tocsin.v1.PersonChange.put:type_name -> tocsin.v1.Person
-	10, // 2: tocsin.v1.PersonChange.erase:type_name -> tocsin.v1.PersonChange.Erase
-	11, // 3: tocsin.v1.ChangeResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
-	11, // 4: tocsin.v1.ImportResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
-	13, // 5: tocsin.v1.StatsResponse.imported_at:type_name -> google.protobuf.Timestamp
-	12, // 6: tocsin.v1.StatsResponse.units:type_name -> tocsin.v1.StatsResponse.Unit
+	12, // 2: tocsin.v1.PersonChange.erase:type_name -> tocsin.v1.PersonChange.Erase
+	13, // 3: tocsin.v1.ChangeResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
+	13, // 4: tocsin.v1.ImportResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
+	15, // 5: tocsin.v1.StatsResponse.imported_at:type_name -> google.protobuf.Timestamp
+	14, // 6: tocsin.v1.StatsResponse.units:type_name -> tocsin.v1.StatsResponse.Unit
 	0,  // 7: tocsin.v1.DirectoryService.Import:input_type -> tocsin.v1.ImportRequest
 	1,  // 8: tocsin.v1.DirectoryService.ImportState:input_type -> tocsin.v1.ImportStateRequest
 	3,  // 9: tocsin.v1.DirectoryService.Change:input_type -> tocsin.v1.ChangeRequest
-	8,  // 10: tocsin.v1.DirectoryService.Stats:input_type -> tocsin.v1.StatsRequest
-	7,  // 11: tocsin.v1.DirectoryService.Import:output_type -> tocsin.v1.ImportResponse
-	2,  // 12: tocsin.v1.DirectoryService.ImportState:output_type -> tocsin.v1.ImportStateResponse
-	6,  // 13: tocsin.v1.DirectoryService.Change:output_type -> tocsin.v1.ChangeResponse
-	9,  // 14: tocsin.v1.DirectoryService.Stats:output_type -> tocsin.v1.StatsResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
+	8,  // 10: tocsin.v1.DirectoryService.Move:input_type -> tocsin.v1.MoveRequest
+	10, // 11: tocsin.v1.DirectoryService.Stats:input_type -> tocsin.v1.StatsRequest
+	7,  // 12: tocsin.v1.DirectoryService.Import:output_type -> tocsin.v1.ImportResponse
+	2,  // 13: tocsin.v1.DirectoryService.ImportState:output_type -> tocsin.v1.ImportStateResponse
+	6,  // 14: tocsin.v1.DirectoryService.Change:output_type -> tocsin.v1.ChangeResponse
+	9,  // 15: tocsin.v1.DirectoryService.Move:output_type -> tocsin.v1.MoveResponse
+	11, // 16: tocsin.v1.DirectoryService.Stats:output_type -> tocsin.v1.StatsResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1126,7 +1266,7 @@ func file_tocsin_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_directory_proto_rawDesc), len(file_tocsin_v1_directory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

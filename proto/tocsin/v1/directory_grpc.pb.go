@@ -22,6 +22,7 @@ const (
 	DirectoryService_Import_FullMethodName      = "/tocsin.v1.DirectoryService/Import"
 	DirectoryService_ImportState_FullMethodName = "/tocsin.v1.DirectoryService/ImportState"
 	DirectoryService_Change_FullMethodName      = "/tocsin.v1.DirectoryService/Change"
+	DirectoryService_Move_FullMethodName        = "/tocsin.v1.DirectoryService/Move"
 	DirectoryService_Stats_FullMethodName       = "/tocsin.v1.DirectoryService/Stats"
 )
 
@@ -40,6 +41,11 @@ type DirectoryServiceClient interface {
 	// Change changes single people, and makes a new snapshot of which every other block is the old one's. A broken change
 	// is reported and left out; the others happen. Changes that come together share a snapshot.
 	Change(ctx context.Context, in *ChangeRequest, opts ...grpc.CallOption) (*ChangeResponse, error)
+	// Move takes positions of people as they change, in chunks. Whoever is in the area of a live warning and has no place in
+	// its plan gets it, once per version and channel; positions are not kept. The answer comes when the stream ends, and
+	// says that everybody who entered is durably in the plan. A chunk at fault breaks the stream off and counts for nothing;
+	// the chunks before it have happened.
+	Move(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[MoveRequest, MoveResponse], error)
 	// Stats says what the directory holds.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 }
@@ -85,6 +91,19 @@ func (c *directoryServiceClient) Change(ctx context.Context, in *ChangeRequest, 
 	return out, nil
 }
 
+func (c *directoryServiceClient) Move(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[MoveRequest, MoveResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DirectoryService_ServiceDesc.Streams[1], DirectoryService_Move_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MoveRequest, MoveResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DirectoryService_MoveClient = grpc.ClientStreamingClient[MoveRequest, MoveResponse]
+
 func (c *directoryServiceClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatsResponse)
@@ -110,6 +129,11 @@ type DirectoryServiceServer interface {
 	// Change changes single people, and makes a new snapshot of which every other block is the old one's. A broken change
 	// is reported and left out; the others happen. Changes that come together share a snapshot.
 	Change(context.Context, *ChangeRequest) (*ChangeResponse, error)
+	// Move takes positions of people as they change, in chunks. Whoever is in the area of a live warning and has no place in
+	// its plan gets it, once per version and channel; positions are not kept. The answer comes when the stream ends, and
+	// says that everybody who entered is durably in the plan. A chunk at fault breaks the stream off and counts for nothing;
+	// the chunks before it have happened.
+	Move(grpc.ClientStreamingServer[MoveRequest, MoveResponse]) error
 	// Stats says what the directory holds.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	mustEmbedUnimplementedDirectoryServiceServer()
@@ -130,6 +154,9 @@ func (UnimplementedDirectoryServiceServer) ImportState(context.Context, *ImportS
 }
 func (UnimplementedDirectoryServiceServer) Change(context.Context, *ChangeRequest) (*ChangeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Change not implemented")
+}
+func (UnimplementedDirectoryServiceServer) Move(grpc.ClientStreamingServer[MoveRequest, MoveResponse]) error {
+	return status.Error(codes.Unimplemented, "method Move not implemented")
 }
 func (UnimplementedDirectoryServiceServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
@@ -198,6 +225,13 @@ func _DirectoryService_Change_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryService_Move_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DirectoryServiceServer).Move(&grpc.GenericServerStream[MoveRequest, MoveResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DirectoryService_MoveServer = grpc.ClientStreamingServer[MoveRequest, MoveResponse]
+
 func _DirectoryService_Stats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatsRequest)
 	if err := dec(in); err != nil {
@@ -240,6 +274,11 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Import",
 			Handler:       _DirectoryService_Import_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Move",
+			Handler:       _DirectoryService_Move_Handler,
 			ClientStreams: true,
 		},
 	},

@@ -436,7 +436,9 @@ type ReportResponse struct {
 	// Seal over the record of acts when the report was made.
 	RecordSeal string `protobuf:"bytes,23,opt,name=record_seal,json=recordSeal,proto3" json:"record_seal,omitempty"`
 	// Messages on area channels. They count messages and what the platform reports, never people.
-	Plays         []*Play `protobuf:"bytes,25,rep,name=plays,proto3" json:"plays,omitempty"`
+	Plays []*Play `protobuf:"bytes,25,rep,name=plays,proto3" json:"plays,omitempty"`
+	// People who came into the area after the release, beside in_area.
+	Entered       int64 `protobuf:"varint,26,opt,name=entered,proto3" json:"entered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -637,6 +639,13 @@ func (x *ReportResponse) GetPlays() []*Play {
 		return x.Plays
 	}
 	return nil
+}
+
+func (x *ReportResponse) GetEntered() int64 {
+	if x != nil {
+		return x.Entered
+	}
+	return 0
 }
 
 type WhoRequest struct {
@@ -1148,7 +1157,7 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vends_failed\x18\v \x01(\x03R\n" +
 	"endsFailed\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xc6\v\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xe0\v\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -1184,7 +1193,8 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\x10unknown_receipts\x18\x16 \x01(\x03R\x0funknownReceipts\x12\x1f\n" +
 	"\vrecord_seal\x18\x17 \x01(\tR\n" +
 	"recordSeal\x12%\n" +
-	"\x05plays\x18\x19 \x03(\v2\x0f.tocsin.v1.PlayR\x05plays\x1a\xbf\x01\n" +
+	"\x05plays\x18\x19 \x03(\v2\x0f.tocsin.v1.PlayR\x05plays\x12\x18\n" +
+	"\aentered\x18\x1a \x01(\x03R\aentered\x1a\xbf\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +

@@ -1,0 +1,402 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tocsin/warning"
+)
+
+// This file is the electronic fence: whoever walks into the area of a live warning gets it, once per version and channel.
+// Positions are volatile; who entered is another part of the warning's plan (Plan.Entered), from which everything takes
+// the usual way. Fence.go knows positions and who was told; entries.go makes it durable.
+
+// Fences finds the areas around positions.
+type Fences interface {
+	// Add puts areas in under an id, in place of those that it had; faulty ones are refused.
+	Add(id string, areas []warning.Area) error
+	// Remove takes the areas of an id out.
+	Remove(id string)
+	// Inside calls yield with the index of each position and each id that it is inside of, closed boundary; perhaps twice.
+	Inside(lon, lat []int32, yield func(i int, id string))
+}
+
+// Positions is where people are now: columns of equal length.
+type Positions struct {
+	Number   []uint64 // E.164 digits
+	Lon, Lat []int32  // degrees times 10^7, WGS-84
+}
+
+// Moved is what came of a stream of positions.
+type Moved struct {
+	Positions int64
+	Known     int64 // of people whose number is in the directory
+	Entered   int64 // people, by warning, who came into an area and are durably in its plan
+}
+
+// The times of the fence. A position is at the carrier within a second: it waits for others for entryWait, and for those
+// that are being stored before it.
+const (
+	entryWait  = 150 * time.Millisecond
+	entryLag   = time.Second // a stream that is ahead of the store by more waits
+	postsEvery = 500 * time.Millisecond
+	allEvery   = 10 * time.Second // completed warnings of other processes are looked for
+	entryQuiet = 10 * time.Second // without an entry: the warning may be completed
+	lanesEvery = 5 * time.Second  // an area into which people walk all the time has many strands
+	entryAhead = 16               // parts of plans that are being stored at a time
+)
+
+// patrol keeps a post at the fence of every live warning.
+type patrol struct {
+	e      *Engine
+	fences Fences
+	turn   chan struct{} // held while a part is being stored
+	look   chan struct{} // a plan was made
+
+	mu    sync.RWMutex // guards what follows
+	posts map[string]*post
+	ctx   context.Context // of Run; nil: nothing is taken
+	group sync.WaitGroup
+}
+
+// post is the fence of one live warning.
+type post struct {
+	p       *patrol
+	w       warning.Warning // what never changes of it
+	routers []*router       // by channel
+
+	mu           sync.Mutex // guards what follows
+	told         []crowd    // who is in the plan, or will be by the open entries
+	open         *entries   // nil: nobody
+	busy         bool       // somebody stores entries
+	last, looked time.Time  // an entry; its lanes, while people enter
+	ended        bool
+
+	// What follows belongs to whoever stores.
+	state warning.State // at revision rev
+	rev   uint64
+	plan  Plan // without strands
+	have  int  // strands of the plan that are in told
+}
+
+// crowd is people of one snapshot.
+type crowd struct {
+	snap  Snapshot
+	masks map[uint32]*warning.Mask
+}
+
+func (t *crowd) has(block, slot int) bool {
+	m := t.masks[uint32(block)]
+	return m != nil && m.Has(slot)
+}
+
+// entries is people who entered and are stored together.
+type entries struct {
+	since time.Time
+	who   []crowd
+	done  chan struct{} // closed when they are durable, or will not be
+	err   error         // read after done
+}
+
+// errEnded says that a warning ended before those who entered were stored: nobody of them gets it.
+var errEnded = errors.New("the warning has ended")
+
+// in is the people of a snapshot in a list, which is made to have it.
+func in(list *[]crowd, snap Snapshot) *crowd {
+	for i := range *list {
+		if (*list)[i].snap.ID() == snap.ID() {
+			return &(*list)[i]
+		}
+	}
+	*list = append(*list, crowd{snap, map[uint32]*warning.Mask{}})
+	return &(*list)[len(*list)-1]
+}
+
+// knows tells whether a person is in a list, under whatever snapshot. A find in an older one is noted in this.
+func knows(list *[]crowd, snap Snapshot, number uint64, block, slot int) bool {
+	now := in(list, snap)
+	if now.has(block, slot) {
+		return true
+	}
+	for i := range *list {
+		t := &(*list)[i]
+		if t == now {
+			continue
+		}
+		if b, s, ok := t.snap.Find(number); ok && t.has(b, s) {
+			maskAt(now.masks, uint32(block)).Set(slot)
+			return true
+		}
+	}
+	return false
+}
+
+func newPatrol(e *Engine, f Fences) *patrol {
+	return &patrol{e: e, fences: f, turn: make(chan struct{}, entryAhead), look: make(chan struct{}, 1), posts: map[string]*post{}}
+}
+
+// mover is one stream of positions.
+type mover struct {
+	Moved
+	places []int32 // block and slot of each position of the chunk; -1: not in the directory
+	mine   []share // oldest first
+}
+
+// share is what a stream has in entries.
+type share struct {
+	all    *entries
+	people int64
+}
+
+// Move takes a stream of positions. It answers when everybody who entered an area by it is durable; io.EOF of next ends
+// the stream, any other error breaks it off, and what came before has happened.
+func (e *Engine) Move(ctx context.Context, next func() (Positions, error)) (Moved, error) {
+	var m mover
+	for {
+		p, err := next()
+		if errors.Is(err, io.EOF) {
+			err = m.settle(ctx, 0)
+			return m.Moved, err
+		}
+		if err == nil {
+			err = e.patrol.chunk(&m, p)
+		}
+		if err == nil {
+			err = m.settle(ctx, entryLag)
+		}
+		if err != nil {
+			return m.Moved, err
+		}
+	}
+}
+
+// settle counts what has become durable, and waits for what is older than lag.
+func (m *mover) settle(ctx context.Context, lag time.Duration) error {
+	for ; len(m.mine) > 0; m.mine = m.mine[1:] {
+		s := m.mine[0]
+		if time.Since(s.all.since) < lag {
+			select {
+			case <-s.all.done:
+			default:
+				return nil
+			}
+		}
+		select {
+		case <-s.all.done:
+		case <-ctx.Done():
+			return unavailable(ctx.Err())
+		}
+		switch {
+		case s.all.err == nil:
+			m.Entered += s.people
+		case !errors.Is(s.all.err, errEnded):
+			return unavailable(s.all.err)
+		}
+	}
+	return nil
+}
+
+// chunk looks at positions.
+func (p *patrol) chunk(m *mover, c Positions) error {
+	snap, ok := p.e.dir.Current()
+	if !ok {
+		return warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.ctx == nil || p.ctx.Err() != nil {
+		return warning.Refuse(warning.ReasonUnavailable, "the engine is starting or stopping; send the positions again")
+	}
+	m.places = slices.Grow(m.places[:0], len(c.Number))
+	for _, n := range c.Number {
+		at := int32(-1)
+		if block, slot, ok := snap.Find(n); ok {
+			at = int32(block*warning.BlockSize + slot)
+			m.Known++
+		}
+		m.places = append(m.places, at)
+	}
+	m.Positions += int64(len(c.Number))
+	now := time.Now()
+	p.fences.Inside(c.Lon, c.Lat, func(i int, id string) {
+		if at := m.places[i]; at >= 0 && p.posts[id] != nil {
+			p.posts[id].enter(m, now, snap, c.Number[i], int(at)/warning.BlockSize, int(at)%warning.BlockSize)
+		}
+	})
+	return nil
+}
+
+// enter notes somebody who is in the area, unless they were told or cannot be. Who has opted out or whom no account
+// carries is not counted: nothing durable would remember it.
+func (s *post) enter(m *mover, now time.Time, snap Snapshot, number uint64, block, slot int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || !now.Before(s.w.Spec.Expires) || knows(&s.told, snap, number, block, slot) || !s.mayGet(snap.Block(block), slot) {
+		return
+	}
+	maskAt(in(&s.told, snap).masks, uint32(block)).Set(slot)
+	if s.open == nil {
+		s.open = &entries{since: now, done: make(chan struct{})}
+		s.begin()
+	}
+	maskAt(in(&s.open.who, snap).masks, uint32(block)).Set(slot)
+	s.last = now
+	for i := range slices.Backward(m.mine) {
+		if m.mine[i].all == s.open {
+			m.mine[i].people++
+			return
+		}
+	}
+	m.mine = append(m.mine, share{s.open, 1})
+}
+
+func (s *post) mayGet(b warning.Block, slot int) bool {
+	if b.Flags[slot]&warning.Gone != 0 || b.Flags[slot]&warning.OptedOut != 0 && warning.Duty(b.Duty[slot]) != warning.Responsible {
+		return false
+	}
+	return slices.ContainsFunc(s.routers, func(r *router) bool { return r.route(b.Number[slot]) >= 0 })
+}
+
+// begin has the open entries stored when they have waited. mu is held, and the patrol's mu.
+func (s *post) begin() {
+	ctx := s.p.ctx
+	switch {
+	case s.busy:
+		return
+	case ctx == nil:
+		s.open.err = context.Canceled
+		close(s.open.done)
+		s.open = nil
+		return
+	}
+	s.busy = true
+	s.p.group.Go(func() {
+		pause(ctx, entryWait)
+		s.p.turn <- struct{}{} // under load it takes longer, and more people come together
+		defer func() { <-s.p.turn }()
+		s.mu.Lock()
+		all := s.open
+		s.open = nil
+		s.mu.Unlock()
+		all.err = s.store(ctx, all)
+		close(all.done)
+		s.p.mu.RLock()
+		defer s.p.mu.RUnlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.busy = false; s.open != nil {
+			s.begin()
+		}
+	})
+}
+
+// entering tells whether somebody entered the area of a warning just now: then it is not completed, which would only be
+// taken back. look says that it is time to look at its lanes all the same.
+func (p *patrol) entering(id string) (is, look bool) {
+	p.mu.RLock()
+	s := p.posts[id]
+	p.mu.RUnlock()
+	if s == nil {
+		return false, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if look = time.Since(s.looked) >= lanesEvery; look {
+		s.looked = time.Now()
+	}
+	return time.Since(s.last) < entryQuiet, look
+}
+
+// run keeps the posts in step with the warnings until ctx ends, and sees what was begun to its end.
+func (p *patrol) run(ctx context.Context) {
+	var all time.Time // when completed warnings were looked for
+	for ctx.Err() == nil {
+		states := []warning.State{warning.Released}
+		full := time.Since(all) >= allEvery
+		if full {
+			states = append(states, warning.Completed)
+		}
+		standing, err := p.e.records.Standing(ctx, states)
+		if err == nil {
+			err = p.keep(ctx, standing, full)
+		}
+		switch {
+		case err == nil && full:
+			all = time.Now()
+			p.mu.Lock()
+			p.ctx = ctx
+			p.mu.Unlock()
+		case err != nil && ctx.Err() == nil:
+			p.e.log.Warn("live warnings cannot be read; who enters the area of a new one waits", zap.Error(err))
+		}
+		wait(ctx, p.look, postsEvery)
+	}
+	p.mu.Lock()
+	p.ctx = nil
+	p.mu.Unlock()
+	p.group.Wait()
+}
+
+// keep opens posts for what lives and closes those of what does not; full says that everything that lives is in the list.
+func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error {
+	now := time.Now()
+	live := map[string]bool{}
+	var fresh []*post
+	for _, st := range standing {
+		if !now.Before(st.Expires) {
+			continue
+		}
+		live[st.ID] = true
+		p.mu.RLock()
+		old := p.posts[st.ID]
+		p.mu.RUnlock()
+		if old != nil {
+			continue
+		}
+		s, err := p.open(ctx, st.ID)
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			fresh = append(fresh, s)
+		}
+	}
+	if err := p.recall(ctx, fresh); err != nil {
+		return err
+	}
+	for _, s := range fresh {
+		if err := p.fences.Add(s.w.ID, s.w.Spec.Areas); err != nil { // it was planned: the plan holds, and nobody is added
+			p.e.log.Error("the area of a live warning cannot be watched", zap.String("warning", s.w.ID), zap.Error(err))
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range fresh {
+		p.posts[s.w.ID] = s
+	}
+	for id, s := range p.posts {
+		if !now.Before(s.w.Spec.Expires) || full && !live[id] {
+			p.drop(id)
+		}
+	}
+	return nil
+}
+
+// drop closes a post. The patrol's mu is held.
+func (p *patrol) drop(id string) {
+	s := p.posts[id]
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	delete(p.posts, id)
+	p.fences.Remove(id)
+}

@@ -1,0 +1,264 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/dispatcher"
+	"tocsin/warning"
+)
+
+// inTown and outOfTown are in district 500101 and in 500103.
+var inTown, outOfTown = [2]int32{1084000000, 308000000}, [2]int32{1065500000, 295500000}
+
+// move brings the people numbered from to to (without) to a place, as one stream.
+func (h *house) move(from, to int, at [2]int32) dispatcher.Moved {
+	h.t.Helper()
+	m, err := h.e.Move(context.Background(), h.positions(from, to, at))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return m
+}
+
+func (h *house) positions(from, to int, at [2]int32) func() (dispatcher.Positions, error) {
+	sent := false
+	return func() (dispatcher.Positions, error) {
+		var p dispatcher.Positions
+		if sent {
+			return p, io.EOF
+		}
+		sent = true
+		for i := from; i < to; i++ {
+			p.Number, p.Lon, p.Lat = append(p.Number, number(i)), append(p.Lon, at[0]), append(p.Lat, at[1])
+		}
+		return p, nil
+	}
+}
+
+// once wants exactly the people from to to to have got a text, each once.
+func (h *house) once(text string, from, to int) {
+	h.t.Helper()
+	got := complete(h.c.log(), text)
+	for i := from; i < to; i++ {
+		if got[number(i)] != 1 {
+			h.t.Fatalf("person %d got %q %d times", i, text, got[number(i)])
+		}
+	}
+	if len(got) != to-from {
+		h.t.Errorf("%d people got %q, want %d", len(got), text, to-from)
+	}
+}
+
+// balanced wants the sums of promise 2 with those who entered.
+func (h *house) balanced(id string, inArea, entered int64) {
+	h.t.Helper()
+	r, err := h.e.Report(context.Background(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	planned := h.lane(id).Planned
+	if r.InArea != inArea || r.Entered != entered || r.InArea+r.Entered != planned+r.NoAddress+r.OptedOut {
+		h.t.Errorf("%d in the area, %d entered, %d planned, %d without address, %d opted out", r.InArea, r.Entered, planned, r.NoAddress, r.OptedOut)
+	}
+}
+
+// TestWhoWalksInGetsItOnce: also when the warning was completed, and not again on coming back, nor when in the plan.
+func TestWhoWalksInGetsItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 3000, 1500)
+		defer h.close()
+		h.town.blocks[2].Flags[0] = warning.OptedOut // person 2048
+		w := h.warn(spec(warning.Orange, "walk in", "first 100"))
+		pass(3 * time.Second)
+		if s := h.state(w.ID); s != warning.Completed {
+			t.Fatalf("the warning is %v", s)
+		}
+		if m := h.move(0, 3000, outOfTown); m != (dispatcher.Moved{Positions: 3000, Known: 3000}) {
+			t.Errorf("out of town: %+v", m)
+		}
+		began := time.Now()
+		if m := h.move(0, 200, inTown); m.Entered != 100 {
+			t.Errorf("into town: %+v", m)
+		}
+		pass(900*time.Millisecond - time.Since(began))
+		h.once("walk in", 0, 200)
+		h.move(0, 200, outOfTown)
+		if m := h.move(0, 200, inTown); m.Entered != 0 {
+			t.Errorf("back in town: %+v", m)
+		}
+		if m := h.move(2040, 2060, inTown); m.Entered != 19 {
+			t.Errorf("one of twenty has opted out: %+v", m)
+		}
+		if m := h.move(4000, 4010, inTown); m.Entered != 0 || m.Known != 0 {
+			t.Errorf("strangers: %+v", m)
+		}
+		pass(2 * time.Second)
+		h.balanced(w.ID, 100, 119)
+		if n := len(complete(h.c.log(), "walk in")); n != 219 {
+			t.Errorf("%d people got it", n)
+		}
+		pass(12 * time.Second)
+		if s := h.state(w.ID); s != warning.Completed {
+			t.Errorf("when nobody enters any more the warning is %v", s)
+		}
+	})
+}
+
+// TestEachFenceCountsForItself: who enters two areas that lie over each other gets both warnings; a third that is elsewhere
+// stays silent.
+func TestEachFenceCountsForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 300, 1500)
+		defer h.close()
+		h.warn(spec(warning.Orange, "one", "first 10"))
+		h.warn(spec(warning.Yellow, "two", "first 20"))
+		third := spec(warning.Yellow, "three", "first 30")
+		third.Areas[0].Unit = "500103"
+		h.warn(third)
+		pass(2 * time.Second)
+		if m := h.move(0, 100, inTown); m.Entered != 90+80 {
+			t.Errorf("%+v", m)
+		}
+		pass(time.Second)
+		h.once("one", 0, 100)
+		h.once("two", 0, 100)
+		h.once("three", 0, 30)
+	})
+}
+
+// TestNobodyEntersWhatHasEnded: held, cancelled, expired; after a hold the fence stands again.
+func TestNobodyEntersWhatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 1000, 1500)
+		defer h.close()
+		ctx := context.Background()
+		s := spec(warning.Orange, "short", "first 10")
+		s.Expires = time.Now().Add(time.Minute).UTC()
+		h.warn(s)
+		held := h.warn(spec(warning.Orange, "held", "first 900")) // takes long enough to be held
+		stopped := h.warn(prepared(spec(warning.Orange, "stopped", "first 10")))
+		pass(300 * time.Millisecond)
+		if _, err := h.e.Hold(ctx, approver, "hold", held.ID, "wait"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		if _, _, err := h.e.Cancel(ctx, approver, "cancel", stopped.ID, "mistake"); err != nil {
+			t.Fatal(err)
+		}
+		if m := h.move(900, 950, inTown); m.Entered != 50 {
+			t.Errorf("one of three lives: %+v", m)
+		}
+		if _, err := h.e.Release(ctx, commander, "go on", held.ID); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		if m := h.move(900, 1000, inTown); m.Entered != 100+50 {
+			t.Errorf("two of three live: %+v", m)
+		}
+		pass(time.Minute)
+		h.once("held", 0, 1000)
+		h.once("stopped", 0, 10)
+		if m := h.move(0, 1000, inTown); m.Entered != 0 {
+			t.Errorf("after the end: %+v", m)
+		}
+		if n := len(complete(h.c.log(), "short")); n != 110 {
+			t.Errorf("%d people got what has expired", n)
+		}
+	})
+}
+
+// TestCorrectionGoesToWhoEntered: they were reached like all others.
+func TestCorrectionGoesToWhoEntered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 300, 1500)
+		defer h.close()
+		w := h.warn(prepared(spec(warning.Orange, "mistake", "first 10")))
+		pass(2 * time.Second)
+		h.move(10, 50, inTown)
+		pass(time.Second)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.release(correction)
+		pass(3 * time.Second)
+		h.once("no mistake", 0, 50)
+	})
+}
+
+// TestRestartRingsNobodyTwice: who entered before a crash is known after it, by the plan alone; what was not durable is
+// told to the feed.
+func TestRestartRingsNobodyTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 300, 1500)
+		defer func() { h.close() }()
+		w := h.warn(spec(warning.Orange, "crash", "first 10"))
+		pass(2 * time.Second)
+		h.move(10, 50, inTown)
+		pass(time.Second)
+		h.kill()
+		if _, err := h.e.Move(context.Background(), h.positions(0, 60, inTown)); warning.ReasonOf(err) != warning.ReasonUnavailable {
+			t.Errorf("an engine that has ended answers %v", err)
+		}
+		h.start()
+		if m := h.move(0, 60, inTown); m.Entered != 10 {
+			t.Errorf("after the crash: %+v", m)
+		}
+		pass(time.Second)
+		h.once("crash", 0, 60)
+		h.balanced(w.ID, 10, 50)
+	})
+}
+
+// TestTwoProcessesRingOnce: both hear of the same people; the plan takes each once.
+func TestTwoProcessesRingOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 3000, 1500)
+		defer h.close()
+		other := *h
+		other.ids = &epochs{}
+		other.node = "n2"
+		other.start()
+		defer other.close()
+		w := h.warn(spec(warning.Orange, "both", "first 10"))
+		pass(11 * time.Second) // the other one looks for completed warnings
+		done := make(chan dispatcher.Moved)
+		for i, e := range []*house{h, &other} { // who is stored second has to leave out whom the first has
+			go func() { done <- e.move(250*i, 500+250*i, inTown) }()
+		}
+		<-done
+		<-done
+		pass(2 * time.Second)
+		h.once("both", 0, 750)
+		h.balanced(w.ID, 10, 740)
+	})
+}
+
+// TestABadChunkBreaksTheStreamOff: what came before has happened.
+func TestABadChunkBreaksTheStreamOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 300, 1500)
+		defer h.close()
+		h.warn(spec(warning.Orange, "broken", "first 10"))
+		pass(2 * time.Second)
+		next := h.positions(10, 20, inTown)
+		bad := errors.New("bad chunk")
+		_, err := h.e.Move(context.Background(), func() (dispatcher.Positions, error) {
+			p, err := next()
+			if errors.Is(err, io.EOF) {
+				err = bad
+			}
+			return p, err
+		})
+		if !errors.Is(err, bad) {
+			t.Errorf("answered %v", err)
+		}
+		pass(time.Second)
+		h.once("broken", 0, 20)
+	})
+}
