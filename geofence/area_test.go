@@ -131,6 +131,23 @@ func TestFaultyAreasAreRefusedWithPlaceAndRule(t *testing.T) {
 	}
 }
 
+// TestRingsThatOnlyMeetWhereOneEndsAndTheNextBegins: there the last sides of one and the first of the other are looked at
+// as one piece, which leads to the east all the way and is no line all the same.
+func TestRingsThatOnlyMeetWhereOneEndsAndTheNextBegins(t *testing.T) {
+	at := func(points ...warning.Point) (r warning.Ring) {
+		for _, p := range append(points, points[0]) {
+			r = append(r, warning.Point{107 + p[0]/10, 30 + p[1]/10})
+		}
+		return r
+	}
+	upper := at([]warning.Point{{4, 2}, {3.5, 2.1}, {3, 2.2}, {2.5, 2.1}, {2, 2.2}, {1.5, 2.1}, {1, 2.2}, {0.5, 2.1}, {0, 2}, {1, 0.9}, {2, 1.1}, {3, 0.9}}...)
+	lower := at([]warning.Point{{0, 0}, {1, 1.2}, {2, 0.95}, {3, 1.2}, {4, 0}, {2, -1}}...)
+	v := violations(t, geofence.Check([]warning.Area{parts([]warning.Ring{upper}, []warning.Ring{lower})}, geofence.DefaultLimits()))
+	if v[0].Rule != "area.part.overlap" {
+		t.Error(v)
+	}
+}
+
 func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 	vs := violations(t, geofence.Check([]warning.Area{{Unit: "500105"}, {}, polygon(square(107, 30, 0.1)[:3], square(107, 30, 0.1)[:4])}, geofence.DefaultLimits()))
 	var got []string

@@ -129,24 +129,20 @@ func corners(low, high plane) [4]plane {
 }
 
 // way is how far the segment a–b moves until it meets the box: 0 when it meets it or has passed it, infinite when it
-// never will. Box and segment are convex, so the shifts at which they meet are one interval, whose ends are where a
-// corner of one meets a side of the other.
+// never will. Box and segment are convex, so the shifts at which they meet are one interval, which begins where a corner
+// of one meets a side of the other.
 func (l *focusLine) way(low, high, a, b plane) float64 {
-	first, last := math.Inf(1), math.Inf(-1)
-	meet := func(shift float64) { first, last = min(first, shift), max(last, shift) }
+	first := math.Inf(1)
 	box := corners(low, high)
 	for i, c := range box {
 		if shift, ok := l.shift(a, b, c); ok {
-			meet(shift)
+			first = min(first, shift)
 		}
 		for _, end := range [2]plane{a, b} {
 			if shift, ok := l.shift(c, box[(i+1)%4], end); ok {
-				meet(-shift)
+				first = min(first, -shift)
 			}
 		}
-	}
-	if last < 0 && first <= last {
-		return 0 // passed
 	}
 	return max(0, first)
 }

@@ -195,7 +195,7 @@ func TestSecured(t *testing.T) {
 	keys := map[string]string{"authority": pki.file, "certificate": mine, "key": mine + ".key"}
 	c := openAccount(t, "mqtts://"+front, func(a *channels.AreaAccount) { a.Keys = keys })
 	play(t, c, message(1, wanzhou))
-	for what, keys := range map[string]map[string]string{"authority": nil, "certificate": {"authority": pki.file}} {
+	for what, keys := range map[string]map[string]string{"authority": {"certificate": mine, "key": mine + ".key"}, "certificate": {"authority": pki.file}} {
 		c, err := push.Adapter{}.Open(account("mqtts://"+front, func(a *channels.AreaAccount) { a.Source, a.Keys = "other", keys }))
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ const importTries = 5
 func newImport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Replace the directory by a CSV file; faulty rows are named and left out", Args: exactly(1),
-		Long: "The header of the file is: " + geofence.CSVHeader + "\nAn import that broke off goes on where it was when it is repeated with the same --key within ten minutes.",
+		Long:    "The header of the file is: " + geofence.CSVHeader + "\nAn import that broke off goes on where it was when it is repeated with the same --key within ten minutes.",
 		Example: "  tocsin directory import people.csv\n  tocsin directory import people.csv --bad left-out.txt",
 	}
 	k := calls(c).answers(c).changes(c)

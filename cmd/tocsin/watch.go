@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -82,9 +81,13 @@ type live struct {
 }
 
 type liveBar struct {
-	bar  *mpb.Bar
-	line atomic.Pointer[string] // written by the stream, read by the painter
+	bar   *mpb.Bar
+	texts [liveLines]*mpb.Bar
+	lines atomic.Pointer[[]string] // written by the stream, read by the painter
 }
+
+// liveLines is how many lines of text stand under a bar.
+const liveLines = 3
 
 func newLive(w io.Writer, l show.Language) *live {
 	return &live{language: l, bars: mpb.New(mpb.WithOutput(w), mpb.WithWidth(50)), by: map[string]*liveBar{}}
@@ -99,26 +102,32 @@ func (l *live) show(p *pb.WatchResponse) error {
 		paint := func(s string) string {
 			return "\x1b[38;5;" + colours[p.GetWarning().GetSpec().GetTier()] + "m" + s + "\x1b[0m"
 		}
-		b.say(strings.Join(l.language.ProgressLines(p), "\n"))
-		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"),
-			mpb.AppendDecorators(decor.Percentage()),
-			mpb.BarExtender(mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
-				_, err := fmt.Fprintln(w, *b.line.Load())
-				return err
-			}), false))
+		b.say(l.language.ProgressLines(p))
+		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"), mpb.AppendDecorators(decor.Percentage()))
+		for i := range b.texts { // a line is a bar without a bar: each is cut to the width of the terminal
+			b.texts[i] = l.bars.New(0, mpb.NopStyle(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+				if lines := *b.lines.Load(); i < len(lines) {
+					return lines[i]
+				}
+				return ""
+			})))
+		}
 	}
-	b.say(strings.Join(l.language.ProgressLines(p), "\n"))
+	b.say(l.language.ProgressLines(p))
 	done, planned, _ := show.Done(p)
 	b.bar.SetTotal(max(planned, 1), false)
 	b.bar.SetCurrent(done)
 	return nil
 }
 
-func (b *liveBar) say(line string) { b.line.Store(&line) }
+func (b *liveBar) say(lines []string) { b.lines.Store(&lines) }
 
 func (l *live) end() {
 	for _, b := range l.by {
 		b.bar.Abort(false)
+		for _, t := range b.texts {
+			t.Abort(false)
+		}
 	}
 	l.bars.Wait()
 }
