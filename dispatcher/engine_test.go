@@ -232,11 +232,11 @@ func TestAnswers(t *testing.T) {
 				defer h.close()
 				seen := map[uint64]bool{}
 				var mu sync.Mutex
-				h.c.answer = func(a arrival) channels.Outcome {
+				h.c.answers(func(a arrival) channels.Outcome {
 					mu.Lock()
 					defer mu.Unlock()
 					return c.answer(seen, a)
-				}
+				})
 				w := h.warn(spec(c.tier, "one part", ""))
 				pass(15 * time.Minute)
 				l := h.lane(w.ID)

@@ -87,7 +87,7 @@ func TestCorrectionWaitsForOpenWindows(t *testing.T) {
 		h := newHouse(t, 3000, 1500)
 		defer h.close()
 		h.c.takes(8 * time.Second) // a carrier that answers late
-		h.c.window = 400
+		h.c.holds(400)
 		w := h.warn(prepared(spec(warning.Red, "late", "")))
 		pass(2 * time.Second)
 		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
@@ -157,12 +157,12 @@ func TestAllClearGoesAsNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 500, 1500)
 		defer h.close()
-		h.c.answer = func(a arrival) channels.Outcome {
+		h.c.answers(func(a arrival) channels.Outcome {
 			if a.number%5 == 0 && a.text == "storm" {
 				return channels.Outcome{Kind: channels.Refused, Reason: channels.BadNumber}
 			}
 			return channels.Outcome{Kind: channels.HandedOver}
-		}
+		})
 		o := h.warn(prepared(spec(warning.Yellow, "storm", "")))
 		pass(3 * time.Second)
 		clear, err := h.e.AllClear(context.Background(), forecaster, "clear", o.ID)

@@ -20,12 +20,12 @@ func TestFlashFallsBackToSMS(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHouse(t, 300, 1500)
 				defer h.close()
-				h.c.answer = func(a arrival) channels.Outcome {
+				h.c.answers(func(a arrival) channels.Outcome {
 					if a.flash && a.number%3 == 0 {
 						return channels.Outcome{Kind: channels.Refused, Reason: channels.BadContent}
 					}
 					return channels.Outcome{Kind: channels.HandedOver}
-				}
+				})
 				s := spec(warning.Red, "slide", "")
 				s.Channels = chs
 				w := h.warn(s)

@@ -132,6 +132,20 @@ func (c *carrier) log() []arrival {
 	return append([]arrival(nil), c.arrivals...)
 }
 
+// holds says how many messages may be without answer.
+func (c *carrier) holds(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.window = n
+}
+
+// answers says what arrivals are answered.
+func (c *carrier) answers(f func(a arrival) channels.Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = f
+}
+
 // takes makes the carrier answer after d from now on.
 func (c *carrier) takes(d time.Duration) {
 	c.mu.Lock()
@@ -204,8 +218,11 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Duration) {
 	pass(trip)
 	o := channels.Outcome{Kind: channels.HandedOver}
-	if l.c.answer != nil {
-		o = l.c.answer(a)
+	l.c.mu.Lock()
+	answer := l.c.answer
+	l.c.mu.Unlock()
+	if answer != nil {
+		o = answer(a)
 	}
 	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), trip
 	if o.Kind == channels.HandedOver {
