@@ -51,7 +51,7 @@ func (r *Rig) Places(count int, seed uint64) ([][2]float64, error) {
 	lines := bufio.NewScanner(f)
 	for n := 0; lines.Scan(); n++ {
 		cols := strings.Split(lines.Text(), ",")
-		if n == 0 || len(cols) < 3 || cols[0] == "" {
+		if n == 0 || len(cols) < 3 || cols[0] == "" || strings.HasSuffix(lines.Text(), ",opted_out") {
 			continue
 		}
 		lon, err := strconv.ParseFloat(cols[1], 64)
