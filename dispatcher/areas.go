@@ -349,7 +349,7 @@ func (e *Engine) unitsOf(w *warning.Warning) ([]string, error) {
 		}
 	}
 	if drawn {
-		r, err := e.resolve(w.Spec)
+		r, err := e.resolve(w.Spec, w.ReleasedAt)
 		if err != nil {
 			return nil, err
 		}

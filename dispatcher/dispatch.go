@@ -54,7 +54,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	if s.Spec, err = e.worded(ctx, s.Spec, now); err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
-	look, err := e.look(ctx, s.Spec, now)
+	look, err := e.look(ctx, s.Spec, now, now)
 	if err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
@@ -114,7 +114,7 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 				Remedy: "look at it again with tocsin get " + w.ID,
 			})
 		}
-		look, err := e.look(ctx, w.Spec, now)
+		look, err := e.look(ctx, w.Spec, now, now)
 		if err != nil {
 			return decision{}, err
 		}
@@ -423,7 +423,7 @@ func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) 
 	} else if !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
 	}
-	r, err := e.resolve(w.Spec)
+	r, err := e.resolve(w.Spec, w.ReleasedAt)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -24,6 +24,8 @@ type Policy interface {
 	HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error)
 	// MayDrill refuses a drill with real people to those who have no permission for it.
 	MayDrill(user string, s warning.Status) error
+	// Presence is who counts as being in the area of a warning of a tier that is released at a time.
+	Presence(t warning.Tier, at time.Time) warning.Presence
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
 }

@@ -124,10 +124,10 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = before.NoAddress, before.OptedOut, before.NoRoute
 	if w.Spec.Type == warning.Update {
-		if f.inside, err = e.resolve(w.Spec); err != nil {
+		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
 		}
-		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas)
+		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
 		if err != nil {
 			return Plan{}, err
 		}

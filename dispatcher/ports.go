@@ -16,9 +16,9 @@ type Snapshot interface {
 	Blocks() int
 	// Block is one block; its columns are views and must not be written to.
 	Block(i int) warning.Block
-	// Resolve finds who is inside the areas: by home, closed boundary. It fails closed with every violation named
+	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
-	Resolve(areas []warning.Area) (warning.Selection, error)
+	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
 	// Order is the order in which the focus is told of: indices into sel.Blocks, those in the greatest danger first.
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.

@@ -55,7 +55,7 @@ func (t *town) people() (n int) {
 }
 
 // Resolve takes the area's name as the number of people from the first on or up to the last; none means everybody.
-func (t *town) Resolve(areas []warning.Area) (warning.Selection, error) {
+func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Selection, error) {
 	from, to, n := 0, t.people(), 0
 	if _, err := fmt.Sscanf(areas[0].Name, "first %d", &n); err == nil {
 		to = n
