@@ -116,6 +116,7 @@ const (
 	TablePlays    = "plays"    // warning and platform → JSON of Play
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
 
 // Put is one small record; a nil Value removes it.

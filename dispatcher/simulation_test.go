@@ -384,7 +384,7 @@ func newHouse(t *testing.T, people, rate int) *house {
 
 func (h *house) start() {
 	h.cut = &cut{Store: h.store}
-	statuses := []warning.Status{warning.Exercise, warning.Test}
+	statuses := []warning.Status{warning.Actual, warning.Exercise, warning.Test}
 	e, err := dispatcher.New(dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
@@ -401,7 +401,7 @@ func (h *house) start() {
 		Policy: &policy.Policy{
 			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
 			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
-			Margin:    0.1,
+			Margin:    0.1, Review: 10 * time.Minute,
 		},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, (len(text)+9)/10), "test", nil
@@ -451,8 +451,8 @@ func spec(tier warning.Tier, text, area string) warning.Spec {
 }
 
 var (
-	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster}
-	approver   = dispatcher.Caller{User: "an", Role: warning.Approver}
+	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster, Scope: warning.Everything}
+	approver   = dispatcher.Caller{User: "an", Role: warning.Approver, Scope: warning.Everything}
 )
 
 // warn submits and approves.
