@@ -72,6 +72,7 @@ type Engine struct {
 	platforms []*platform
 	patrol    *patrol
 	plan      chan struct{} // something may be to plan
+	departed  departures
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning

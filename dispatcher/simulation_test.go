@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,16 @@ import (
 	"tocsin/warning"
 )
 
-// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible.
-type town struct{ blocks []warning.Block }
+// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible. Of the
+// first without of them every third has unsubscribed.
+type town struct {
+	blocks  []warning.Block
+	without int
+	now     *atomic.Int64 // without of the newest snapshot
+}
 
 func newTown(n int) *town {
-	t := &town{}
+	t := &town{now: &atomic.Int64{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -43,7 +49,7 @@ func newTown(n int) *town {
 
 func number(i int) uint64 { return 9991_000000000 + uint64(i) }
 
-func (t *town) ID() string                { return fmt.Sprintf("town of %d", t.people()) }
+func (t *town) ID() string                { return fmt.Sprintf("town of %d, %d", t.people(), t.without) }
 func (t *town) Blocks() int               { return len(t.blocks) }
 func (t *town) Block(i int) warning.Block { return t.blocks[i] }
 func (t *town) District(uint32) string    { return "Wanzhou" }
@@ -93,14 +99,30 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 // Current is the town as it is now: people may move in.
 func (t *town) Current() (dispatcher.Snapshot, bool) {
 	now := *t
+	now.without = int(t.now.Load())
 	return &now, true
 }
 
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
-	if id != t.ID() {
+	was := *t
+	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
 	}
-	return t, nil
+	if was.without == t.without {
+		return t, nil // one of each
+	}
+	return &was, nil
+}
+
+func (t *town) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
+	out := warning.Selection{Snapshot: id, Blocks: []uint32{0}, Masks: make([]warning.Mask, 1)}
+	old, err := t.Snapshot(ctx, id)
+	for i := range int(t.now.Load()) {
+		if i%3 == 0 && err == nil && i >= old.(*town).without {
+			out.Masks[0].Set(i)
+		}
+	}
+	return out, err
 }
 
 // arrival is one segment at the carrier.

@@ -156,6 +156,7 @@ var phrases = map[Text]phrase{
 	"reason.daily_quota": {"当日配额用尽", "daily quota used up"}, "reason.undeliverable": {"手机未能接收", "undeliverable"}, "reason.expired_at_carrier": {"在运营商处过期", "expired at the carrier"},
 	"reason.rejected_at_carrier": {"运营商拒绝", "rejected at the carrier"}, "reason.superseded": {"已被更新替代", "superseded"}, "reason.deleted_at_carrier": {"运营商删除", "deleted at the carrier"}, "reason.unknown_at_carrier": {"运营商不明", "unknown at the carrier"},
 	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
+	"reason.withdrawn":     {"发送前退订或注销", "unsubscribed or erased before hand-off"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
 
 	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},
