@@ -126,23 +126,10 @@ func TestPeerCarrierCuts(t *testing.T) {
 	}
 }
 
-// openPeer opens an account of one link with the carrier and hands each of the texts over to people, or one long text.
+// openPeer opens an account and hands each of the texts over to people, or one long text.
 func openPeer(t *testing.T, address string, people int, texts ...channels.Content) (*peerSink, func() error) {
 	t.Helper()
-	sink := &peerSink{change: make(chan struct{}, 1)}
-	c, err := smpp.Adapter{}.Open(channels.Account{
-		Name: "peer", Address: address, Links: 1, Window: 20, System: "tocsin", Password: "secret", Source: "1069",
-		Simulated: true, Statuses: []warning.Status{warning.Exercise}, AnswerTimeout: 20 * time.Second,
-	}, sink)
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := sync.OnceValue(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		return c.Close(ctx)
-	})
-	t.Cleanup(func() { _ = closed() })
+	c, sink, closed := openAccount(t, address)
 	if len(texts) == 0 {
 		texts = []channels.Content{{Text: peerText}}
 	}
@@ -165,6 +152,26 @@ func openPeer(t *testing.T, address string, people int, texts ...channels.Conten
 		})
 	}
 	return sink, closed
+}
+
+// openAccount opens an account of one link with the carrier.
+func openAccount(t *testing.T, address string) (channels.Carrier, *peerSink, func() error) {
+	t.Helper()
+	sink := &peerSink{change: make(chan struct{}, 1)}
+	c, err := smpp.Adapter{}.Open(channels.Account{
+		Name: "peer", Address: address, Links: 1, Window: 20, System: "tocsin", Password: "secret", Source: "1069",
+		Simulated: true, Statuses: []warning.Status{warning.Exercise}, AnswerTimeout: 20 * time.Second,
+	}, sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := sync.OnceValue(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		return c.Close(ctx)
+	})
+	t.Cleanup(func() { _ = closed() })
+	return c, sink, closed
 }
 
 // peerSink keeps what an account says.
