@@ -26,6 +26,13 @@ type Policy interface {
 	MayDrill(user string, s warning.Status) error
 	// Presence is who counts as being in the area of a warning of a tier that is released at a time.
 	Presence(t warning.Tier, at time.Time) warning.Presence
+	// PreAuthorised is the paper by which a user may release the warning alone; inside tells whether all of its areas lie
+	// inside units.
+	PreAuthorised(user string, s *warning.Spec, now time.Time, inside func(units []string) bool) (warning.PreAuthorisation, bool)
+	// ReviewOf is the review that a release under a paper opens, Emergency that of a commander's release in an emergency,
+	// which it refuses where it may not be.
+	ReviewOf(w *warning.Warning, a warning.PreAuthorisation, user string, now time.Time) warning.Review
+	Emergency(w *warning.Warning, user string, role warning.Role, why string, now time.Time) (warning.Review, error)
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
 }
@@ -74,6 +81,7 @@ type Engine struct {
 	platforms []*platform
 	patrol    *patrol
 	plan      chan struct{} // something may be to plan
+	departed  departures
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
@@ -240,7 +248,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 
 // move is the engine's own act of moving a warning along.
 func (e *Engine) move(ctx context.Context, id string, next warning.State) (warning.Warning, error) {
-	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning."+next.String(), id,
+	return e.change(ctx, itself(), "", "", "warning."+next.String(), id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
 			if !w.State.MayBecome(next) {
 				return decision{}, warning.Refuse(warning.ReasonConflict, "a warning that is %s cannot become %s", w.State, next)

@@ -33,7 +33,7 @@ func (s *Server) warningTo(w warning.Warning) *pb.Warning {
 		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
 		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
-		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)),
+		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), Review: reviewTo(w.Review, s.Now()),
 	}
 }
 
@@ -50,7 +50,7 @@ func WarningFrom(p *pb.Warning) (warning.Warning, error) {
 		State: warning.State(p.GetState()), NationalID: p.GetNationalId(), SourceSystem: p.GetSourceSystem(), SourceID: p.GetSpec().GetSourceId(),
 		Node: p.GetNode(), SubmittedBy: p.GetSubmittedBy(), SubmittedAt: timeFrom(p.GetSubmittedAt()), ApprovedBy: p.GetApprovedBy(),
 		ReleasedAt: timeFrom(p.GetReleasedAt()), EndedAt: timeFrom(p.GetEndedAt()), Why: p.GetWhy(),
-		ApprovedPeople: p.GetApprovedPeople(), Snapshot: p.GetSnapshot(),
+		ApprovedPeople: p.GetApprovedPeople(), Snapshot: p.GetSnapshot(), Review: reviewFrom(p.GetReview()),
 	}, nil
 }
 

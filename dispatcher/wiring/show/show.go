@@ -87,7 +87,22 @@ func (l Language) Warning(w *pb.Warning) string {
 	if w.GetWhy() != "" {
 		line += "; " + w.GetWhy()
 	}
+	if r := w.GetReview(); r != nil && r.GetClosedBy() == "" {
+		line += "; " + l.say(warning.TextReviewOpen)
+	}
 	return line
+}
+
+// Review is one line about a review.
+func (l Language) Review(r *pb.Review) string {
+	line := r.GetWarningId() + "  " + l.say(warning.TextReview, r.GetOpenedBy(), clock(r.GetOpenedAt(), "2006-01-02 15:04"), r.GetWhy()+r.GetPaper())
+	switch {
+	case r.GetClosedBy() != "":
+		return line + "; " + l.say(warning.TextReviewClosed, r.GetClosedBy(), r.GetFinding())
+	case r.GetOverdue():
+		return line + "; " + l.say(warning.TextReviewOverdue, clock(r.GetDue(), "2006-01-02 15:04"))
+	}
+	return line + "; " + l.say(warning.TextReviewDue, clock(r.GetDue(), "2006-01-02 15:04"))
 }
 
 // Preview is who would get what.
