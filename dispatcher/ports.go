@@ -133,6 +133,7 @@ const (
 	TablePlays    = "plays"    // warning and platform → JSON of Play
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
 
