@@ -43,7 +43,7 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 	if err != nil {
 		return w, err
 	}
-	if err := c.Scope.Check(c.User, &w, true); err != nil {
+	if err := e.covers(c, &w); err != nil {
 		return w, err
 	}
 	if w.State != warning.Released && w.State != warning.Completed {
