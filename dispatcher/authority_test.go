@@ -181,7 +181,7 @@ func TestScopeIsAskedOnEveryAct(t *testing.T) {
 			"cancel":    func() error { _, _, err := h.e.Cancel(ctx, feng, "f", w.ID, ""); return err },
 			"all-clear": func() error { _, err := h.e.AllClear(ctx, feng, "g", w.ID); return err },
 			"broadcast": func() error {
-				_, err := h.e.Broadcast(ctx, feng, "h", w.ID, []warning.Channel{warning.Broadcast}, nil, time.Minute, 1)
+				_, err := h.e.Broadcast(ctx, feng, "h", w.ID, dispatcher.Repeat{Channels: []warning.Channel{warning.Broadcast}, Every: time.Minute, Times: 1})
 				return err
 			},
 			"review": func() error { _, err := h.e.CloseReview(ctx, feng, "i", w.ID, "x"); return err },

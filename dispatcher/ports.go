@@ -131,6 +131,7 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
