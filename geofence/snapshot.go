@@ -145,23 +145,33 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 // place notes where the rows are.
 func (s *Snapshot) place() {
 	c := &s.columns
-	s.box, s.firsts = nothing(), make([]uint64, s.Blocks())
-	for i := range c.Lon {
-		s.box.add(coord{c.Lon[i], c.Lat[i]})
-	}
-	for i := range s.firsts {
+	s.firsts = make([]uint64, s.Blocks())
+	boxes := make([]box, s.Blocks())
+	together(len(boxes), func(i int) {
+		boxes[i] = nothing()
+		people := s.Block(i)
+		for k, lon := range people.Lon {
+			boxes[i].add(coord{lon, people.Lat[k]})
+		}
 		s.firsts[i] = morton(c.Lon[i*warning.BlockSize], c.Lat[i*warning.BlockSize])
+	})
+	s.box = nothing()
+	for _, b := range boxes {
+		s.box.join(b)
 	}
 }
 
 // seal computes the hashes of the blocks and the ID.
 func (s *Snapshot) seal() {
 	s.hashes = make([][sha256.Size]byte, s.Blocks())
-	var buf []byte
-	for i := range s.hashes {
-		buf = appendBlock(buf[:0], s.Block(i))
-		s.hashes[i] = sha256.Sum256(buf)
-	}
+	together(pieces(s.People()), func(p int) {
+		var buf []byte
+		from, to := piece(p, s.People())
+		for i := from / warning.BlockSize; i*warning.BlockSize < to; i++ {
+			buf = appendBlock(buf[:0], s.Block(i))
+			s.hashes[i] = sha256.Sum256(buf)
+		}
+	})
 	sum := sha256.Sum256(s.manifest())
 	s.id = hex.EncodeToString(sum[:])
 }
