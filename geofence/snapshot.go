@@ -19,8 +19,10 @@ type Snapshot struct {
 	limits  Limits
 	box     box      // of all positions
 	firsts  []uint64 // the key of the first row of each block
-	id      string
-	hashes  [][sha256.Size]byte // by block
+
+	summaries []summary // by block
+	id        string
+	hashes    [][sha256.Size]byte // by block
 }
 
 // WithLimits is the same snapshot with other limits for areas. The columns are shared.
@@ -144,20 +146,14 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 
 // place notes where the rows are.
 func (s *Snapshot) place() {
-	c := &s.columns
-	s.firsts = make([]uint64, s.Blocks())
-	boxes := make([]box, s.Blocks())
-	together(len(boxes), func(i int) {
-		boxes[i] = nothing()
-		people := s.Block(i)
-		for k, lon := range people.Lon {
-			boxes[i].add(coord{lon, people.Lat[k]})
-		}
-		s.firsts[i] = morton(c.Lon[i*warning.BlockSize], c.Lat[i*warning.BlockSize])
+	s.firsts, s.summaries = make([]uint64, s.Blocks()), make([]summary, s.Blocks())
+	together(s.Blocks(), func(i int) {
+		c := Columns(s.Block(i))
+		s.firsts[i], s.summaries[i] = morton(c.Lon[0], c.Lat[0]), summaryOf(c)
 	})
 	s.box = nothing()
-	for _, b := range boxes {
-		s.box.join(b)
+	for i := range s.summaries {
+		s.box.join(s.summaries[i].box)
 	}
 }
 
