@@ -114,6 +114,7 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableRoutes   = "routes"   // account → JSON of Route
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 )
@@ -183,6 +184,8 @@ type Strand struct {
 	Account  string          `json:"account"`
 	Snapshot string          `json:"snapshot"`
 	People   uint32          `json:"people"`
+	// From is the account at which these people waited before they were moved within the channel; empty: they did not.
+	From string `json:"from,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
 	Batches []Batch `json:"-"`
 }
@@ -275,7 +278,7 @@ type Grant struct {
 // Close settles the positions of a strand that were never granted.
 type Close struct {
 	Strand StrandID
-	As     warning.PersonState // CancelledIn, ExpiredOut or Superseded
+	As     warning.PersonState // CancelledIn, ExpiredOut, Superseded or Moved
 }
 
 // Committed is the answer to a Commit.

@@ -50,7 +50,7 @@ func (e *Engine) resolve(s warning.Spec) (*resolved, error) {
 	}
 	r := &resolved{
 		digest: digest, snap: snap, share: sel.Share, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
+		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.routing.Load()),
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -167,7 +167,7 @@ func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
 			return true
 		}
 	}
-	return !newRouter(e.options, ch, status).empty()
+	return !e.routing.Load().router(ch, status).empty()
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.

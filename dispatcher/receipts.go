@@ -240,6 +240,12 @@ var recordOf = [...]recordKind{
 	channels.HandedOver: recHandedOver, channels.Retry: recRetry, channels.Refused: recRefused, channels.Unknown: recUnknown,
 }
 
+// failures is the reasons that speak against a carrier, and not against a message.
+var failures = [channels.Reasons]bool{
+	channels.QueueFull: true, channels.SystemError: true, channels.LinkDown: true, channels.NoAnswer: true, channels.SubmitFailed: true,
+	channels.DailyQuota: true,
+}
+
 func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	a.inflight--
 	if i := o.Token >> 32; i >= uint64(len(a.strands)) {
@@ -256,8 +262,10 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
-	if o.Reason == channels.Throttled {
+	if o.Reason == channels.Throttled { // no failure of the carrier: we are too fast
 		a.slow.throttled(now, a.trip.median)
+	} else {
+		a.condition.answered(now, !failures[o.Reason])
 	}
 	if again {
 		a.schedule(s, rec.pos, now)

@@ -122,6 +122,7 @@ type carrier struct {
 	window int
 	dead   bool // the engine's process was killed: answers go nowhere
 	keep   bool // receipts are owed until a link opens
+	down   bool // no link is up
 	owed   receipts
 	sink   channels.Sink // of the newest links
 }
@@ -137,6 +138,13 @@ func (c *carrier) holds(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.window = n
+}
+
+// cut takes the carrier's links down, or lets them up again.
+func (c *carrier) cut(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
 }
 
 // answers says what arrivals are answered.
@@ -188,6 +196,9 @@ func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
 func (l *link) Room() int {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
+	if l.c.down {
+		return 0
+	}
 	return l.c.window - l.open
 }
 
@@ -196,7 +207,7 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 	defer l.c.mu.Unlock()
 	w := p.(words)
 	for _, m := range batch {
-		if l.open+w.segments > l.c.window || l.closed {
+		if l.open+w.segments > l.c.window || l.closed || l.c.down {
 			return n
 		}
 		for seg := range w.segments {
@@ -250,7 +261,11 @@ type receipts []channels.Receipt
 func (r receipts) All() []channels.Receipt { return r }
 func (r receipts) Ack()                    {}
 
-func (l *link) Links() []channels.LinkHealth { return []channels.LinkHealth{{Up: true}} }
+func (l *link) Links() []channels.LinkHealth {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return []channels.LinkHealth{{Up: !l.c.down}}
+}
 
 func (l *link) Close(context.Context) error {
 	l.c.mu.Lock()
@@ -364,6 +379,7 @@ type house struct {
 	cut   *cut
 	c     *carrier
 	loud  *loudspeakers
+	other *carrier // of a second account with the same prefix; nil: there is none
 	rate  int
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -374,26 +390,39 @@ type house struct {
 func pass(d time.Duration) { <-time.After(d) }
 
 func newHouse(t *testing.T, people, rate int) *house {
-	h := &house{
-		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
-		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{}, loud: &loudspeakers{},
-	}
+	h := houseOf(t, people, rate)
 	h.start()
 	return h
 }
 
+func houseOf(t *testing.T, people, rate int) *house {
+	return &house{
+		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
+		c: newCarrier(), ids: &epochs{}, loud: &loudspeakers{},
+	}
+}
+
+func newCarrier() *carrier { return &carrier{trip: 20 * time.Millisecond, window: 160} }
+
 func (h *house) start() {
 	h.cut = &cut{Store: h.store}
 	statuses := []warning.Status{warning.Exercise, warning.Test}
+	account := func(name, protocol string) dispatcher.AccountOptions {
+		return dispatcher.AccountOptions{
+			Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
+			Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
+			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1,
+		}
+	}
+	accounts := []dispatcher.AccountOptions{account("mobile", "fake")}
+	if h.other != nil {
+		accounts = append(accounts, account("unicom", "other"))
+	}
 	e, err := dispatcher.New(dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
-		Adapters: map[string]channels.Adapter{"fake": h.c},
-		Accounts: []dispatcher.AccountOptions{{
-			Account:  channels.Account{Name: "mobile", Links: 10, Window: 16, Simulated: true, Statuses: statuses},
-			Protocol: "fake", Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1,
-		}},
+		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
+		Accounts: accounts,
 		Areas: map[string]channels.AreaAdapter{"fake": h.loud},
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
@@ -431,14 +460,20 @@ func (h *house) kill() {
 	h.cut.mu.Lock()
 	h.cut.dead = true
 	h.cut.mu.Unlock()
-	h.c.mu.Lock()
-	h.c.dead = true
-	h.c.mu.Unlock()
+	h.die(true)
 	h.stop()
 	<-h.done
-	h.c.mu.Lock()
-	h.c.dead = false
-	h.c.mu.Unlock()
+	h.die(false)
+}
+
+func (h *house) die(dead bool) {
+	for _, c := range []*carrier{h.c, h.other} {
+		if c != nil {
+			c.mu.Lock()
+			c.dead = dead
+			c.mu.Unlock()
+		}
+	}
 }
 
 func spec(tier warning.Tier, text, area string) warning.Spec {
