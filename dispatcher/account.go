@@ -33,6 +33,9 @@ type AccountOptions struct {
 	Prefixes []string // of numbers; the longest wins
 	Carrier  string   // whose numbers it carries too, by the table of numbers; empty: prefixes alone
 	Weight   int      // among accounts with the same prefix or carrier
+	// TestNumber is the operator's own, for link tests each TestEvery; 0: none, by hand only.
+	TestNumber uint64
+	TestEvery  time.Duration
 }
 
 // EpochStore keeps the highest epoch that this process has had, by account, fsynced beside the engine's other data, so
@@ -91,11 +94,14 @@ type account struct {
 	lastError string
 	busySince time.Time // somebody has waited since then
 	condition condition
-	judging   bool     // the condition has begun where the owner before was
-	out       bool     // it is left: who waits goes another way
-	outAt     StrandID // the newest when it was left
+	test      *linkTest // under way; nil: none
+	tested    *LinkTest // the newest
+	judging   bool      // the condition has begun where the owner before was
+	out       bool      // it is left: who waits goes another way
+	outAt     StrandID  // the newest when it was left
 
 	folds  sync.WaitGroup
+	tests  sync.WaitGroup
 	wake   chan struct{} // something may be sent
 	commit chan struct{} // something is to be written
 }
@@ -124,6 +130,7 @@ func (a *account) reset() {
 	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
 	a.seen, a.obeyed, a.unfolded, a.folding = 0, 0, 0, false
 	a.condition, a.judging, a.out, a.outAt = newCondition(), false, false, 0
+	a.test, a.tested = nil, nil
 	a.setRate()
 }
 
@@ -247,12 +254,14 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	} else {
 		a.log.Info("account owned", zap.Uint64("epoch", f.Epoch), zap.Int("strands", len(a.strands)))
 		group.Go(func() { a.pump(ctx) })
+		group.Go(func() { a.followDirectory(ctx) })
 		group.Go(func() { failed <- a.commits(ctx) })
 	}
 	err = <-failed
 	cancel()
 	group.Wait()
 	a.folds.Wait()
+	a.tests.Wait()
 	return errors.Join(err, a.leave(carrier, err))
 }
 
@@ -443,7 +452,11 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	if c == nil {
 		return nil, ErrFenced
 	}
-	return openStrand(s, w, snap, 0, c.Prepare)
+	opened, err := openStrand(s, w, snap, 0, c.Prepare)
+	if err == nil {
+		opened.left, err = a.e.leaversOf(ctx, snap)
+	}
+	return opened, err
 }
 
 // add puts an opened strand to the others. mu is held.

@@ -372,6 +372,9 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, chs []
 	if err != nil {
 		return w, err
 	}
+	if err := c.Scope.Check(c.User, &w, true); err != nil {
+		return w, err
+	}
 	if w.State != warning.Released && w.State != warning.Completed {
 		return w, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a released one can be played again", w.State)
 	}

@@ -40,8 +40,8 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		}
 		return w, Preview{}, err
 	}
-	if c.Role == warning.LoadTester && s.Spec.Status != warning.Exercise && s.Spec.Status != warning.Test {
-		return warning.Warning{}, Preview{}, warning.Refuse(warning.ReasonDenied, "a load tester submits exercises and tests only; say --status exercise")
+	if err := c.Scope.Check(c.User, &warning.Warning{Spec: s.Spec, SubmittedBy: c.User}, true); err != nil {
+		return warning.Warning{}, Preview{}, err
 	}
 	if s.Spec.Type == warning.Cancel || s.Spec.Type == warning.AllClear {
 		return warning.Warning{}, Preview{}, warning.Invalid(warning.Violation{
@@ -104,8 +104,6 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		switch {
 		case w.State != warning.Submitted:
 			return decision{}, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a submitted one can be approved", w.State)
-		case w.SubmittedBy == c.User:
-			return decision{}, warning.Refuse(warning.ReasonDenied, "you submitted this warning; another person must approve it")
 		case slices.Contains(w.ApprovedBy, c.User):
 			return decision{}, warning.Refuse(warning.ReasonConflict, "you have approved this warning already; another person must agree")
 		case w.Version != version || w.Digest != digest:
@@ -152,7 +150,7 @@ func (e *Engine) Reject(ctx context.Context, c Caller, key, id, why string) (war
 func (e *Engine) Hold(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.hold", []string{id, why}), "warning.hold", id,
 		func(w *warning.Warning, _ time.Time) (decision, error) {
-			if err := mayStop(c, w, warning.Held); err != nil {
+			if err := may(w, warning.Held); err != nil {
 				return decision{}, err
 			}
 			w.Before, w.State, w.Why = w.State, warning.Held, why
@@ -192,7 +190,7 @@ func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, 
 func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.cancel", []string{id, why}), "warning.cancel", id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
-			if err := mayStop(c, w, warning.Cancelled); err != nil {
+			if err := may(w, warning.Cancelled); err != nil {
 				return decision{}, err
 			}
 			d := decision{detail: why, stop: w.State == warning.Released || w.State == warning.Held}
@@ -208,19 +206,12 @@ func may(w *warning.Warning, next warning.State) error {
 	return nil
 }
 
-// mayStop: one person is enough to stop, but it must be the submitter, an approver or a commander.
-func mayStop(c Caller, w *warning.Warning, next warning.State) error {
-	if c.Role == warning.Forecaster && w.SubmittedBy != c.User {
-		return warning.Refuse(warning.ReasonDenied, "a forecaster may stop warnings of their own; ask the submitter, an approver or a commander")
-	}
-	return may(w, next)
-}
-
 // decision is what a change comes to beside the record itself.
 type decision struct {
 	detail  string
 	release bool // to be planned, or to go on
 	stop    bool // the answer waits until every owner has obeyed
+	puts    []Put
 }
 
 // change carries out one act on a warning: reads it, decides, and writes it if nobody else did meanwhile.
@@ -236,6 +227,9 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 		if err != nil {
 			return w, unavailable(err)
 		}
+		if err := c.Scope.Check(c.User, &w, true); err != nil {
+			return w, err
+		}
 		now := time.Now().UTC()
 		d, err := decide(&w, now)
 		if err != nil {
@@ -243,7 +237,7 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 		}
 		a := Act{
 			Entry:   Entry{At: now, User: c.User, Role: c.Role.String(), Act: act, Subject: id, Detail: d.detail, Outcome: w.State.String()},
-			Warning: &w, Rev: rev, ToPlan: d.release,
+			Warning: &w, Rev: rev, ToPlan: d.release, Puts: d.puts,
 		}
 		w, generation, err := e.do(ctx, c, key, digest, a)
 		if errors.Is(err, ErrChanged) {

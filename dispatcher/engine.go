@@ -24,6 +24,13 @@ type Policy interface {
 	HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error)
 	// MayDrill refuses a drill with real people to those who have no permission for it.
 	MayDrill(user string, s warning.Status) error
+	// PreAuthorised is the paper by which a user may release the warning alone; inside tells whether all of its areas lie
+	// inside units.
+	PreAuthorised(user string, s *warning.Spec, now time.Time, inside func(units []string) bool) (warning.PreAuthorisation, bool)
+	// ReviewOf is the review that a release under a paper opens, Emergency that of a commander's release in an emergency,
+	// which it refuses where it may not be.
+	ReviewOf(w *warning.Warning, a warning.PreAuthorisation, user string, now time.Time) warning.Review
+	Emergency(w *warning.Warning, user string, role warning.Role, why string, now time.Time) (warning.Review, error)
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
 }
@@ -75,6 +82,7 @@ type Engine struct {
 	platforms []*platform
 	patrol    *patrol
 	plan      chan struct{} // something may be to plan
+	departed  departures
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
@@ -246,7 +254,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 
 // move is the engine's own act of moving a warning along.
 func (e *Engine) move(ctx context.Context, id string, next warning.State) (warning.Warning, error) {
-	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning."+next.String(), id,
+	return e.change(ctx, itself(), "", "", "warning."+next.String(), id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
 			if !w.State.MayBecome(next) {
 				return decision{}, warning.Refuse(warning.ReasonConflict, "a warning that is %s cannot become %s", w.State, next)

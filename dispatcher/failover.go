@@ -22,7 +22,8 @@ import (
 type Route struct {
 	Share float64   `json:"share"` // of its weight, 0 to 1; 0: it is left
 	Since time.Time `json:"since,omitzero"`
-	Why   string    `json:"why,omitempty"` // it was left
+	Why   string    `json:"why,omitempty"`  // it was left
+	Test  *LinkTest `json:"test,omitempty"` // the newest; nil: there was none
 }
 
 // routesEvery is how often owners judge their accounts and all processes read what others judged.
@@ -64,29 +65,36 @@ func (e *Engine) reroute(ctx context.Context) error {
 	}
 	now := time.Now()
 	for _, a := range e.accounts {
+		a.testWhenDue(ctx, now)
 		r, changed := a.judge(now, routes[a.opt.Name])
 		if !changed {
 			continue
 		}
-		value, err := json.Marshal(r)
-		if err != nil {
+		if err := e.keepRoute(ctx, a, routes[a.opt.Name], r, now); err != nil {
 			return err
 		}
-		_, err = e.records.Do(ctx, Act{
-			Entry: Entry{
-				At: now.UTC(), User: "engine", Role: warning.Engineer.String(), Act: "account.route", Subject: a.opt.Name,
-				Detail: r.Why, Outcome: fmt.Sprintf("%.0f %%", 100*r.Share),
-			},
-			Puts: []Put{{Table: TableRoutes, Field: a.opt.Name, Value: value}},
-		})
-		if err != nil {
-			return err
-		}
-		a.log.Warn("account is trusted with another share", zap.Float64("share", r.Share), zap.String("why", r.Why))
 		routes[a.opt.Name] = r
 	}
 	e.reshape(routes)
 	return nil
+}
+
+// keepRoute makes a route durable; another share stands in the record of acts.
+func (e *Engine) keepRoute(ctx context.Context, a *account, was, r Route, now time.Time) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	act := Act{Puts: []Put{{Table: TableRoutes, Field: a.opt.Name, Value: value}}}
+	if r.Share != was.Share {
+		act.Entry = Entry{
+			At: now.UTC(), User: "engine", Role: warning.Engineer.String(), Act: "account.route", Subject: a.opt.Name,
+			Detail: r.Why, Outcome: fmt.Sprintf("%.0f %%", 100*r.Share),
+		}
+		a.log.Warn("account is trusted with another share", zap.Float64("share", r.Share), zap.String("why", r.Why))
+	}
+	_, err = e.records.Do(ctx, act)
+	return err
 }
 
 // reshape makes the routes count: for plans from now on, and for who waits at an account that is left.
@@ -124,15 +132,20 @@ func (a *account) judge(now time.Time, stored Route) (Route, bool) {
 	if !a.judging { // the owner before has judged
 		a.judging = true
 		a.condition.begin(stored.Share, now)
+		a.tested = stored.Test
 	}
 	up := false
 	for _, l := range a.carrier.Links() {
 		up = up || l.Up
 	}
 	a.condition.links(now, up)
+	a.condition.failed = a.tested != nil && !a.tested.OK
 	a.condition.judge(now, a.e.failOver)
-	r := Route{Share: a.condition.share(), Since: a.condition.since.UTC(), Why: a.condition.why}
-	return r, r.Share != stored.Share
+	r := Route{Share: a.condition.share(), Since: stored.Since, Why: stored.Why, Test: a.tested}
+	if r.Share != stored.Share {
+		r.Since, r.Why = a.condition.since.UTC(), a.condition.why
+	}
+	return r, r.Share != stored.Share || !sameTest(r.Test, stored.Test)
 }
 
 // leaveOff says whether people are not to wait here any more.

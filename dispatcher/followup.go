@@ -100,6 +100,9 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err != nil {
 		return o, err
 	}
+	if err := c.Scope.Check(c.User, &o, true); err != nil {
+		return o, err
+	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
 		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
 	}
@@ -163,7 +166,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 
 // replace ends the original, and answers when nothing more of it can leave but what is in open windows.
 func (e *Engine) replace(ctx context.Context, id string) (warning.Warning, error) {
-	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning.replaced", id,
+	return e.change(ctx, itself(), "", "", "warning.replaced", id,
 		func(o *warning.Warning, now time.Time) (decision, error) {
 			if err := may(o, warning.Replaced); err != nil {
 				return decision{}, err

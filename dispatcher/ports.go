@@ -33,6 +33,9 @@ type Directory interface {
 	Current() (Snapshot, bool)
 	// Snapshot is the one with this id, also when it is not the newest any more.
 	Snapshot(ctx context.Context, id string) (Snapshot, error)
+	// Withdrawn is who of the snapshot id must not be told any more: by the newest one they are gone, have another number,
+	// or want no messages.
+	Withdrawn(ctx context.Context, id string) (warning.Selection, error)
 }
 
 // The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
@@ -117,6 +120,7 @@ const (
 	TableRoutes   = "routes"   // account → JSON of Route
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
 
 // Put is one small record; a nil Value removes it.

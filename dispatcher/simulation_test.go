@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,16 @@ import (
 	"tocsin/warning"
 )
 
-// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible.
-type town struct{ blocks []warning.Block }
+// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible. Of the
+// first without of them every third has unsubscribed.
+type town struct {
+	blocks  []warning.Block
+	without int
+	now     *atomic.Int64 // without of the newest snapshot
+}
 
 func newTown(n int) *town {
-	t := &town{}
+	t := &town{now: &atomic.Int64{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -43,7 +49,7 @@ func newTown(n int) *town {
 
 func number(i int) uint64 { return 9991_000000000 + uint64(i) }
 
-func (t *town) ID() string                { return fmt.Sprintf("town of %d", t.people()) }
+func (t *town) ID() string                { return fmt.Sprintf("town of %d, %d", t.people(), t.without) }
 func (t *town) Blocks() int               { return len(t.blocks) }
 func (t *town) Block(i int) warning.Block { return t.blocks[i] }
 func (t *town) District(uint32) string    { return "Wanzhou" }
@@ -93,14 +99,30 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 // Current is the town as it is now: people may move in.
 func (t *town) Current() (dispatcher.Snapshot, bool) {
 	now := *t
+	now.without = int(t.now.Load())
 	return &now, true
 }
 
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
-	if id != t.ID() {
+	was := *t
+	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
 	}
-	return t, nil
+	if was.without == t.without {
+		return t, nil // one of each
+	}
+	return &was, nil
+}
+
+func (t *town) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
+	out := warning.Selection{Snapshot: id, Blocks: []uint32{0}, Masks: make([]warning.Mask, 1)}
+	old, err := t.Snapshot(ctx, id)
+	for i := range int(t.now.Load()) {
+		if i%3 == 0 && err == nil && i >= old.(*town).without {
+			out.Masks[0].Set(i)
+		}
+	}
+	return out, err
 }
 
 // arrival is one segment at the carrier.
@@ -379,7 +401,9 @@ type house struct {
 	cut   *cut
 	c     *carrier
 	loud  *loudspeakers
-	other *carrier // of a second account with the same prefix; nil: there is none
+	test  uint64        // for link tests; 0: none
+	every time.Duration // link tests; 0: by hand
+	other *carrier      // of a second account with the same prefix; nil: there is none
 	rate  int
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -406,12 +430,12 @@ func newCarrier() *carrier { return &carrier{trip: 20 * time.Millisecond, window
 
 func (h *house) start() {
 	h.cut = &cut{Store: h.store}
-	statuses := []warning.Status{warning.Exercise, warning.Test}
+	statuses := []warning.Status{warning.Actual, warning.Exercise, warning.Test}
 	account := func(name, protocol string) dispatcher.AccountOptions {
 		return dispatcher.AccountOptions{
 			Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
 			Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1,
+			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, TestNumber: h.test, TestEvery: h.every,
 		}
 	}
 	accounts := []dispatcher.AccountOptions{account("mobile", "fake")}
@@ -423,14 +447,14 @@ func (h *house) start() {
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
 		Accounts: accounts,
-		Areas: map[string]channels.AreaAdapter{"fake": h.loud},
+		Areas:    map[string]channels.AreaAdapter{"fake": h.loud},
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
 		Policy: &policy.Policy{
 			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
 			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
-			Margin:    0.1,
+			Margin:    0.1, Review: 10 * time.Minute,
 		},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, (len(text)+9)/10), "test", nil
@@ -486,8 +510,8 @@ func spec(tier warning.Tier, text, area string) warning.Spec {
 }
 
 var (
-	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster}
-	approver   = dispatcher.Caller{User: "an", Role: warning.Approver}
+	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster, Scope: warning.Everything}
+	approver   = dispatcher.Caller{User: "an", Role: warning.Approver, Scope: warning.Everything}
 )
 
 // warn submits and approves.

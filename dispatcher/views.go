@@ -14,6 +14,11 @@ type Caller struct {
 	Scope warning.Scope
 }
 
+// itself is the engine in its own acts.
+func itself() Caller {
+	return Caller{User: "engine", Role: warning.Engineer, Scope: warning.Everything}
+}
+
 // Submission is what a submit brings: the words and area to approve, and where they come from.
 type Submission struct {
 	Spec         warning.Spec
@@ -215,6 +220,7 @@ type AccountHealth struct {
 	Links          []AccountLink
 	LastError      string
 	Simulated      bool
+	Route          Route
 }
 
 // AccountLink is one connection of an account.

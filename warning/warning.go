@@ -39,6 +39,8 @@ type Warning struct {
 	ApprovedPeople int64 `json:"approved_people,omitempty"`
 	// Snapshot is the directory that the plan names; empty before the release is planned.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Review is of a release that somebody made on their own; nil: nobody did.
+	Review *Review `json:"review,omitempty"`
 }
 
 // Spec is what a forecaster says. It is frozen at submission.

@@ -16,6 +16,7 @@ func TestAnAnswerIsReadAsItWasRecorded(t *testing.T) {
 		Record: 1, ID: "01J", Version: 2, Digest: "d", State: warning.Completed, NationalID: "50010141600000_20260613120000_0",
 		SourceSystem: "cap@example.org", SourceID: "a1", Node: "n", SubmittedBy: "li", SubmittedAt: at, ApprovedBy: []string{"wang"},
 		ReleasedAt: at, EndedAt: at, Why: "w", ApprovedPeople: 7, Snapshot: "s",
+		Review: &warning.Review{Warning: "01J", Version: 2, Paper: "p", Why: "y", OpenedBy: "hu", OpenedAt: at, Due: at, ClosedBy: "an", ClosedAt: at, Finding: "f"},
 		Spec: warning.Spec{
 			Event: "11B03", EventName: "暴雨", Tier: warning.Red, Status: warning.Actual, Type: warning.Update, Onset: at, Expires: at,
 			Areas: []warning.Area{
@@ -26,7 +27,7 @@ func TestAnAnswerIsReadAsItWasRecorded(t *testing.T) {
 			EventID: "e", Stage: "6h", References: []string{"01I"}, Channels: []warning.Channel{warning.SMS}, Again: true,
 		},
 	}
-	s := &Server{Options: Options{Acts: &engine{}}}
+	s := &Server{Options: Options{Acts: &engine{}, Now: time.Now}}
 	got, err := WarningFrom(s.warningTo(want))
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Error(d, err)

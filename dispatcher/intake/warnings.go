@@ -136,6 +136,16 @@ func (s *warnings) Release(ctx context.Context, r *pb.ReleaseRequest) (*pb.Relea
 	return &pb.ReleaseResponse{Warning: w}, nil
 }
 
+func (s *warnings) EmergencyRelease(ctx context.Context, r *pb.EmergencyReleaseRequest) (*pb.EmergencyReleaseResponse, error) {
+	w, err := s.act(ctx, func(c dispatcher.Caller) (warning.Warning, error) {
+		return s.Acts.EmergencyRelease(ctx, c, r.GetKey(), r.GetId(), r.GetWhy())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.EmergencyReleaseResponse{Warning: w}, nil
+}
+
 func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelResponse, error) {
 	var correction warning.Warning
 	w, err := s.act(ctx, func(c dispatcher.Caller) (w warning.Warning, err error) {

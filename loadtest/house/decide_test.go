@@ -80,7 +80,7 @@ func TestDecisionsThatCannotBeAreRefused(t *testing.T) {
 		"hold another forecaster's": {func() error {
 			_, err := running.warnings("feng").Hold(t.Context(), &pb.HoldRequest{Key: rand.Text(), Id: foreign.GetId()})
 			return err
-		}, refusal{codes.PermissionDenied, "DENIED", "", "", "ask the submitter, an approver or a commander"}},
+		}, refusal{codes.PermissionDenied, "DENIED", "", "", "an approver or a commander"}},
 		"reject without a reason": {func() error {
 			_, err := running.warnings(approver).Reject(t.Context(), &pb.RejectRequest{Key: rand.Text(), Id: foreign.GetId()})
 			return err

@@ -87,7 +87,22 @@ func (l Language) Warning(w *pb.Warning) string {
 	if w.GetWhy() != "" {
 		line += "; " + w.GetWhy()
 	}
+	if r := w.GetReview(); r != nil && r.GetClosedBy() == "" {
+		line += "; " + l.say(warning.TextReviewOpen)
+	}
 	return line
+}
+
+// Review is one line about a review.
+func (l Language) Review(r *pb.Review) string {
+	line := r.GetWarningId() + "  " + l.say(warning.TextReview, r.GetOpenedBy(), clock(r.GetOpenedAt(), "2006-01-02 15:04"), r.GetWhy()+r.GetPaper())
+	switch {
+	case r.GetClosedBy() != "":
+		return line + "; " + l.say(warning.TextReviewClosed, r.GetClosedBy(), r.GetFinding())
+	case r.GetOverdue():
+		return line + "; " + l.say(warning.TextReviewOverdue, clock(r.GetDue(), "2006-01-02 15:04"))
+	}
+	return line + "; " + l.say(warning.TextReviewDue, clock(r.GetDue(), "2006-01-02 15:04"))
 }
 
 // Preview is who would get what.
@@ -201,6 +216,20 @@ func (l Language) Account(a *pb.Account) string {
 	}
 	line := l.say(warning.TextAccount, a.GetName(), a.GetProtocol(), l.name("health", a.GetHealth()), up, len(a.GetLinks()),
 		count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsedLast_10S(), count(a.GetWaitingPeople()))
+	if a.GetRouteShare() < 1 {
+		line += l.say(warning.TextRoute, 100*a.GetRouteShare(), a.GetRouteWhy())
+	}
+	if t := a.GetTest(); t != nil {
+		outcome := "reason." + t.GetReason()
+		if t.GetReason() == "" {
+			outcome = "person." + t.GetOutcome()
+		}
+		receipt := "–"
+		if t.GetReceipt() != "" {
+			receipt = l.name("receipt", t.GetReceipt())
+		}
+		line += l.say(warning.TextTested, clock(t.GetAt(), "15:04:05"), l.say(warning.Text(outcome)), t.GetAnswerMs(), receipt)
+	}
 	if a.GetLastError() != "" {
 		line += "; " + a.GetLastError()
 	}
