@@ -22,8 +22,12 @@ type Policy interface {
 	// HeadCount refuses an approval where the head count must be typed in and was not; grown says that more people are
 	// there than were approved.
 	HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error)
+	// Admit refuses an area that reaches too far out of the jurisdiction; what it lets pass the note reports.
+	Admit(o warning.Outside) (note string, err error)
 	// MayDrill refuses a drill with real people to those who have no permission for it.
 	MayDrill(user string, s warning.Status) error
+	// Presence is who counts as being in the area of a warning of a tier that is released at a time.
+	Presence(t warning.Tier, at time.Time) warning.Presence
 	// PreAuthorised is the paper by which a user may release the warning alone; inside tells whether all of its areas lie
 	// inside units.
 	PreAuthorised(user string, s *warning.Spec, now time.Time, inside func(units []string) bool) (warning.PreAuthorisation, bool)
@@ -48,6 +52,7 @@ type Options struct {
 	Records   Records
 	Queue     Queue
 	Directory Directory
+	Land      Land
 	Fences    Fences
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
@@ -56,7 +61,7 @@ type Options struct {
 	FailOver  FailOver
 	Areas     map[string]channels.AreaAdapter // by protocol
 	Platforms []AreaOptions
-	Policy    Policy
+	Policy    func() Policy // the one in force now
 	Segments  Segmenter
 	Words     Wording                      // nil: words are taken as they are given
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
@@ -69,10 +74,11 @@ type Engine struct {
 	records  Records
 	queue    Queue
 	dir      Directory
+	land     Land
 	epochs   EpochStore
 	routing  atomic.Pointer[routing]
 	failOver FailOver
-	policy   Policy
+	policy   func() Policy
 	segments Segmenter
 	words    Wording
 	seal     func(context.Context) string
@@ -95,7 +101,7 @@ type Engine struct {
 // New is an engine that does nothing before Run.
 func New(o Options) (*Engine, error) {
 	e := &Engine{
-		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, failOver: o.FailOver,
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
 		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}

@@ -66,7 +66,7 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 		return warning.Warning{}, err
 	}
 	w := e.newWarning(c, Submission{Spec: s}, now)
-	if people, _ := e.policy.ApprovalsFor(&s, 0); people == 0 {
+	if people, _ := e.policy().ApprovalsFor(&s, 0); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	}
 	w, _, err := e.do(ctx, c, key, digest, Act{
@@ -100,7 +100,7 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err != nil {
 		return o, err
 	}
-	if err := c.Scope.Check(c.User, &o, true); err != nil {
+	if err := e.covers(c, &o); err != nil {
 		return o, err
 	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
@@ -128,10 +128,10 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = before.NoAddress, before.OptedOut, before.NoRoute
 	if w.Spec.Type == warning.Update {
-		if f.inside, err = e.resolve(w.Spec); err != nil {
+		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
 		}
-		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas)
+		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
 		if err != nil {
 			return Plan{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,7 +62,7 @@ func (t *town) people() (n int) {
 }
 
 // Resolve takes the area's name as the number of people from the first on or up to the last; none means everybody.
-func (t *town) Resolve(areas []warning.Area) (warning.Selection, error) {
+func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Selection, error) {
 	from, to, n := 0, t.people(), 0
 	if _, err := fmt.Sscanf(areas[0].Name, "first %d", &n); err == nil {
 		to = n
@@ -297,6 +298,24 @@ func (l *link) Close(context.Context) error {
 	return nil
 }
 
+// land is a jurisdiction that everything lies in, but what says otherwise by its name.
+type land struct{ beyond map[string]warning.Outside }
+
+func (l *land) Border(areas []warning.Area) (warning.Outside, float64, error) {
+	return l.beyond[areas[0].Name], 0.01, nil
+}
+func (l *land) Beyond(int32, int32) string { return "511600" }
+func (l *land) Within(areas []warning.Area, units []string) bool {
+	return slices.Contains(units, areas[0].Unit)
+}
+
+// Clip gives the first area the name of what is left.
+func (l *land) Clip(areas []warning.Area) ([]warning.Area, error) {
+	cut := slices.Clone(areas)
+	cut[0].Name = "first 10"
+	return cut, nil
+}
+
 type epochs struct {
 	mu sync.Mutex
 	n  map[string]uint64
@@ -316,41 +335,6 @@ func (e *epochs) SetEpoch(account string, n uint64) error {
 	}
 	e.n[account] = n
 	return nil
-}
-
-// loudspeakers is a platform of an area channel that outlives the engine.
-type loudspeakers struct {
-	mu      sync.Mutex
-	played  []channels.AreaMessage
-	stopped []uint32
-	answer  func(n int) channels.AreaOutcome // to the n-th play; nil: taken
-}
-
-func (l *loudspeakers) Open(channels.AreaAccount) (channels.AreaCarrier, error) { return l, nil }
-func (l *loudspeakers) Link() channels.LinkHealth                               { return channels.LinkHealth{Up: true} }
-func (l *loudspeakers) Close(context.Context) error                             { return nil }
-
-func (l *loudspeakers) Play(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.played = append(l.played, m)
-	if l.answer != nil {
-		return l.answer(len(l.played))
-	}
-	return channels.AreaOutcome{Kind: channels.HandedOver}
-}
-
-func (l *loudspeakers) Stop(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stopped = append(l.stopped, m.Serial)
-	return channels.AreaOutcome{Kind: channels.HandedOver}
-}
-
-func (l *loudspeakers) log() (played []channels.AreaMessage, stopped []uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]channels.AreaMessage(nil), l.played...), append([]uint32(nil), l.stopped...)
 }
 
 // cut is a store that a killed process cannot reach any more.
@@ -393,21 +377,23 @@ func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.
 
 // house is an engine at work in a synctest bubble.
 type house struct {
-	t     *testing.T
-	node  string
-	e     *dispatcher.Engine
-	town  *town
-	store *memstore.Store
-	cut   *cut
-	c     *carrier
-	loud  *loudspeakers
-	test  uint64        // for link tests; 0: none
-	every time.Duration // link tests; 0: by hand
-	other *carrier      // of a second account with the same prefix; nil: there is none
-	rate  int
-	stop  context.CancelFunc
-	done  chan struct{}
-	ids   *epochs
+	t      *testing.T
+	node   string
+	e      *dispatcher.Engine
+	town   *town
+	land   land
+	policy policy.Policy
+	store  *memstore.Store
+	cut    *cut
+	c      *carrier
+	loud   *loudspeakers
+	rate   int
+	stop   context.CancelFunc
+	done   chan struct{}
+	ids    *epochs
+	test   uint64        // for link tests; 0: none
+	every  time.Duration // link tests; 0: by hand
+	other  *carrier      // of a second account with the same prefix; nil: there is none
 }
 
 // pass lets time go by in the bubble.
@@ -423,6 +409,11 @@ func houseOf(t *testing.T, people, rate int) *house {
 	return &house{
 		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
 		c: newCarrier(), ids: &epochs{}, loud: &loudspeakers{},
+		policy: policy.Policy{
+			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
+			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
+			Margin:    0.1, Review: 10 * time.Minute, Border: policy.Border{Share: 0.02, Metres: 500},
+		},
 	}
 }
 
@@ -443,7 +434,7 @@ func (h *house) start() {
 		accounts = append(accounts, account("unicom", "other"))
 	}
 	e, err := dispatcher.New(dispatcher.Options{
-		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
+		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
 		Accounts: accounts,
@@ -451,11 +442,7 @@ func (h *house) start() {
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
-		Policy: &policy.Policy{
-			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
-			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
-			Margin:    0.1, Review: 10 * time.Minute,
-		},
+		Policy: func() dispatcher.Policy { return &h.policy },
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, (len(text)+9)/10), "test", nil
 		},

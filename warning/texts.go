@@ -21,6 +21,10 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextClipped  Text = "clipped"  // name, corners
+	TextPolicy   Text = "policy"   // digest, since, who agreed
+	TextProposal Text = "proposal" // digest, how many agreed
+
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
 	TextReviewDue     Text = "review_due"     // when
@@ -142,6 +146,10 @@ var phrases = map[Text]phrase{
 	TextTested:   {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
 	TextLinkTest: {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
+
+	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
+	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
+	TextClipped:  {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
 
 	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
 	TextReviewOpen:    {"待复核", "waits for review"},
