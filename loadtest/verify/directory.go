@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"sort"
@@ -17,6 +18,7 @@ const header = "number,lon,lat,home,seen,language,duty,flags"
 // row is one line of the directory.
 type row struct {
 	at     point
+	home   uint32
 	person int32 // -1: no address
 	out    bool  // opted out, and not responsible
 }
@@ -27,6 +29,8 @@ type people struct {
 	numbers   []uint64
 	language  []uint8 // index into languages
 	duty      []bool  // responsible
+	out       []bool  // opted out, and not responsible
+	home      []point
 	languages []string
 	table     []int32 // open addressing: person + 1
 }
@@ -89,6 +93,9 @@ func (p *people) row(line []byte) error {
 	if r.at.y, ok = fixed(f[2]); !ok {
 		return fmt.Errorf("lat: %q is no number of degrees", f[2])
 	}
+	if home, ok := whole(f[3]); ok && home <= math.MaxUint32 {
+		r.home = uint32(home)
+	}
 	responsible := false
 	switch string(f[6]) {
 	case "", "public":
@@ -110,6 +117,8 @@ func (p *people) row(line []byte) error {
 			return fmt.Errorf("number: is not E.164 digits")
 		}
 		r.person = p.add(n, p.tongue(f[5]), responsible)
+		p.out[r.person] = r.out
+		p.home[r.person] = r.at
 	}
 	p.rows = append(p.rows, r)
 	return nil
@@ -142,6 +151,8 @@ func (p *people) add(number uint64, language uint8, responsible bool) int32 {
 	p.numbers = append(p.numbers, number)
 	p.language = append(p.language, language)
 	p.duty = append(p.duty, responsible)
+	p.out = append(p.out, false)
+	p.home = append(p.home, point{})
 	p.table[p.slot(number)] = int32(len(p.numbers))
 	return int32(len(p.numbers)) - 1
 }
