@@ -3,7 +3,6 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +25,9 @@ type Input struct {
 	// Outlines is the surfaces of units: a GeoJSON FeatureCollection with properties.adcode.
 	Outlines []byte
 	Accounts []Account
+	Areas    []AreaLog
+	// Again is how many times a commander asked to play a warning again on area channels, by its id.
+	Again map[string]int
 	// Positions is the path of a table with the header at,number,lon,lat: where people were seen when (RFC 3339). Empty:
 	// everybody is at home. A position counts for Fresh; a policy of the house says how long.
 	Positions string
@@ -60,6 +62,7 @@ type Verdict struct {
 	// People with a text of which no piece is known are counted in wrong_text above and in no warning.
 	Warnings []WarningVerdict `json:"warnings"`
 	Accounts []AccountVerdict `json:"accounts"`
+	Areas    []AreaVerdict    `json:"areas,omitempty"`
 	Rows     int64            `json:"directory_rows"`
 	TookS    float64          `json:"took_s"`
 }
@@ -165,11 +168,7 @@ type AccountVerdict struct {
 // Run makes the verdict. An error says that there is none: an input that cannot be read, or a log that is damaged.
 func Run(in Input) (Verdict, error) {
 	began := time.Now()
-	raw, err := os.ReadFile(in.Warnings)
-	if err != nil {
-		return Verdict{}, fmt.Errorf("verify: %w", err)
-	}
-	ws, err := readWarnings(raw)
+	ws, err := ReadWarnings(in.Warnings)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
@@ -219,7 +218,11 @@ func Run(in Input) (Verdict, error) {
 		v.Warnings = append(v.Warnings, g.verdict())
 		v.Sums.add(&v.Warnings[len(v.Warnings)-1].Sums)
 	}
-	v.Faults = v.faults(in.AllowedRepeats)
+	var wrong []string
+	if v.Areas, wrong, err = judgeAreas(&in, x, p, units); err != nil {
+		return Verdict{}, fmt.Errorf("verify: %w", err)
+	}
+	v.Faults = append(v.faults(in.AllowedRepeats), wrong...)
 	v.OK = len(v.Faults) == 0
 	v.TookS = time.Since(began).Seconds()
 	return v, nil

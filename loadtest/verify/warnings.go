@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -13,6 +14,15 @@ import (
 
 	tocsinv1 "tocsin/proto/tocsin/v1"
 )
+
+// ReadWarnings reads a file of warnings as Input.Warnings has it.
+func ReadWarnings(path string) ([]*tocsinv1.Warning, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return readWarnings(raw)
+}
 
 // readWarnings reads warnings in the JSON of the contract: one or several objects, a list, or an answer of Get or List
 // that holds them.
