@@ -31,7 +31,8 @@ func newVerify() *cobra.Command {
 	c.Flags().Int64Var(&in.AllowedRepeats, "allowed-repeats", 0, "messages beyond what was wanted that are no fault, after a crash; -1: any number")
 	c.Flags().StringVar(&edition, "edition", geofence.EditionAt(time.Time{}).ID, "edition of the districts")
 	c.Flags().StringVar(&in.Positions, "positions", "", "CSV file of where people were seen: at,number,lon,lat, at as 2026-06-13T18:00:00+08:00")
-	c.Flags().DurationVar(&in.Fresh, "fresh", 6*time.Hour, "how long a position counts, as the policy of the house says")
+	within := c.Flags().Duration("within", 6*time.Hour, "for how long a place where somebody was seen counts: policy.presence")
+	both := c.Flags().StringSlice("both", []string{"red"}, "tiers that take home and place")
 	c.Flags().StringArrayVar(&broadcasts, "broadcast-log", nil, "PLATFORM=FILE of an emergency broadcast platform; may be repeated")
 	c.Flags().StringArrayVar(&pushes, "push-log", nil, "PLATFORM=FILE of a broker of an app; may be repeated")
 	c.Flags().StringToIntVar(&again, "again", nil, "ID=TIMES that a commander asked to play a warning again on area channels")
@@ -40,6 +41,10 @@ func newVerify() *cobra.Command {
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if in.Outlines = geofence.RawOutlines(edition); in.Outlines == nil {
 			return usage(fmt.Errorf("--edition %q: there is no such edition", edition))
+		}
+		in.Presence = &verify.Presence{Within: *within}
+		for _, tier := range *both {
+			in.Presence.Both = append(in.Presence.Both, pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(tier)]))
 		}
 		if in.Accounts, err = accountsIn(logs); err != nil {
 			return err

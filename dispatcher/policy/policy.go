@@ -8,12 +8,14 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"tocsin/warning"
@@ -38,6 +40,9 @@ type Policy struct {
 	// Review is how long another person has to look at what somebody released on their own.
 	Review time.Duration `json:"review"`
 	Border Border        `json:"border"`
+	// Within is for how long a place where somebody was seen counts; of the tiers in Both, home and place always do.
+	Within time.Duration  `json:"within"`
+	Both   []warning.Tier `json:"both"`
 }
 
 // most is asked for where the policy says nothing of a tier: nothing leaves by an omission.
@@ -108,6 +113,14 @@ func (p *Policy) Steps(t warning.Tier, d warning.Duty, at time.Time) []warning.S
 	return nil
 }
 
+// Presence is who counts as being in the area of a warning of a tier that is released at a time.
+func (p *Policy) Presence(t warning.Tier, at time.Time) warning.Presence {
+	if slices.Contains(p.Both, t) {
+		return warning.Presence{Both: true}
+	}
+	return warning.Presence{Now: warning.MinutesOf(at), Within: uint32(p.Within / time.Minute)}
+}
+
 // ChannelsFor is all channels by which anybody is told at a time, ascending: what a warning has that names none.
 func (p *Policy) ChannelsFor(t warning.Tier, at time.Time) []warning.Channel {
 	all := map[warning.Channel]bool{}
@@ -171,6 +184,63 @@ func (p *Policy) Loosened(next *Policy) (ways []string) {
 		}
 	}
 	return ways
+}
+
+// Changes is every value in which next differs, by its path in the configuration.
+func (p *Policy) Changes(next *Policy) (changes []string) {
+	was, now := p.values(), next.values()
+	all := maps.Clone(was)
+	maps.Copy(all, now)
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if was[path] != now[path] {
+			changes = append(changes, fmt.Sprintf("%s %s, was %s", path, cmp.Or(now[path], "none"), cmp.Or(was[path], "none")))
+		}
+	}
+	return changes
+}
+
+// values is p as JSON by path, two levels deep.
+func (p *Policy) values() map[string]string {
+	out := map[string]string{}
+	var top map[string]json.RawMessage
+	read(p, &top)
+	for name, value := range top {
+		var below map[string]json.RawMessage
+		if json.Unmarshal(value, &below) != nil || len(below) == 0 {
+			out[name] = string(value)
+		}
+		for key, v := range below {
+			out[name+"."+keyName(name, key)] = string(v)
+		}
+	}
+	return out
+}
+
+// keyed is the tables of a policy whose keys are numbers in JSON, with what these name.
+var keyed = map[string]func(n int) string{
+	"approvals": func(n int) string { return warning.Tier(n).String() },
+	"share":     func(n int) string { return warning.Tier(n).String() },
+	"at_least":  func(n int) string { return warning.Status(n).String() },
+}
+
+// keyName is a key of a table as people say it.
+func keyName(table, key string) string {
+	n, err := strconv.Atoi(key)
+	if says := keyed[table]; says != nil && err == nil {
+		return says(n)
+	}
+	return key
+}
+
+// read makes into of the JSON of p.
+func read(p *Policy, into any) {
+	b, err := json.Marshal(p) // maps marshal by key
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
+		panic("policy: plain values always marshal: " + err.Error())
+	}
 }
 
 // MayTakeEffect refuses a loosened policy that fewer than two persons agreed to.

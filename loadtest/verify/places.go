@@ -76,9 +76,6 @@ func readArea(l AreaLog) (out []played, err error) {
 			out = append(out, *p)
 		}
 	}
-	if len(out) == 0 && len(l.Path) > 0 {
-		return out, nil
-	}
 	return out, nil
 }
 
@@ -175,7 +172,7 @@ func judgeAreas(in *Input, x *expected, p *people, units map[string]area) (out [
 			if n.GetReleasedAt() == nil || !slices.Contains(n.GetSpec().GetChannels(), l.Channel) {
 				continue
 			}
-			where, err := unitsOf(n, p, units)
+			where, err := unitsOf(n, p, units, in.Presence)
 			if err != nil {
 				return nil, nil, fmt.Errorf("warning %s: %w", n.GetId(), err)
 			}
@@ -297,7 +294,7 @@ func (v *areaCase) close() {
 
 // unitsOf is the districts that a warning is played in: those it names, and for drawn areas the home districts of the
 // people in them.
-func unitsOf(n *notice, p *people, units map[string]area) (out []string, err error) {
+func unitsOf(n *notice, p *people, units map[string]area, who *Presence) (out []string, err error) {
 	var drawn area
 	for i, a := range n.GetSpec().GetAreas() {
 		if a.GetUnit() != "" {
@@ -311,9 +308,10 @@ func unitsOf(n *notice, p *people, units map[string]area) (out []string, err err
 		drawn = append(drawn, part...)
 	}
 	if len(drawn) > 0 {
-		for _, r := range p.between(drawn.latitudes()) {
-			if code := fmt.Sprintf("%06d000000", r.home); !slices.Contains(out, code) && drawn.where(r.at) == in {
-				out = append(out, code)
+		for i := range p.rows {
+			r := &p.rows[i]
+			if !slices.Contains(out, r.home+"000000") && who.counts(n.Warning, drawn, units, r) == in {
+				out = append(out, r.home+"000000")
 			}
 		}
 	}

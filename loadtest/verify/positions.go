@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,15 +23,14 @@ type seen struct {
 	point
 }
 
-// positions is where people of the directory were, each person's in order of time.
+// positions is where people of the directory were.
 type positions struct {
-	of    map[int32][]seen
-	fresh int64 // nanoseconds for which a position counts
+	of map[int32][]seen
 }
 
 // readPositions reads a table of positions: time in RFC 3339, number, degrees. People of no directory are left out.
-func readPositions(path string, fresh time.Duration, p *people) (*positions, error) {
-	m := &positions{of: map[int32][]seen{}, fresh: int64(fresh)}
+func readPositions(path string, p *people) (*positions, error) {
+	m := &positions{of: map[int32][]seen{}}
 	if path == "" {
 		return m, nil
 	}
@@ -52,9 +50,6 @@ func readPositions(path string, fresh time.Duration, p *people) (*positions, err
 		if err := m.row(lines.Bytes(), p); err != nil {
 			return nil, fmt.Errorf("%s line %d: %w", path, n, err)
 		}
-	}
-	for _, list := range m.of {
-		slices.SortStableFunc(list, func(a, b seen) int { return int(min(1, max(-1, a.at-b.at))) })
 	}
 	return m, lines.Err()
 }
@@ -78,41 +73,6 @@ func (m *positions) row(line []byte, p *people) error {
 		m.of[person] = append(m.of[person], seen{at.UnixNano(), point{x, y}})
 	}
 	return nil
-}
-
-// presence calls each with every row that counts as being there when the warning was released: who was seen inside
-// lately, and whose home is inside and who was not seen elsewhere lately. A red takes both.
-func (m *positions) presence(n *notice, p *people, each func(*row, place)) {
-	if len(m.of) == 0 {
-		rows := p.between(n.area.latitudes())
-		for i := range rows {
-			each(&rows[i], n.area.where(rows[i].at))
-		}
-		return
-	}
-	release := n.GetReleasedAt().AsTime().UnixNano()
-	for i := range p.rows {
-		r := &p.rows[i]
-		where := n.area.where(r.at)
-		if last, ok := m.last(r.person, release); ok {
-			there := n.area.where(last)
-			if n.GetSpec().GetTier() == tocsinv1.Tier_TIER_RED {
-				there = max(there, where)
-			}
-			where = there
-		}
-		each(r, where)
-	}
-}
-
-// last is where somebody was seen last before a time, and not too long before.
-func (m *positions) last(person int32, at int64) (p point, ok bool) {
-	for _, s := range m.of[person] {
-		if s.at <= at && at-s.at <= m.fresh {
-			p, ok = s.point, true
-		}
-	}
-	return p, ok
 }
 
 // entrants calls each with everybody who was seen inside while the warning was live.

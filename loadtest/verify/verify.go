@@ -28,10 +28,11 @@ type Input struct {
 	Areas    []AreaLog
 	// Again is how many times a commander asked to play a warning again on area channels, by its id.
 	Again map[string]int
-	// Positions is the path of a table with the header at,number,lon,lat: where people were seen when (RFC 3339). Empty:
-	// everybody is at home. A position counts for Fresh; a policy of the house says how long.
+	// Presence is who counts as being there; nil: whoever's place is in the area.
+	Presence *Presence
+	// Positions is the path of a table with the header at,number,lon,lat: where people were seen when (RFC 3339). Who is
+	// seen in the area of a live warning is to get it once.
 	Positions string
-	Fresh     time.Duration
 	// Each, where it is set, is called once for everybody who got the whole text of a warning, by each channel.
 	Each func(Reach)
 	// AllowedRepeats is how many messages beyond what was wanted are no fault; below 0: any number (promise 3 lets what
@@ -185,7 +186,7 @@ func Run(in Input) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
-	moved, err := readPositions(in.Positions, in.Fresh, p)
+	moved, err := readPositions(in.Positions, p)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
@@ -193,7 +194,7 @@ func Run(in Input) (Verdict, error) {
 	if err := x.read(ws, p, lib); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
-	if err := x.look(p, units, moved); err != nil {
+	if err := x.look(p, units, in.Presence, moved); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
 	v := Verdict{Rows: int64(len(p.rows))}

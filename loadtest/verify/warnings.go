@@ -217,7 +217,7 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 }
 
 // look finds who is in the area of each warning.
-func (x *expected) look(p *people, units map[string]area, moved *positions) error {
+func (x *expected) look(p *people, units map[string]area, who *Presence, moved *positions) error {
 	for i, n := range x.notices {
 		t := n.GetSpec().GetType()
 		if n.g == nil || n.follows >= 0 && t != tocsinv1.Type_TYPE_UPDATE {
@@ -228,13 +228,19 @@ func (x *expected) look(p *people, units map[string]area, moved *positions) erro
 			return fmt.Errorf("warning %s: %w", n.GetId(), err)
 		}
 		from := len(x.inside)
-		count := func(r *row, where place) {
-			if where == out {
-				return
-			}
-			if where == edge {
+		rows := p.rows
+		if who == nil {
+			rows = p.between(n.area.latitudes())
+		}
+		for k := range rows {
+			r := &rows[k]
+			where := who.counts(n.Warning, n.area, units, r)
+			switch where {
+			case out:
+				continue
+			case edge:
 				n.g.v.OnEdge++
-			} else {
+			case in:
 				n.g.v.InArea++
 			}
 			switch {
@@ -246,7 +252,6 @@ func (x *expected) look(p *people, units map[string]area, moved *positions) erro
 				x.inside = append(x.inside, inside{r.person, int32(i), where == edge, false})
 			}
 		}
-		moved.presence(n, p, count)
 		moved.entrants(n, func(person int32, where place) {
 			if !p.out[person] {
 				x.inside = append(x.inside, inside{person, int32(i), where == edge, true})

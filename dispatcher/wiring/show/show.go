@@ -87,7 +87,40 @@ func (l Language) Warning(w *pb.Warning) string {
 	if w.GetWhy() != "" {
 		line += "; " + w.GetWhy()
 	}
+	if r := w.GetReview(); r != nil && r.GetClosedBy() == "" {
+		line += "; " + l.say(warning.TextReviewOpen)
+	}
 	return line
+}
+
+// Review is one line about a review.
+func (l Language) Review(r *pb.Review) string {
+	line := r.GetWarningId() + "  " + l.say(warning.TextReview, r.GetOpenedBy(), clock(r.GetOpenedAt(), "2006-01-02 15:04"), r.GetWhy()+r.GetPaper())
+	switch {
+	case r.GetClosedBy() != "":
+		return line + "; " + l.say(warning.TextReviewClosed, r.GetClosedBy(), r.GetFinding())
+	case r.GetOverdue():
+		return line + "; " + l.say(warning.TextReviewOverdue, clock(r.GetDue(), "2006-01-02 15:04"))
+	}
+	return line + "; " + l.say(warning.TextReviewDue, clock(r.GetDue(), "2006-01-02 15:04"))
+}
+
+// Policy is the policy in force, and the one that waits.
+func (l Language) Policy(now *pb.Policy, waits *pb.Proposal) []string {
+	lines := []string{l.say(warning.TextPolicy, now.GetDigest(), clock(now.GetSince(), "2006-01-02 15:04"), strings.Join(now.GetAgreed(), " ")), now.GetJson()}
+	return append(lines, l.Proposal(waits)...)
+}
+
+// Proposal is a policy that waits for two persons; nothing where there is none.
+func (l Language) Proposal(p *pb.Proposal) []string {
+	if p == nil {
+		return nil
+	}
+	lines := []string{l.say(warning.TextProposal, p.GetDigest(), len(p.GetAgreed()))}
+	for _, way := range p.GetLoosens() {
+		lines = append(lines, "  "+way)
+	}
+	return lines
 }
 
 // Preview is who would get what.
@@ -96,6 +129,12 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 	lines := []string{
 		l.say(warning.TextPreview, veiled(p.GetPeople()), veiled(p.GetAddressable()), veiled(p.GetNoAddress()), veiled(p.GetOptedOut())),
 		l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())),
+	}
+	if p.GetBorder() != "" {
+		lines = append(lines, p.GetBorder())
+	}
+	for _, a := range p.GetClipped() {
+		lines = append(lines, l.say(warning.TextClipped, a.GetName(), corners(a)))
 	}
 	for _, u := range p.GetUnits() {
 		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orFew(u.GetPeople(), u.GetFew())))
@@ -111,6 +150,16 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		}
 	}
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// corners is how many an area has.
+func corners(a *pb.Area) (n int) {
+	for _, part := range a.GetPolygons().GetParts() {
+		for _, r := range part.GetRings() {
+			n += len(r.GetPoints()) - 1
+		}
+	}
+	return n
 }
 
 // Ask is the question before an approval.
