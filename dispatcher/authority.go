@@ -11,6 +11,67 @@ import (
 // This file is what somebody may do alone, and what another person must look at afterwards. A review stands in the record
 // of its warning; TableReviews is the index of those that are open, so that nobody need read every warning to find them.
 
+// covers refuses a warning that the caller's scope does not cover. Where the warning is is asked of those only whom it
+// hinders, and not of a correction or all-clear: these go to whom their original reached.
+func (e *Engine) covers(c Caller, w *warning.Warning) error {
+	if err := c.Scope.Check(c.User, w, true); err != nil || c.Scope&warning.ScopeOutside != 0 {
+		return err
+	}
+	if w.Spec.Type == warning.Cancel || w.Spec.Type == warning.AllClear {
+		return nil
+	}
+	o, err := e.border(&w.Spec)
+	if err != nil {
+		return err
+	}
+	_, err = e.policy.Admit(o)
+	return c.Scope.Check(c.User, w, err == nil)
+}
+
+// border is what of a spec's areas lies beyond the jurisdiction. Who approves has looked at the warning a moment ago, and
+// then it is not measured again.
+func (e *Engine) border(s *warning.Spec) (warning.Outside, error) {
+	digest := warning.DigestOf(*s)
+	e.mu.Lock()
+	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest })
+	if i >= 0 {
+		defer e.mu.Unlock()
+		return e.recent[i].beyond, nil
+	}
+	e.mu.Unlock()
+	o, _, err := e.land.Border(s.Areas)
+	return o, err
+}
+
+// beyond is what of the areas lies outside of the jurisdiction, with who of the selection is there, and the part of the
+// jurisdiction that they cover.
+func (e *Engine) beyond(areas []warning.Area, snap Snapshot, sel *warning.Selection) (warning.Outside, float64, error) {
+	o, share, err := e.land.Border(areas)
+	if err != nil || o.Share == 0 {
+		return o, share, err
+	}
+	people := map[string]int64{}
+	for i, b := range sel.Blocks {
+		block := snap.Block(int(b))
+		for slot := range sel.Masks[i].Slots {
+			people[e.land.Beyond(block.Lon[slot], block.Lat[slot])]++
+		}
+	}
+	for i := range o.Neighbours {
+		o.Neighbours[i].People = people[o.Neighbours[i].Code]
+	}
+	return o, share, nil
+}
+
+// preAuthorised releases w where a paper lets the caller do so, and opens the review of it.
+func (e *Engine) preAuthorised(c Caller, w *warning.Warning, now time.Time) (decision, bool) {
+	paper, ok := e.policy.PreAuthorised(c.User, &w.Spec, now, func(units []string) bool { return e.land.Within(w.Spec.Areas, units) })
+	if !ok {
+		return decision{}, false
+	}
+	return e.releaseAlone(w, e.policy.ReviewOf(w, paper, c.User, now), now), true
+}
+
 // EmergencyRelease lets an actual warning leave that still lacks approvals. It opens a review that another person must
 // close.
 func (e *Engine) EmergencyRelease(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {

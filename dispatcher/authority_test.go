@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,99 @@ func TestAnEmergencyReleaseIsReviewedByAnotherPerson(t *testing.T) {
 	})
 }
 
+// TestWhatLiesBeyondTheBorder submits an area that reaches out of the jurisdiction by much, by little, and cut; and asks for
+// the scope again when the border has moved meanwhile.
+func TestWhatLiesBeyondTheBorder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer func() { h.close() }()
+		ctx := context.Background()
+		outside := func(share float64) warning.Outside {
+			return warning.Outside{Share: share, Reach: 9000, Neighbours: []warning.Neighbour{{Code: "511600", Name: "Guang'an", Share: share}}}
+		}
+		h.land.beyond = map[string]warning.Outside{"wide": outside(0.3), "sliver": outside(0.02)}
+		fang := dispatcher.Caller{User: "fang", Role: warning.Forecaster, Scope: warning.Everything &^ warning.ScopeOutside}
+		an := dispatcher.Caller{User: "an", Role: warning.Approver, Scope: warning.Everything &^ warning.ScopeOutside}
+		submit := func(area string, clip bool) (warning.Warning, dispatcher.Preview, error) {
+			s := spec(warning.Orange, "over the border", area)
+			s.Clip, s.Again = clip, true
+			return h.e.Submit(ctx, fang, area+map[bool]string{true: " cut"}[clip], dispatcher.Submission{Spec: s})
+		}
+		_, _, err := submit("wide", false)
+		for _, part := range []string{"30.0 %", "Guang'an (511600)", "100 people", "--clip"} {
+			if warning.ReasonOf(err) != warning.ReasonInvalid || !strings.Contains(err.Error(), part) {
+				t.Errorf("%v does not say %s", err, part)
+			}
+		}
+		if p, err := h.e.Preview(ctx, fang, spec(warning.Orange, "x", "wide")); err != nil || p.Beyond == nil || !strings.Contains(p.Border, "Guang'an") {
+			t.Errorf("a preview shows it: %+v, %v", p, err)
+		}
+		w, p, err := submit("sliver", false)
+		if err != nil || p.Beyond != nil || !strings.HasPrefix(p.Border, "border sliver: 2.0 %") {
+			t.Errorf("a sliver: %+v, %v", p, err)
+		}
+		cut, p, err := submit("wide", true)
+		if err != nil || p.Border != "" || cut.Spec.Areas[0].Name != "first 10" || len(p.Clipped) != 1 || cut.ApprovedPeople != 10 {
+			t.Errorf("cut: %+v, %v", p, err)
+		}
+		h.kill()
+		h.start() // so that it is measured anew
+		h.land.beyond["sliver"] = outside(0.3)
+		if _, err := h.e.Approve(ctx, an, "late", w.ID, w.Version, w.Digest, 0); warning.ReasonOf(err) != warning.ReasonDenied {
+			t.Errorf("approved outside: %v", err)
+		}
+		if _, err := h.e.EmergencyRelease(ctx, an, "late now", w.ID, "x"); warning.ReasonOf(err) != warning.ReasonDenied {
+			t.Errorf("released outside: %v", err)
+		}
+		if _, _, err := h.e.Cancel(ctx, commander, "stop", w.ID, ""); err != nil {
+			t.Errorf("a stop is never hindered by where the warning is: %v", err)
+		}
+	})
+}
+
+// TestAPaperReleasesAndIsReviewed submits what a paper allows beforehand: it leaves at once, under a review.
+func TestAPaperReleasesAndIsReviewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		ctx := context.Background()
+		h.policy.Ahead = []warning.PreAuthorisation{{
+			Paper: "2026-3", Who: []string{forecaster.User}, Events: []string{"11B03"}, Tiers: []warning.Tier{warning.Red},
+			Units: []string{"500101"}, Until: warning.Moment(time.Now().Add(time.Hour).Unix()),
+		}}
+		submit := func(key string, change func(*warning.Spec)) warning.Warning {
+			s := spec(warning.Red, key, "")
+			s.Status = warning.Actual
+			change(&s)
+			w, _, err := h.e.Submit(ctx, forecaster, key, dispatcher.Submission{Spec: s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		w := submit("the dam fails", func(*warning.Spec) {})
+		if w.State != warning.Released || w.Review == nil || w.Review.Paper != "2026-3" || len(w.ApprovedBy) != 0 {
+			t.Errorf("%+v", w)
+		}
+		for name, change := range map[string]func(*warning.Spec){
+			"another tier": func(s *warning.Spec) { s.Tier = warning.Orange },
+			"elsewhere":    func(s *warning.Spec) { s.Areas[0].Unit = "500102" },
+			"a drill":      func(s *warning.Spec) { s.Status = warning.Exercise },
+		} {
+			if w := submit(name, change); w.State != warning.Submitted || w.Review != nil {
+				t.Errorf("%s: %+v", name, w)
+			}
+		}
+		pass(3 * time.Second)
+		if n := complete(h.c.log(), "the dam fails"); len(n) != 100 {
+			t.Errorf("%d of 100 people got it", len(n))
+		}
+		if open, err := h.e.Reviews(ctx); err != nil || len(open) != 1 || open[0].Warning != w.ID {
+			t.Errorf("open: %+v, %v", open, err)
+		}
+	})
+}
+
 // TestScopeIsAskedOnEveryAct calls with a scope that covers warnings of one's own only.
 func TestScopeIsAskedOnEveryAct(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -87,7 +181,7 @@ func TestScopeIsAskedOnEveryAct(t *testing.T) {
 			"cancel":    func() error { _, _, err := h.e.Cancel(ctx, feng, "f", w.ID, ""); return err },
 			"all-clear": func() error { _, err := h.e.AllClear(ctx, feng, "g", w.ID); return err },
 			"broadcast": func() error {
-				_, err := h.e.Broadcast(ctx, feng, "h", w.ID, []warning.Channel{warning.Broadcast}, nil, time.Minute, 1)
+				_, err := h.e.Broadcast(ctx, feng, "h", w.ID, dispatcher.Repeat{Channels: []warning.Channel{warning.Broadcast}, Every: time.Minute, Times: 1})
 				return err
 			},
 			"review": func() error { _, err := h.e.CloseReview(ctx, feng, "i", w.ID, "x"); return err },

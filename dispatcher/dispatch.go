@@ -61,24 +61,36 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	if err := e.policy.MayDrill(c.User, s.Spec.Status); err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
+	if look.Beyond != nil && c.Scope&warning.ScopeOutside == 0 {
+		return warning.Warning{}, Preview{}, look.Beyond
+	}
 	w := e.newWarning(c, s, now)
 	w.Content, w.ApprovedPeople = content, look.People
+	d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
 	if people, _ := e.policy.ApprovalsFor(&s.Spec, look.Share); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
+	} else if alone, ok := e.preAuthorised(c, &w, now); ok {
+		d.detail, d.puts = d.detail+", "+alone.detail, alone.puts
 	}
 	a := Act{
 		Entry: Entry{
-			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(),
-			Detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People),
+			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(), Detail: d.detail,
 		},
-		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released,
+		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released, Puts: d.puts,
 	}
 	w, err = e.record(ctx, c, key, digest, a)
 	return w, look.For(c), err
 }
 
-// worded is a spec with all that it must say from its submission on, and with channels where it names none.
+// worded is a spec with all that it must say from its submission on, with channels where it names none, and cut at the
+// border where it says so.
 func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (warning.Spec, error) {
+	if s.Clip {
+		var err error
+		if s.Areas, err = e.land.Clip(s.Areas); err != nil {
+			return s, err
+		}
+	}
 	if len(s.Channels) == 0 {
 		s.Channels = e.policy.ChannelsFor(s.Tier, now)
 	}
@@ -227,7 +239,7 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 		if err != nil {
 			return w, unavailable(err)
 		}
-		if err := c.Scope.Check(c.User, &w, true); err != nil {
+		if err := e.covers(c, &w); err != nil {
 			return w, err
 		}
 		now := time.Now().UTC()

@@ -22,6 +22,8 @@ type Policy interface {
 	// HeadCount refuses an approval where the head count must be typed in and was not; grown says that more people are
 	// there than were approved.
 	HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error)
+	// Admit refuses an area that reaches too far out of the jurisdiction; what it lets pass the note reports.
+	Admit(o warning.Outside) (note string, err error)
 	// MayDrill refuses a drill with real people to those who have no permission for it.
 	MayDrill(user string, s warning.Status) error
 	// Presence is who counts as being in the area of a warning of a tier that is released at a time.
@@ -50,6 +52,7 @@ type Options struct {
 	Records   Records
 	Queue     Queue
 	Directory Directory
+	Land      Land
 	Fences    Fences
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
@@ -69,6 +72,7 @@ type Engine struct {
 	records  Records
 	queue    Queue
 	dir      Directory
+	land     Land
 	epochs   EpochStore
 	options  []AccountOptions
 	policy   Policy
@@ -94,7 +98,7 @@ type Engine struct {
 // New is an engine that does nothing before Run.
 func New(o Options) (*Engine, error) {
 	e := &Engine{
-		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, options: o.Accounts,
 		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}

@@ -99,7 +99,7 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err != nil {
 		return o, err
 	}
-	if err := c.Scope.Check(c.User, &o, true); err != nil {
+	if err := e.covers(c, &o); err != nil {
 		return o, err
 	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {

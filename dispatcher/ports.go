@@ -40,6 +40,20 @@ type Directory interface {
 	Withdrawn(ctx context.Context, id string) (warning.Selection, error)
 }
 
+// Land knows where this installation may warn, and who is competent around it.
+type Land interface {
+	// Border measures what of the areas lies beyond the jurisdiction, without counting people, and the part of the
+	// jurisdiction's surface that they cover, 0 to 1. Faulty areas are refused.
+	Border(areas []warning.Area) (o warning.Outside, share float64, err error)
+	// Beyond is the code of the neighbour around a position in units of 10^-7 degree; "" in the jurisdiction, and where
+	// no neighbour is known.
+	Beyond(lon, lat int32) string
+	// Within tells whether all of the areas lie in the units, six digits each.
+	Within(areas []warning.Area, units []string) bool
+	// Clip is the areas without what lies beyond the jurisdiction, refused where they cannot be cut.
+	Clip(areas []warning.Area) ([]warning.Area, error)
+}
+
 // The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
 // or key.
 var (
@@ -119,6 +133,7 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339

@@ -19,6 +19,7 @@ type resolved struct {
 	who    warning.Presence
 	snap   Snapshot
 	share  float64
+	beyond warning.Outside
 	units  []PreviewUnit
 	plan   Plan // of no warning yet
 }
@@ -49,8 +50,12 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	if s.Focus != nil {
 		sel = ordered(sel, snap.Order(&sel, *s.Focus))
 	}
+	beyond, share, err := e.beyond(s.Areas, snap, &sel)
+	if err != nil {
+		return nil, err
+	}
 	r := &resolved{
-		digest: digest, who: who, snap: snap, share: sel.Share, units: units(snap, &sel),
+		digest: digest, who: who, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
 		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
 	}
 	e.mu.Lock()
@@ -112,6 +117,12 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
 		Remarks: r.snap.Remarks(s.Areas),
+	}
+	if p.Border, p.Beyond = e.policy.Admit(r.beyond); p.Beyond != nil {
+		p.Border = p.Beyond.Error()
+	}
+	if s.Clip {
+		p.Clipped = s.Areas
 	}
 	for _, st := range r.plan.Strands {
 		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}

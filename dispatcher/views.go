@@ -44,6 +44,10 @@ type Preview struct {
 	Finish      time.Duration // of the slowest account at its contract
 	Digest      string        // of the spec: what an approver approves
 	Remarks     []warning.Violation
+	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
+	Border  string
+	Beyond  error
+	Clipped []warning.Area // the areas, where they were cut at the border
 }
 
 // PreviewUnit is the people of one district.

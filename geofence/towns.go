@@ -59,6 +59,17 @@ func (c *checker) town(field, code string) {
 	c.fault(field, "area.unit.unknown", "tocsin area find NAME shows the codes, or give a polygon", "no town has the code %s", code)
 }
 
+// inDistricts is the areas with the district of each town in its place: who may warn a district may warn its towns.
+func inDistricts(areas []warning.Area) []warning.Area {
+	out := slices.Clone(areas)
+	for i := range out {
+		if t, ok := TownAt(out[i].Unit); ok {
+			out[i].Unit = fmt.Sprint(t.District)
+		}
+	}
+	return out
+}
+
 // townShare is what of the jurisdiction towns without an outline may cover: each an even part of its district.
 func (e *Edition) townShare(areas []warning.Area) (share float64) {
 	for i := range areas {

@@ -118,3 +118,25 @@ func TestAnOutlineOfAWebMapIsRemarked(t *testing.T) {
 		t.Errorf("moved: %v", remarks)
 	}
 }
+
+// TestATownBelongsToItsDistrict: who may warn a district may warn its towns, and nobody else.
+func TestATownBelongsToItsDistrict(t *testing.T) {
+	areas := []warning.Area{{Unit: "500154119"}, {Unit: "500101"}}
+	for code, inside := range map[string]bool{"500000": true, "500101": false} {
+		j, err := geofence.NewJurisdiction(code, geofence.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if beyond, _, err := j.Border(areas); err != nil || beyond.Share == 0 != inside {
+			t.Errorf("%s: %v, %v", code, beyond, err)
+		}
+		clipped, err := j.Clip(areas)
+		if inside && (err != nil || clipped[0].Unit != "500154119") || !inside && err == nil {
+			t.Errorf("%s: clipped to %v, %v", code, clipped, err)
+		}
+	}
+	j, _ := geofence.NewJurisdiction("500000", geofence.DefaultLimits())
+	if !j.Within(areas[:1], []string{"500154"}) || j.Within(areas[:1], []string{"500101"}) {
+		t.Error("a paper for a district does not hold for its towns alone")
+	}
+}

@@ -21,6 +21,8 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextClipped Text = "clipped" // name, corners
+
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
 	TextReviewDue     Text = "review_due"     // when
@@ -136,6 +138,8 @@ var phrases = map[Text]phrase{
 	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
 	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
+
+	TextClipped: {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
 
 	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
 	TextReviewOpen:    {"待复核", "waits for review"},

@@ -60,7 +60,7 @@ func SpecTo(w warning.Warning) *pb.WarningSpec {
 	out := &pb.WarningSpec{
 		Event: s.Event, EventName: s.EventName, Tier: pb.Tier(s.Tier), Status: pb.Status(s.Status), Type: pb.Type(s.Type),
 		Onset: timeTo(s.Onset), Expires: timeTo(s.Expires), Issuers: s.Issuers, EventId: s.EventID, Stage: s.Stage,
-		References: s.References, Again: s.Again, NationalId: w.NationalID, SourceSystem: w.SourceSystem, SourceId: w.SourceID,
+		References: s.References, Again: s.Again, Clip: s.Clip, NationalId: w.NationalID, SourceSystem: w.SourceSystem, SourceId: w.SourceID,
 	}
 	if f := s.Focus; f != nil {
 		out.Focus = &pb.Focus{Points: pointsTo(f.Points), Crs: f.CRS, SpeedMPerS: f.Speed, BearingDeg: f.Bearing}
@@ -109,7 +109,10 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
-		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest,
+		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil,
+	}
+	for _, a := range p.Clipped {
+		out.Clipped = append(out.Clipped, areaTo(a))
 	}
 	for _, v := range p.Remarks {
 		v = v.In(language)

@@ -24,7 +24,7 @@ func TestAnAnswerIsReadAsItWasRecorded(t *testing.T) {
 				{Polygons: [][]warning.Ring{{{{1, 2}, {3, 4}, {5, 6}, {1, 2}}}}, CRS: "wgs84"},
 			},
 			Words: []warning.Words{{Language: "en", Channel: warning.SMS, Kind: warning.Alert, Text: "t"}}, Issuers: []string{"a"},
-			EventID: "e", Stage: "6h", References: []string{"01I"}, Channels: []warning.Channel{warning.SMS}, Again: true,
+			EventID: "e", Stage: "6h", References: []string{"01I"}, Channels: []warning.Channel{warning.SMS}, Again: true, Clip: true,
 		},
 	}
 	s := &Server{Options: Options{Acts: &engine{}, Now: time.Now}}

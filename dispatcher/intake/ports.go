@@ -19,7 +19,7 @@ type Acts interface {
 	// Cancel answers the correction beside the cancelled warning; without ID where there is none.
 	Cancel(ctx context.Context, c dispatcher.Caller, key, id, why string) (w, correction warning.Warning, err error)
 	AllClear(ctx context.Context, c dispatcher.Caller, key, id string) (warning.Warning, error)
-	Broadcast(ctx context.Context, c dispatcher.Caller, key, id string, chs []warning.Channel, units []string, every time.Duration, times int) (warning.Warning, error)
+	Broadcast(ctx context.Context, c dispatcher.Caller, key, id string, r dispatcher.Repeat) (warning.Warning, error)
 	EmergencyRelease(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
 	CloseReview(ctx context.Context, c dispatcher.Caller, key, id, finding string) (warning.Warning, error)
 	// MissingApprovals is how many approvals the policy still asks for.

@@ -112,6 +112,12 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		l.say(warning.TextPreview, veiled(p.GetPeople()), veiled(p.GetAddressable()), veiled(p.GetNoAddress()), veiled(p.GetOptedOut())),
 		l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())),
 	}
+	if p.GetBorder() != "" {
+		lines = append(lines, p.GetBorder())
+	}
+	for _, a := range p.GetClipped() {
+		lines = append(lines, l.say(warning.TextClipped, a.GetName(), corners(a)))
+	}
 	for _, u := range p.GetUnits() {
 		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orFew(u.GetPeople(), u.GetFew())))
 	}
@@ -129,6 +135,16 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		lines = append(lines, "! "+r.GetField()+": "+r.GetText())
 	}
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// corners is how many an area has.
+func corners(a *pb.Area) (n int) {
+	for _, part := range a.GetPolygons().GetParts() {
+		for _, r := range part.GetRings() {
+			n += len(r.GetPoints()) - 1
+		}
+	}
+	return n
 }
 
 // Ask is the question before an approval.

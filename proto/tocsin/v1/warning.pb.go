@@ -1023,8 +1023,10 @@ type BroadcastRequest struct {
 	// Districts of the warning as codes of 12 digits; none: all of them. A place outside the warning is refused.
 	Units []string `protobuf:"bytes,4,rep,name=units,proto3" json:"units,omitempty"`
 	// How many times, and the time between two.
-	Times         int32 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
-	EveryS        int32 `protobuf:"varint,6,opt,name=every_s,json=everyS,proto3" json:"every_s,omitempty"`
+	Times  int32 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
+	EveryS int32 `protobuf:"varint,6,opt,name=every_s,json=everyS,proto3" json:"every_s,omitempty"`
+	// A recorded voice for these repeats; without it a platform speaks the words itself.
+	Audio         *Audio `protobuf:"bytes,7,opt,name=audio,proto3" json:"audio,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1101,6 +1103,68 @@ func (x *BroadcastRequest) GetEveryS() int32 {
 	return 0
 }
 
+func (x *BroadcastRequest) GetAudio() *Audio {
+	if x != nil {
+		return x.Audio
+	}
+	return nil
+}
+
+// Audio is sound that goes with the words of an area channel.
+type Audio struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// File name without folder.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// MPEG audio (mp3).
+	Mpeg          []byte `protobuf:"bytes,2,opt,name=mpeg,proto3" json:"mpeg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audio) Reset() {
+	*x = Audio{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audio) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audio) ProtoMessage() {}
+
+func (x *Audio) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audio.ProtoReflect.Descriptor instead.
+func (*Audio) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Audio) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Audio) GetMpeg() []byte {
+	if x != nil {
+		return x.Mpeg
+	}
+	return nil
+}
+
 type BroadcastResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Warning       *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
@@ -1110,7 +1174,7 @@ type BroadcastResponse struct {
 
 func (x *BroadcastResponse) Reset() {
 	*x = BroadcastResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1186,7 @@ func (x *BroadcastResponse) String() string {
 func (*BroadcastResponse) ProtoMessage() {}
 
 func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1199,7 @@ func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
 func (*BroadcastResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BroadcastResponse) GetWarning() *Warning {
@@ -1155,7 +1219,7 @@ type AllClearRequest struct {
 
 func (x *AllClearRequest) Reset() {
 	*x = AllClearRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1231,7 @@ func (x *AllClearRequest) String() string {
 func (*AllClearRequest) ProtoMessage() {}
 
 func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1244,7 @@ func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearRequest.ProtoReflect.Descriptor instead.
 func (*AllClearRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AllClearRequest) GetKey() string {
@@ -1207,7 +1271,7 @@ type AllClearResponse struct {
 
 func (x *AllClearResponse) Reset() {
 	*x = AllClearResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1283,7 @@ func (x *AllClearResponse) String() string {
 func (*AllClearResponse) ProtoMessage() {}
 
 func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1296,7 @@ func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearResponse.ProtoReflect.Descriptor instead.
 func (*AllClearResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AllClearResponse) GetWarning() *Warning {
@@ -1251,7 +1315,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1327,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1340,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetRequest) GetId() string {
@@ -1295,7 +1359,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1371,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1384,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetResponse) GetWarning() *Warning {
@@ -1340,7 +1404,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1416,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1429,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRequest) GetStates() []State {
@@ -1391,7 +1455,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1467,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1480,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListResponse) GetWarnings() []*Warning {
@@ -1438,7 +1502,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1514,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1527,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchRequest) GetId() string {
@@ -1498,7 +1562,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1574,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1587,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchResponse) GetWarning() *Warning {
@@ -1594,7 +1658,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1670,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1728,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1740,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1812,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +1824,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +1888,7 @@ type PreviewResponse_Remark struct {
 
 func (x *PreviewResponse_Remark) Reset() {
 	*x = PreviewResponse_Remark{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1900,7 @@ func (x *PreviewResponse_Remark) String() string {
 func (*PreviewResponse_Remark) ProtoMessage() {}
 
 func (x *PreviewResponse_Remark) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,14 +2033,18 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x122\n" +
 	"\n" +
 	"correction\x18\x02 \x01(\v2\x12.tocsin.v1.WarningR\n" +
-	"correction\"\x8a\x02\n" +
+	"correction\"\xb2\x02\n" +
 	"\x10BroadcastRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12E\n" +
 	"\bchannels\x18\x03 \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x120\n" +
 	"\x05units\x18\x04 \x03(\tB\x1a\xbaH\x17\x92\x01\x14\x10\xe8\a\"\x0fr\r2\v^[0-9]{12}$R\x05units\x12\x1f\n" +
 	"\x05times\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05times\x12$\n" +
-	"\aevery_s\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x01R\x06everyS\"A\n" +
+	"\aevery_s\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x01R\x06everyS\x12&\n" +
+	"\x05audio\x18\a \x01(\v2\x10.tocsin.v1.AudioR\x05audio\"f\n" +
+	"\x05Audio\x12<\n" +
+	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$R\x04name\x12\x1f\n" +
+	"\x04mpeg\x18\x02 \x01(\fB\v\xbaH\bz\x06\x10\x01\x18\x80\x80@R\x04mpeg\"A\n" +
 	"\x11BroadcastResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"I\n" +
 	"\x0fAllClearRequest\x12\x1b\n" +
@@ -2037,7 +2105,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_warning_proto_rawDescData
 }
 
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*SubmitRequest)(nil),            // 0: tocsin.v1.SubmitRequest
 	(*SubmitResponse)(nil),           // 1: tocsin.v1.SubmitResponse
@@ -2056,93 +2124,95 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*CancelRequest)(nil),            // 14: tocsin.v1.CancelRequest
 	(*CancelResponse)(nil),           // 15: tocsin.v1.CancelResponse
 	(*BroadcastRequest)(nil),         // 16: tocsin.v1.BroadcastRequest
-	(*BroadcastResponse)(nil),        // 17: tocsin.v1.BroadcastResponse
-	(*AllClearRequest)(nil),          // 18: tocsin.v1.AllClearRequest
-	(*AllClearResponse)(nil),         // 19: tocsin.v1.AllClearResponse
-	(*GetRequest)(nil),               // 20: tocsin.v1.GetRequest
-	(*GetResponse)(nil),              // 21: tocsin.v1.GetResponse
-	(*ListRequest)(nil),              // 22: tocsin.v1.ListRequest
-	(*ListResponse)(nil),             // 23: tocsin.v1.ListResponse
-	(*WatchRequest)(nil),             // 24: tocsin.v1.WatchRequest
-	(*WatchResponse)(nil),            // 25: tocsin.v1.WatchResponse
-	(*PreviewResponse_Unit)(nil),     // 26: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil),  // 27: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),     // 28: tocsin.v1.PreviewResponse.Text
-	(*PreviewResponse_Remark)(nil),   // 29: tocsin.v1.PreviewResponse.Remark
-	(*WarningSpec)(nil),              // 30: tocsin.v1.WarningSpec
-	(*Warning)(nil),                  // 31: tocsin.v1.Warning
-	(*Area)(nil),                     // 32: tocsin.v1.Area
-	(Channel)(0),                     // 33: tocsin.v1.Channel
-	(State)(0),                       // 34: tocsin.v1.State
-	(*LaneCounts)(nil),               // 35: tocsin.v1.LaneCounts
-	(Type)(0),                        // 36: tocsin.v1.Type
-	(*ReportRequest)(nil),            // 37: tocsin.v1.ReportRequest
-	(*WhoRequest)(nil),               // 38: tocsin.v1.WhoRequest
-	(*ReportResponse)(nil),           // 39: tocsin.v1.ReportResponse
-	(*WhoResponse)(nil),              // 40: tocsin.v1.WhoResponse
+	(*Audio)(nil),                    // 17: tocsin.v1.Audio
+	(*BroadcastResponse)(nil),        // 18: tocsin.v1.BroadcastResponse
+	(*AllClearRequest)(nil),          // 19: tocsin.v1.AllClearRequest
+	(*AllClearResponse)(nil),         // 20: tocsin.v1.AllClearResponse
+	(*GetRequest)(nil),               // 21: tocsin.v1.GetRequest
+	(*GetResponse)(nil),              // 22: tocsin.v1.GetResponse
+	(*ListRequest)(nil),              // 23: tocsin.v1.ListRequest
+	(*ListResponse)(nil),             // 24: tocsin.v1.ListResponse
+	(*WatchRequest)(nil),             // 25: tocsin.v1.WatchRequest
+	(*WatchResponse)(nil),            // 26: tocsin.v1.WatchResponse
+	(*PreviewResponse_Unit)(nil),     // 27: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil),  // 28: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),     // 29: tocsin.v1.PreviewResponse.Text
+	(*PreviewResponse_Remark)(nil),   // 30: tocsin.v1.PreviewResponse.Remark
+	(*WarningSpec)(nil),              // 31: tocsin.v1.WarningSpec
+	(*Warning)(nil),                  // 32: tocsin.v1.Warning
+	(*Area)(nil),                     // 33: tocsin.v1.Area
+	(Channel)(0),                     // 34: tocsin.v1.Channel
+	(State)(0),                       // 35: tocsin.v1.State
+	(*LaneCounts)(nil),               // 36: tocsin.v1.LaneCounts
+	(Type)(0),                        // 37: tocsin.v1.Type
+	(*ReportRequest)(nil),            // 38: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),               // 39: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),           // 40: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),              // 41: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
-	30, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	31, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	32, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	3,  // 2: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	30, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	26, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	27, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	28, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	29, // 7: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
-	32, // 8: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
-	31, // 9: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 10: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 11: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 12: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 13: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 14: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 15: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	33, // 16: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
-	31, // 17: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 18: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 19: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 20: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	31, // 21: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	31, // 22: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	35, // 23: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	33, // 24: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	36, // 25: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	0,  // 26: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	2,  // 27: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	4,  // 28: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	6,  // 29: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	8,  // 30: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	10, // 31: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	12, // 32: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
-	14, // 33: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	18, // 34: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	16, // 35: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
-	20, // 36: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	22, // 37: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	24, // 38: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	37, // 39: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	38, // 40: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	1,  // 41: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	3,  // 42: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	5,  // 43: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	7,  // 44: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	9,  // 45: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	11, // 46: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	13, // 47: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
-	15, // 48: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	19, // 49: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	17, // 50: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
-	21, // 51: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	23, // 52: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	25, // 53: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	39, // 54: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	40, // 55: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	41, // [41:56] is the sub-list for method output_type
-	26, // [26:41] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	31, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	27, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	28, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	29, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	30, // 7: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
+	33, // 8: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
+	32, // 9: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 10: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 11: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 12: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 13: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 14: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 15: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	34, // 16: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	17, // 17: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
+	32, // 18: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 19: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 20: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	35, // 21: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	32, // 22: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	32, // 23: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 24: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	34, // 25: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	37, // 26: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	0,  // 27: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	2,  // 28: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	4,  // 29: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	6,  // 30: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	8,  // 31: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	10, // 32: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	12, // 33: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
+	14, // 34: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	19, // 35: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	16, // 36: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	21, // 37: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	23, // 38: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	25, // 39: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	38, // 40: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	39, // 41: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 42: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 43: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 44: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 45: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 46: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 47: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 48: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
+	15, // 49: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	20, // 50: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	18, // 51: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	22, // 52: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	24, // 53: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	26, // 54: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	40, // 55: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	41, // 56: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	42, // [42:57] is the sub-list for method output_type
+	27, // [27:42] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -2162,7 +2232,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
