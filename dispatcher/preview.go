@@ -34,7 +34,7 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	if !ok {
 		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
 	}
-	digest, who := warning.DigestOf(s), e.policy.Presence(s.Tier, at)
+	digest, who := warning.DigestOf(s), e.policy().Presence(s.Tier, at)
 	e.mu.Lock()
 	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest && r.who == who && r.snap.ID() == snap.ID() })
 	if i >= 0 {
@@ -118,7 +118,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
 		Remarks: r.snap.Remarks(s.Areas),
 	}
-	if p.Border, p.Beyond = e.policy.Admit(r.beyond); p.Beyond != nil {
+	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
 	}
 	if s.Clip {
@@ -304,7 +304,7 @@ func (e *Engine) MissingApprovals(w warning.Warning) int {
 			share = r.share
 		}
 	}
-	needed, _ := e.policy.ApprovalsFor(&w.Spec, share)
+	needed, _ := e.policy().ApprovalsFor(&w.Spec, share)
 	return max(0, max(1, needed)-len(w.ApprovedBy))
 }
 
