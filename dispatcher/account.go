@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,7 +65,7 @@ type account struct {
 	turns     int       // of sharing, so that another one begins each time
 	stale     bool      // the store has something new
 	byID      map[StrandID]*strand
-	newest    StrandID
+	newest    uint64 // generation up to which the strands are here
 	sched     Scheduler
 	ring      *Ring
 	burst     *rate.Limiter
@@ -352,7 +353,7 @@ func (a *account) takeOver(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.crashed(opened)
-	a.seen = img.Generation
+	a.seen, a.newest = img.Generation, img.Generation
 	a.control = img.Control
 	a.setRate()
 	a.owned = true
@@ -445,14 +446,53 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	return opened, err
 }
 
+// take opens a strand that was planned, or adds who was added to one.
+func (a *account) take(ctx context.Context, st Strand) error {
+	a.mu.Lock()
+	s := a.byID[st.ID]
+	a.mu.Unlock()
+	if s == nil {
+		s, err := a.openOne(ctx, st)
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.add(s)
+		return nil
+	}
+	left, err := a.e.leaversOf(ctx, s.snap) // it may have been finished, and not followed the directory
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.left = left
+	a.grow(s, st)
+	return nil
+}
+
 // add puts an opened strand to the others. mu is held.
 func (a *account) add(s *strand) {
 	s.index = uint32(len(a.strands))
 	a.strands = append(a.strands, s)
 	a.live = append(a.live, s)
 	a.byID[s.ID] = s
-	a.newest = max(a.newest, s.ID)
-	a.people.add(s)
+	a.people.add(s, 0)
+}
+
+// grow adds people to a strand that is here already. mu is held.
+func (a *account) grow(s *strand, to Strand) {
+	if to.People <= s.People {
+		return // read another time
+	}
+	from := len(s.Batches)
+	s.grow(to)
+	a.people.add(s, from)
+	if !slices.Contains(a.live, s) {
+		a.live = append(a.live, s)
+	}
+	a.touch(s)
 }
 
 // lateMost is how many guards a message is taken to be late at most: a carrier that answers slowly now and then has not

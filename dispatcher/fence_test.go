@@ -98,7 +98,10 @@ func TestWhoWalksInGetsItOnce(t *testing.T) {
 			t.Errorf("strangers: %+v", m)
 		}
 		pass(2 * time.Second)
-		h.balanced(w.ID, 100, 119)
+		h.balanced(w.ID, 100, 120) // who has opted out is counted, once
+		h.move(0, 3000, outOfTown)
+		h.move(2040, 2060, inTown)
+		h.balanced(w.ID, 100, 120)
 		if n := len(complete(h.c.log(), "walk in")); n != 219 {
 			t.Errorf("%d people got it", n)
 		}

@@ -41,10 +41,7 @@ func (e *Engine) planMoved(ctx context.Context, w *warning.Warning, before Plan)
 	has := map[place]*warning.Mask{} // of the lane, whatever the account
 	for at, m := range placed {
 		if at.channel == warning.SMS {
-			into := maskAt(has, place{snapshot: at.snapshot, block: at.block})
-			for i := range m {
-				into[i] |= m[i]
-			}
+			maskAt(has, place{snapshot: at.snapshot, block: at.block}).Add(m)
 		}
 	}
 	err = e.ledgers(ctx, w, &before, func(s *strand) error {
