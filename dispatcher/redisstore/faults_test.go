@@ -163,19 +163,33 @@ var errDied = errors.New("the engine died here")
 func (d *dying) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (d *dying) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, all []redis.Cmder) error {
+		for _, c := range all {
+			if err := d.dies(c); err != nil {
+				return err
+			}
+		}
+		return next(ctx, all)
+	}
 }
 
 func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, c redis.Cmder) error {
-		if c.Name() == "evalsha" {
-			if d.left--; d.left < 0 {
-				c.SetErr(errDied)
-				return errDied
-			}
+		if err := d.dies(c); err != nil {
+			return err
 		}
 		return next(ctx, c)
 	}
+}
+
+func (d *dying) dies(c redis.Cmder) error {
+	if c.Name() == "evalsha" {
+		if d.left--; d.left < 0 {
+			c.SetErr(errDied)
+			return errDied
+		}
+	}
+	return nil
 }
 
 func TestCrashBetweenPartsOfAFold(t *testing.T) {
@@ -279,7 +293,12 @@ type beforeScript func()
 func (f beforeScript) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (f beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, all []redis.Cmder) error {
+		if all[0].Name() == "evalsha" {
+			f()
+		}
+		return next(ctx, all)
+	}
 }
 
 func (f beforeScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
