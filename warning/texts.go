@@ -21,6 +21,14 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextClipped Text = "clipped" // name, corners
+
+	TextReview        Text = "review" // who, when, why
+	TextReviewOpen    Text = "review_open"
+	TextReviewDue     Text = "review_due"     // when
+	TextReviewOverdue Text = "review_overdue" // when
+	TextReviewClosed  Text = "review_closed"  // who, finding
+
 	TextByDistrict Text = "by_district"
 	TextByCarrier  Text = "by_carrier"
 	TextByMinute   Text = "by_minute"
@@ -130,6 +138,14 @@ var phrases = map[Text]phrase{
 	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
 	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
+
+	TextClipped: {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
+
+	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
+	TextReviewOpen:    {"待复核", "waits for review"},
+	TextReviewDue:     {"应于 %s 前复核", "review due %s"},
+	TextReviewOverdue: {"复核已逾期，期限为 %s", "review OVERDUE since %s"},
+	TextReviewClosed:  {"%s 已复核：%s", "reviewed by %s: %s"},
 
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
