@@ -104,7 +104,7 @@ func judge(o rig.Options, rep *pb.ReportResponse, v verify.Verdict, sent time.Ti
 			r.fault("lane %s is not balanced", l.GetChannel())
 		}
 	}
-	if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea() {
+	if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea()+rep.GetEntered() {
 		r.fault("%d people are in the area and %d are accounted for", rep.GetInArea(), out)
 	}
 	if rep.GetInArea() != v.InArea {
