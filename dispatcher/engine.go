@@ -59,7 +59,7 @@ type Options struct {
 	Accounts  []AccountOptions
 	Areas     map[string]channels.AreaAdapter // by protocol
 	Platforms []AreaOptions
-	Policy    Policy
+	Policy    func() Policy // the one in force now
 	Segments  Segmenter
 	Words     Wording                      // nil: words are taken as they are given
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
@@ -75,7 +75,7 @@ type Engine struct {
 	land     Land
 	epochs   EpochStore
 	options  []AccountOptions
-	policy   Policy
+	policy   func() Policy
 	segments Segmenter
 	words    Wording
 	seal     func(context.Context) string

@@ -446,7 +446,7 @@ func (h *house) start() {
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
-		Policy: &h.policy,
+		Policy: func() dispatcher.Policy { return &h.policy },
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, (len(text)+9)/10), "test", nil
 		},

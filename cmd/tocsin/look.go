@@ -136,6 +136,10 @@ func newHealth() *cobra.Command {
 				out[name] = strings.ToLower(r.GetStatus().String())
 				bad = bad || r.GetStatus() != healthpb.HealthCheckResponse_SERVING
 			}
+			waits, err := k.attention(c.Context(), conn)
+			if err != nil {
+				return err
+			}
 			if k.output == "json" {
 				if err := putJSON(c.OutOrStdout(), out); err != nil {
 					return err
@@ -143,6 +147,9 @@ func newHealth() *cobra.Command {
 			} else {
 				for _, name := range args {
 					fmt.Fprintln(c.OutOrStdout(), name+":", out[name])
+				}
+				if err := putLines(c.OutOrStdout(), waits); err != nil {
+					return err
 				}
 			}
 			if bad {
