@@ -32,7 +32,11 @@ type AccountOptions struct {
 	Guard    time.Duration // jitter up to the carrier for which the rate holds there
 	Channels []warning.Channel
 	Prefixes []string // of numbers; the longest wins
-	Weight   int      // among accounts with the same prefix
+	Carrier  string   // whose numbers it carries too, by the table of numbers; empty: prefixes alone
+	Weight   int      // among accounts with the same prefix or carrier
+	// TestNumber is the operator's own, for link tests each TestEvery; 0: none, by hand only.
+	TestNumber uint64
+	TestEvery  time.Duration
 }
 
 // EpochStore keeps the highest epoch that this process has had, by account, fsynced beside the engine's other data, so
@@ -65,7 +69,8 @@ type account struct {
 	turns     int       // of sharing, so that another one begins each time
 	stale     bool      // the store has something new
 	byID      map[StrandID]*strand
-	newest    uint64 // generation up to which the strands are here
+	newest    StrandID
+	mark      uint64 // generation up to which the strands are here
 	sched     Scheduler
 	ring      *Ring
 	burst     *rate.Limiter
@@ -90,8 +95,15 @@ type account struct {
 	sentTotal progress
 	lastError string
 	busySince time.Time // somebody has waited since then
+	condition condition
+	test      *linkTest // under way; nil: none
+	tested    *LinkTest // the newest
+	judging   bool      // the condition has begun where the owner before was
+	out       bool      // it is left: who waits goes another way
+	outAt     StrandID  // the newest when it was left
 
 	folds  sync.WaitGroup
+	tests  sync.WaitGroup
 	wake   chan struct{} // something may be sent
 	commit chan struct{} // something is to be written
 }
@@ -114,11 +126,13 @@ func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *accoun
 func (a *account) reset() {
 	a.seq, a.waiting, a.stale = 0, false, false
 	a.strands, a.live, a.touched = nil, nil, nil
-	a.byID, a.newest = map[StrandID]*strand{}, 0
+	a.byID, a.newest, a.mark = map[StrandID]*strand{}, 0, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
 	a.acks, a.before, a.early, a.people = nil, nil, early{}, index{}
 	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
 	a.seen, a.obeyed, a.unfolded, a.folding = 0, 0, 0, false
+	a.condition, a.judging, a.out, a.outAt = newCondition(), false, false, 0
+	a.test, a.tested = nil, nil
 	a.setRate()
 }
 
@@ -249,6 +263,7 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	cancel()
 	group.Wait()
 	a.folds.Wait()
+	a.tests.Wait()
 	return errors.Join(err, a.leave(carrier, err))
 }
 
@@ -353,7 +368,7 @@ func (a *account) takeOver(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.crashed(opened)
-	a.seen, a.newest = img.Generation, img.Generation
+	a.seen, a.mark = img.Generation, img.Generation
 	a.control = img.Control
 	a.setRate()
 	a.owned = true
@@ -478,6 +493,7 @@ func (a *account) add(s *strand) {
 	a.strands = append(a.strands, s)
 	a.live = append(a.live, s)
 	a.byID[s.ID] = s
+	a.newest = max(a.newest, s.ID)
 	a.people.add(s, 0)
 }
 
@@ -489,6 +505,10 @@ func (a *account) grow(s *strand, to Strand) {
 	from := len(s.Batches)
 	s.grow(to)
 	a.people.add(s, from)
+	if s.led.closed == warning.Moved { // while they were added
+		a.e.finish(s.Warning, true)
+		kick(a.e.plan)
+	}
 	if !slices.Contains(a.live, s) {
 		a.live = append(a.live, s)
 	}

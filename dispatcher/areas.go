@@ -356,7 +356,7 @@ func (e *Engine) unitsOf(w *warning.Warning) ([]string, error) {
 	drawn := false
 	for _, a := range w.Spec.Areas {
 		if a.Unit != "" {
-			out = append(out, a.Unit+"000000")
+			out = append(out, (a.Unit + "000000")[:12])
 		} else {
 			drawn = true
 		}

@@ -45,6 +45,7 @@ type request struct {
 	Commit
 	granted []*strand  // by grant
 	again   [][]uint32 // by grant: positions that are sent another time
+	moves   []move
 	acks    []channels.Receipts
 	chunks  []Chunk
 }
@@ -132,6 +133,7 @@ func (a *account) request() *request {
 	}
 	live := a.live[:0]
 	for _, s := range a.live {
+		a.moveOn(s, r, now)
 		a.wind(s, r, now)
 		if !s.finished() {
 			live = append(live, s)
@@ -202,14 +204,7 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 	if s.limit > s.next {
 		a.giveBack(r, s, s.next)
 	}
-	for _, pos := range s.again {
-		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
-		a.journal.add(s.ID, now, rec)
-		s.led.apply(now, rec)
-		s.wait(pos, now)
-		a.touch(s)
-	}
-	s.again = nil
+	a.takeAgainBack(s, now)
 	s.ready(&a.sched)
 	if s.closing == warning.Waiting {
 		return
@@ -224,6 +219,18 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		s.led.close(s.closing, why)
 		a.touch(s)
 	}
+}
+
+// takeAgainBack ends the grants of people who were to be sent to another time.
+func (a *account) takeAgainBack(s *strand, now time.Time) {
+	for _, pos := range s.again {
+		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
+		a.journal.add(s.ID, now, rec)
+		s.led.apply(now, rec)
+		s.wait(pos, now)
+		a.touch(s)
+	}
+	s.again = nil
 }
 
 // conclude makes true in memory what the store has allowed.
@@ -259,6 +266,7 @@ func (a *account) conclude(r *request, done Committed) {
 		a.touch(s)
 		s.ready(&a.sched)
 	}
+	a.moved(r.moves, now)
 	kick(a.wake)
 }
 
@@ -267,12 +275,12 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	a.mu.Lock()
 	stale := a.stale || a.seen > a.obeyed
 	a.stale = false
-	newest := a.newest
+	mark := a.mark
 	a.mu.Unlock()
 	if !stale {
 		return false, nil
 	}
-	img, err := a.e.queue.Load(ctx, a.opt.Name, newest, false)
+	img, err := a.e.queue.Load(ctx, a.opt.Name, mark, false)
 	if err != nil {
 		a.nudge()
 		return false, err
@@ -285,7 +293,7 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 		}
 	}
 	a.mu.Lock()
-	a.newest = img.Generation
+	a.mark = img.Generation
 	ids := map[string]bool{}
 	for _, s := range a.live {
 		ids[s.Warning] = true

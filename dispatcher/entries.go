@@ -22,7 +22,7 @@ func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 	}
 	s := &post{p: p, w: w, seen: map[StrandID]uint32{}, lines: map[line]grown{}}
 	for _, ch := range addressed(w.Spec.Channels) {
-		s.routers = append(s.routers, newRouter(p.e.options, ch, w.Spec.Status))
+		s.routers = append(s.routers, p.e.routing.Load().router(ch, w.Spec.Status))
 	}
 	if ok, err := s.reread(ctx, w, rev); !ok || err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func (s *post) part() (Plan, bool) {
 	if len(sel.Blocks) == 0 {
 		return Plan{}, false
 	}
-	next := makePlan(&s.w, t.snap, &sel, s.p.e.options)
+	next := makePlan(&s.w, t.snap, &sel, s.p.e.routing.Load())
 	next.Parts, next.Pending = s.plan.Parts+1, s.plan.Pending
 	next.Entered, next.InArea = s.plan.Entered+next.InArea, s.plan.InArea
 	next.NoAddress += s.plan.NoAddress
@@ -297,6 +297,7 @@ func (s *post) changed(ctx context.Context) error {
 		return err
 	}
 	s.plan.Strands = nil
+	clear(s.lines) // one of them may be closed
 	for i := range s.storing.who {
 		t := &s.storing.who[i]
 		for block, m := range t.masks {

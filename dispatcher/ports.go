@@ -19,6 +19,8 @@ type Snapshot interface {
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
+	// Remarks is what is no fault of areas, but should make whoever sends or approves them think.
+	Remarks(areas []warning.Area) []warning.Violation
 	// Order is the order in which the focus is told of: indices into sel.Blocks, those in the greatest danger first.
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.
@@ -81,8 +83,8 @@ type Records interface {
 	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
 	// ids. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
 	// no longer Released at revision rev, or another part was added meanwhile: of parts behind the first also one with
-	// the same number and other people. A strand that has an id already grows by its batches; ErrChanged when its people
-	// with these are not as many as are said.
+	// the same number and other people. A strand that has an id already grows by its batches; ErrChanged when it is
+	// closed, or its people with these are not as many as are said.
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PutPlans does the same for parts of many plans in one go. Each is stored or refused by itself; the answer is parallel.
 	PutPlans(ctx context.Context, parts []Part) []Stored
@@ -134,6 +136,7 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableRoutes   = "routes"   // account → JSON of Route
 	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
@@ -219,6 +222,8 @@ type Strand struct {
 	Account  string          `json:"account"`
 	Snapshot string          `json:"snapshot"`
 	People   uint32          `json:"people"` // with those who were added
+	// From is the account at which these people waited before they were moved within the channel; empty: they did not.
+	From string `json:"from,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
 	Batches []Batch `json:"-"`
 }
@@ -314,7 +319,7 @@ type Grant struct {
 // Close settles the positions of a strand that were never granted.
 type Close struct {
 	Strand StrandID
-	As     warning.PersonState // CancelledIn, ExpiredOut or Superseded
+	As     warning.PersonState // CancelledIn, ExpiredOut, Superseded or Moved
 }
 
 // Committed is the answer to a Commit.

@@ -37,6 +37,8 @@ type strand struct {
 	closing warning.PersonState
 	checked warning.Counts // as they were compared with the states last
 	touched bool           // its tail changed since the last commit
+	moving  bool           // people are leaving it with the commit under way
+	stays   *routing       // nobody who waits here may go another way, by this one
 	first   time.Time
 	last    time.Time
 	sent    int64 // messages given to sockets
@@ -107,7 +109,7 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 // grow takes in people who were added at the end: of the language and duty of those before.
 func (s *strand) grow(to Strand) {
 	from := len(s.Batches)
-	s.Strand = to
+	s.Strand, s.stays = to, nil
 	for _, b := range s.Batches[from:] {
 		at := s.starts[len(s.starts)-1] + uint32(b.Mask.Count())
 		s.starts = append(s.starts, at)
@@ -296,6 +298,7 @@ func (d *dues) Pop() any {
 
 // wait puts pos back to be sent again at due.
 func (s *strand) wait(pos uint32, due time.Time) {
+	s.stays = nil
 	ms := max(0, due.Sub(s.led.base).Milliseconds())
 	heap.Push(&s.due, uint64(ms)<<32|uint64(pos))
 }

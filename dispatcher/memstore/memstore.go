@@ -331,6 +331,9 @@ func (s *Store) grows(h *dispatcher.Strand) error {
 	if int(h.ID) > len(s.strands) {
 		return fmt.Errorf("%w: strand %d", dispatcher.ErrChanged, h.ID)
 	}
+	if t := s.strands[h.ID-1].tail; t.Closed != warning.Waiting {
+		return fmt.Errorf("%w: strand %d is closed", dispatcher.ErrChanged, h.ID)
+	}
 	if old := s.strands[h.ID-1].head; old.Warning != h.Warning || old.Account != h.Account || old.People+added != h.People {
 		return fmt.Errorf("%w: strand %d has %d people", dispatcher.ErrChanged, h.ID, old.People)
 	}

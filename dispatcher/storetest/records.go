@@ -485,6 +485,10 @@ func strandsGrow(t *testing.T, s Store) {
 	_, err = s.PutPlan(t.Context(), 1, more)
 	no(t, err)
 	commit(t, s, f, 2, dispatcher.Commit{Grants: []dispatcher.Grant{{Strand: ids[0], From: 2000, To: 2060}}})
+	commit(t, s, f, 3, dispatcher.Commit{Close: []dispatcher.Close{{Strand: ids[0], As: warning.Moved}}})
+	more.Parts, more.Strands[0].People = 4, 2090
+	_, err = s.PutPlan(t.Context(), 1, more)
+	must(t, err, dispatcher.ErrChanged)
 	none, err := s.Load(t.Context(), "b", after.Generation, false)
 	no(t, err)
 	same(t, "the strands of another account", none.Strands, []dispatcher.Strand{})

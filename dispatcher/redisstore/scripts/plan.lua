@@ -36,9 +36,9 @@ for i = 0, n - 1 do
   if id == '0' then
     new = new + 1
   else
-    local st = redis.call('HMGET', strand_key(ARGV[1], id), 'warning', 'account', 'people')
-    if st[1] ~= ARGV[2] or st[2] ~= ARGV[a + 1] or st[3] ~= ARGV[a + 6] then
-      return redis.error_reply('CHANGED strand ' .. id .. ' has ' .. tostring(st[3]) .. ' people')
+    local st = redis.call('HMGET', strand_key(ARGV[1], id), 'warning', 'account', 'people', 'closed')
+    if st[1] ~= ARGV[2] or st[2] ~= ARGV[a + 1] or st[3] ~= ARGV[a + 6] or st[4] ~= '0' then
+      return redis.error_reply('CHANGED strand ' .. id .. ' has ' .. tostring(st[3]) .. ' people, or is closed')
     end
   end
 end
