@@ -415,13 +415,16 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 
 // planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows.
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
-	if w.Spec.Type != warning.Alert {
+	if w.Spec.Type != warning.Alert && w.Summons == nil {
 		return e.planFollowUp(ctx, w)
 	}
 	if before, _, err := e.planOf(ctx, w.ID); err == nil {
 		return e.planMoved(ctx, w, before)
 	} else if !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
+	}
+	if w.Summons != nil {
+		return e.planCall(ctx, w)
 	}
 	r, err := e.resolve(w.Spec)
 	if err != nil {

@@ -11,6 +11,10 @@ import (
 // the order of the selection. It is a pure function of its arguments; parts of the selection are sorted side by side.
 func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, accounts []AccountOptions) Plan {
 	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
+	words := warning.Alert
+	if w.Summons != nil {
+		words = warning.Call
+	}
 	for i, ch := range addressed(w.Spec.Channels) {
 		parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
 		router := newRouter(accounts, ch, w.Spec.Status)
@@ -34,7 +38,7 @@ func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, account
 		}
 		for a := range accounts {
 			if s := strandOf(parts, a); s.People > 0 {
-				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, warning.Alert
+				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, words
 				s.Account, s.Snapshot = accounts[a].Name, p.Snapshot
 				p.Strands = append(p.Strands, s)
 			}

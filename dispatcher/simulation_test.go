@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,10 +20,13 @@ import (
 )
 
 // town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible.
-type town struct{ blocks []warning.Block }
+type town struct {
+	blocks []warning.Block
+	roster *roster
+}
 
 func newTown(n int) *town {
-	t := &town{}
+	t := &town{roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -97,10 +101,54 @@ func (t *town) Current() (dispatcher.Snapshot, bool) {
 }
 
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
+	if s := t.roster.snapshot(id); s != nil {
+		return s, nil
+	}
 	if id != t.ID() {
 		return nil, errors.New("no such snapshot")
 	}
 	return t, nil
+}
+
+// roster is who can be rung; a house without people in it rings nobody.
+type roster struct {
+	mu     sync.Mutex
+	people []dispatcher.Callee
+	made   map[string]dispatcher.Snapshot
+}
+
+func (r *roster) Callees(context.Context, time.Time) ([]dispatcher.Callee, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.people), nil
+}
+
+// onDuty is a directory of its own.
+type onDuty struct {
+	*town
+	id string
+}
+
+func (o onDuty) ID() string { return o.id }
+
+func (r *roster) Snapshot(numbers []uint64) dispatcher.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := onDuty{newTown(len(numbers)), fmt.Sprint("duty ", numbers)}
+	if len(numbers) > 0 {
+		copy(s.blocks[0].Number, numbers)
+	}
+	if r.made == nil {
+		r.made = map[string]dispatcher.Snapshot{}
+	}
+	r.made[s.id] = s
+	return s
+}
+
+func (r *roster) snapshot(id string) dispatcher.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.made[id]
 }
 
 // arrival is one segment at the carrier.
@@ -180,9 +228,11 @@ type words struct {
 
 func (w words) Segments() int { return w.segments }
 
-// Prepare makes a segment of each ten bytes.
+// parts is a segment of each ten bytes, and eight of all that is longer.
+func parts(text string) int { return min(8, (len(text)+9)/10) }
+
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, (len(c.Text) + 9) / 10, c.Flash}, nil
+	return words{c.Text, parts(c.Text), c.Flash}, nil
 }
 
 func (l *link) Room() int {
@@ -403,8 +453,9 @@ func (h *house) start() {
 			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
 			Margin:    0.1,
 		},
+		Duty: dispatcher.Duty{Roster: h.town.roster, Channels: []warning.Channel{warning.SMS}, Backup: 3 * time.Minute},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
-			return make([]string, (len(text)+9)/10), "test", nil
+			return make([]string, parts(text)), "test", nil
 		},
 		Log: zaptest.NewLogger(h.t),
 	})

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"tocsin/dispatcher/wiring"
 	"tocsin/dispatcher/wiring/show"
@@ -44,7 +47,7 @@ func newGet() *cobra.Command {
 }
 
 func newList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List warnings, newest first", Args: upTo(0), Example: "  tocsin list --state released --state held"}
+	c := &cobra.Command{Use: "list", Short: "List warnings, active ones first, then the newest", Args: upTo(0), Example: "  tocsin list --state released --state held"}
 	k := calls(c).answers(c)
 	var states []string
 	limit := int32(0)
@@ -123,11 +126,12 @@ func newHealth() *cobra.Command {
 	}
 	k := calls(c).answers(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
+		all := len(args) == 0
+		if all {
 			args = c.ValidArgs
 		}
 		return k.with(func(conn *grpc.ClientConn) error {
-			out, bad := map[string]string{}, false
+			out, bad := map[string]any{}, false
 			for _, name := range args {
 				r, err := healthpb.NewHealthClient(conn).Check(c.Context(), &healthpb.HealthCheckRequest{Service: name})
 				if err != nil {
@@ -135,6 +139,17 @@ func newHealth() *cobra.Command {
 				}
 				out[name] = strings.ToLower(r.GetStatus().String())
 				bad = bad || r.GetStatus() != healthpb.HealthCheckResponse_SERVING
+			}
+			var waits []string
+			if all {
+				n, oldest, err := waiting(c.Context(), conn)
+				if err != nil {
+					return err
+				}
+				out["waiting_for_approval"], out["longest_wait_s"] = n, oldest
+				if n > 0 {
+					waits = []string{fmt.Sprintf("approval: %d, %s", n, k.language().Waits(oldest))}
+				}
 			}
 			if k.output == "json" {
 				if err := putJSON(c.OutOrStdout(), out); err != nil {
@@ -144,6 +159,9 @@ func newHealth() *cobra.Command {
 				for _, name := range args {
 					fmt.Fprintln(c.OutOrStdout(), name+":", out[name])
 				}
+				if err := putLines(c.OutOrStdout(), waits); err != nil {
+					return err
+				}
 			}
 			if bad {
 				return errBadVerdict
@@ -152,4 +170,17 @@ func newHealth() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// waiting is how many warnings wait for approval, and the seconds of the one that has waited longest. Who has no token may
+// ask for health all the same: then it is nothing.
+func waiting(ctx context.Context, conn *grpc.ClientConn) (n int, oldest int64, err error) {
+	r, err := pb.NewWarningServiceClient(conn).List(ctx, &pb.ListRequest{States: []pb.State{pb.State_STATE_SUBMITTED}})
+	if status.Code(err) == codes.Unauthenticated {
+		return 0, 0, nil
+	}
+	for _, w := range r.GetWarnings() {
+		n, oldest = n+1, max(oldest, w.GetWaitsS())
+	}
+	return n, oldest, err
 }

@@ -43,6 +43,7 @@ func (c *Config) check(p *problems) {
 		}
 	}
 	c.Policy.check(p)
+	c.Duty.check(p)
 	c.Words.check(p)
 	if len(c.Accounts) == 0 {
 		p.add("accounts", "has no account", "without one nobody can be reached; add at least one")

@@ -26,7 +26,7 @@ func TestAnAnswerIsReadAsItWasRecorded(t *testing.T) {
 			EventID: "e", Stage: "6h", References: []string{"01I"}, Channels: []warning.Channel{warning.SMS}, Again: true,
 		},
 	}
-	s := &Server{Options: Options{Acts: &engine{}}}
+	s := &Server{Options: Options{Acts: &engine{}, Now: time.Now}}
 	got, err := WarningFrom(s.warningTo(want))
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Error(d, err)

@@ -109,6 +109,10 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	onDuty, err := newRoster(h)
+	if err != nil {
+		return nil, err
+	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Epochs: ids,
 		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
@@ -118,6 +122,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    policyOf(h.Config),
 		Words:     wording(deskOf(&h.Config.Words)),
+		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
 	if err != nil {
@@ -135,7 +140,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Accounts: p.engine, Directory: p.dir, Moves: p.engine,
+		Acts: p.engine, Looks: p.engine, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
