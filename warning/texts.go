@@ -21,6 +21,14 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextClipped Text = "clipped" // name, corners
+
+	TextReview        Text = "review" // who, when, why
+	TextReviewOpen    Text = "review_open"
+	TextReviewDue     Text = "review_due"     // when
+	TextReviewOverdue Text = "review_overdue" // when
+	TextReviewClosed  Text = "review_closed"  // who, finding
+
 	TextByDistrict Text = "by_district"
 	TextByCarrier  Text = "by_carrier"
 	TextByMinute   Text = "by_minute"
@@ -143,6 +151,14 @@ var phrases = map[Text]phrase{
 	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
 
+	TextClipped: {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
+
+	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
+	TextReviewOpen:    {"待复核", "waits for review"},
+	TextReviewDue:     {"应于 %s 前复核", "review due %s"},
+	TextReviewOverdue: {"复核已逾期，期限为 %s", "review OVERDUE since %s"},
+	TextReviewClosed:  {"%s 已复核：%s", "reviewed by %s: %s"},
+
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
 	"grade.red": {"[Ⅰ级/特别重大]", "(level I)"}, "grade.orange": {"[Ⅱ级/重大]", "(level II)"}, "grade.yellow": {"[Ⅲ级/较大]", "(level III)"}, "grade.blue": {"[Ⅳ级/一般]", "(level IV)"},
@@ -168,6 +184,7 @@ var phrases = map[Text]phrase{
 	"reason.daily_quota": {"当日配额用尽", "daily quota used up"}, "reason.undeliverable": {"手机未能接收", "undeliverable"}, "reason.expired_at_carrier": {"在运营商处过期", "expired at the carrier"},
 	"reason.rejected_at_carrier": {"运营商拒绝", "rejected at the carrier"}, "reason.superseded": {"已被更新替代", "superseded"}, "reason.deleted_at_carrier": {"运营商删除", "deleted at the carrier"}, "reason.unknown_at_carrier": {"运营商不明", "unknown at the carrier"},
 	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
+	"reason.withdrawn":     {"发送前退订或注销", "unsubscribed or erased before hand-off"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
 
 	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},

@@ -41,6 +41,8 @@ type Warning struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// Summons is who is rung and why, of a warning of type Call; nil of all that people submit.
 	Summons *Summons `json:"summons,omitempty"`
+	// Review is of a release that somebody made on their own; nil: nobody did.
+	Review *Review `json:"review,omitempty"`
 }
 
 // Spec is what a forecaster says. It is frozen at submission.
@@ -62,6 +64,8 @@ type Spec struct {
 	Focus      *Focus    `json:"focus,omitempty"` // who is told first; nil: in the order of the directory
 	// Again says that an identical warning that is still valid is known and that this one is meant all the same.
 	Again bool `json:"again,omitempty"`
+	// Clip asks for the areas to be cut at the border of the jurisdiction; those that are recorded are what is left.
+	Clip bool `json:"clip,omitempty"`
 }
 
 // Words is one text in one language for one channel (0 = all channels).

@@ -94,6 +94,7 @@ type Policy struct {
 	Drills   []string                   `yaml:"drills"` // users who may submit a drill with real people
 	Review   time.Duration              `yaml:"review"` // for another person to look at what somebody released alone
 	Border   Border                     `yaml:"border"`
+	Presence Presence                   `yaml:"presence"`
 	Channels []warning.ChannelRow       `yaml:"channels"` // the first row that fits counts
 	Ahead    []warning.PreAuthorisation `yaml:"ahead"`
 }
@@ -117,6 +118,12 @@ type OnDuty struct {
 	Number string        `yaml:"number"` // E.164 digits
 	Hours  warning.Hours `yaml:"hours"`  // on duty, in Beijing; zero: always
 	Backup int           `yaml:"backup"` // 0 is rung first
+}
+
+// Presence is who counts as being in an area.
+type Presence struct {
+	Within time.Duration  `yaml:"within"` // for which a place where somebody was seen counts
+	Both   []warning.Tier `yaml:"both"`   // that take home and place, whatever the time
 }
 
 // Words is what the installation knows for the words of a warning.
@@ -190,6 +197,7 @@ func defaults() *Config {
 			},
 			AtLeast: map[warning.Status]int{warning.Actual: 0, warning.Exercise: 0, warning.PublicDrill: 2, warning.Test: 0},
 			Large:   1, Margin: 0.10, Drills: []string{}, Ahead: []warning.PreAuthorisation{}, Review: 24 * time.Hour, Border: Border{Share: 0.02, Metres: 500},
+			Presence: Presence{Within: 6 * time.Hour, Both: []warning.Tier{warning.Red}},
 			Channels: []warning.ChannelRow{
 				{Tiers: []warning.Tier{warning.Red, warning.Orange}, To: responsible, By: []warning.Channel{warning.FlashSMS, warning.SMS}},
 				{Tiers: []warning.Tier{warning.Red, warning.Orange}, To: public, By: []warning.Channel{warning.SMS, warning.Push, warning.Broadcast, warning.CableTV}},
