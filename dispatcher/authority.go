@@ -24,7 +24,7 @@ func (e *Engine) covers(c Caller, w *warning.Warning) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.policy.Admit(o)
+	_, err = e.policy().Admit(o)
 	return c.Scope.Check(c.User, w, err == nil)
 }
 
@@ -65,11 +65,11 @@ func (e *Engine) beyond(areas []warning.Area, snap Snapshot, sel *warning.Select
 
 // preAuthorised releases w where a paper lets the caller do so, and opens the review of it.
 func (e *Engine) preAuthorised(c Caller, w *warning.Warning, now time.Time) (decision, bool) {
-	paper, ok := e.policy.PreAuthorised(c.User, &w.Spec, now, func(units []string) bool { return e.land.Within(w.Spec.Areas, units) })
+	paper, ok := e.policy().PreAuthorised(c.User, &w.Spec, now, func(units []string) bool { return e.land.Within(w.Spec.Areas, units) })
 	if !ok {
 		return decision{}, false
 	}
-	return e.releaseAlone(w, e.policy.ReviewOf(w, paper, c.User, now), now), true
+	return e.releaseAlone(w, e.policy().ReviewOf(w, paper, c.User, now), now), true
 }
 
 // EmergencyRelease lets an actual warning leave that still lacks approvals. It opens a review that another person must
@@ -77,7 +77,7 @@ func (e *Engine) preAuthorised(c Caller, w *warning.Warning, now time.Time) (dec
 func (e *Engine) EmergencyRelease(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.emergency", []string{id, why}), "warning.emergency", id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
-			r, err := e.policy.Emergency(w, c.User, c.Role, why, now)
+			r, err := e.policy().Emergency(w, c.User, c.Role, why, now)
 			if err != nil {
 				return decision{}, err
 			}

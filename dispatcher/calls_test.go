@@ -2,8 +2,10 @@ package dispatcher_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,47 @@ const (
 	boNumber   = 9998_000000002
 	fangNumber = 9998_000000003
 )
+
+// roster is who can be rung; a house without people in it rings nobody.
+type roster struct {
+	mu     sync.Mutex
+	people []dispatcher.Callee
+	made   map[string]dispatcher.Snapshot
+}
+
+func (r *roster) Callees(context.Context, time.Time) ([]dispatcher.Callee, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.people), nil
+}
+
+// onDuty is a directory of its own.
+type onDuty struct {
+	*town
+	id string
+}
+
+func (o onDuty) ID() string { return o.id }
+
+func (r *roster) Snapshot(numbers []uint64) dispatcher.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := onDuty{newTown(len(numbers)), fmt.Sprint("duty ", numbers)}
+	if len(numbers) > 0 {
+		copy(s.blocks[0].Number, numbers)
+	}
+	if r.made == nil {
+		r.made = map[string]dispatcher.Snapshot{}
+	}
+	r.made[s.id] = s
+	return s
+}
+
+func (r *roster) snapshot(id string) dispatcher.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.made[id]
+}
 
 func (h *house) duty(people ...dispatcher.Callee) {
 	h.town.roster.mu.Lock()

@@ -58,7 +58,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	if err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
-	if err := e.policy.MayDrill(c.User, s.Spec.Status); err != nil {
+	if err := e.policy().MayDrill(c.User, s.Spec.Status); err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
 	if look.Beyond != nil && c.Scope&warning.ScopeOutside == 0 {
@@ -67,7 +67,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	w := e.newWarning(c, s, now)
 	w.Content, w.ApprovedPeople = content, look.People
 	d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
-	if people, _ := e.policy.ApprovalsFor(&s.Spec, look.Share); people == 0 {
+	if people, _ := e.policy().ApprovalsFor(&s.Spec, look.Share); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	} else if alone, ok := e.preAuthorised(c, &w, now); ok {
 		d.detail, d.puts = d.detail+", "+alone.detail, alone.puts
@@ -92,7 +92,7 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 		}
 	}
 	if len(s.Channels) == 0 {
-		s.Channels = e.policy.ChannelsFor(s.Tier, now)
+		s.Channels = e.policy().ChannelsFor(s.Tier, now)
 	}
 	if e.words == nil {
 		return s, nil
@@ -128,7 +128,7 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		if err != nil {
 			return decision{}, err
 		}
-		grown, err := e.policy.HeadCount(w, look.Share, look.People, people)
+		grown, err := e.policy().HeadCount(w, look.Share, look.People, people)
 		if err != nil {
 			return decision{}, err
 		}
@@ -139,7 +139,7 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		w.ApprovedBy = append(w.ApprovedBy, c.User)
 		w.ApprovedPeople = look.People
 		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
-		if needed, _ := e.policy.ApprovalsFor(&w.Spec, look.Share); len(w.ApprovedBy) >= max(1, needed) {
+		if needed, _ := e.policy().ApprovalsFor(&w.Spec, look.Share); len(w.ApprovedBy) >= max(1, needed) {
 			w.State, w.ReleasedAt, d.release = warning.Released, now, true
 		}
 		return d, nil

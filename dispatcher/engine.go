@@ -59,7 +59,7 @@ type Options struct {
 	Accounts  []AccountOptions
 	Areas     map[string]channels.AreaAdapter // by protocol
 	Platforms []AreaOptions
-	Policy    Policy
+	Policy    func() Policy // the one in force now
 	Segments  Segmenter
 	Words     Wording                      // nil: words are taken as they are given
 	Duty      Duty                         // without Roster nobody is rung
@@ -76,7 +76,7 @@ type Engine struct {
 	land     Land
 	epochs   EpochStore
 	options  []AccountOptions
-	policy   Policy
+	policy   func() Policy
 	segments Segmenter
 	words    Wording
 	duty     Duty

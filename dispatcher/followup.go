@@ -65,7 +65,7 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 		return warning.Warning{}, err
 	}
 	w := e.newWarning(c, Submission{Spec: s}, now)
-	if people, _ := e.policy.ApprovalsFor(&s, 0); people == 0 {
+	if people, _ := e.policy().ApprovalsFor(&s, 0); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	}
 	w, _, err := e.do(ctx, c, key, digest, Act{

@@ -154,6 +154,7 @@ const (
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
+	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
 

@@ -35,7 +35,7 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	if !ok {
 		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
 	}
-	digest, who := warning.DigestOf(s), e.policy.Presence(s.Tier, at)
+	digest, who := warning.DigestOf(s), e.policy().Presence(s.Tier, at)
 	e.mu.Lock()
 	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest && r.who == who && r.snap.ID() == snap.ID() })
 	if i >= 0 {
@@ -118,7 +118,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
 	}
-	if p.Border, p.Beyond = e.policy.Admit(r.beyond); p.Beyond != nil {
+	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
 	}
 	if s.Clip {
@@ -332,7 +332,7 @@ func (e *Engine) MissingApprovals(w warning.Warning) int {
 			share = r.share
 		}
 	}
-	needed, _ := e.policy.ApprovalsFor(&w.Spec, share)
+	needed, _ := e.policy().ApprovalsFor(&w.Spec, share)
 	return max(0, max(1, needed)-len(w.ApprovedBy))
 }
 

@@ -133,47 +133,6 @@ func (t *town) Withdrawn(ctx context.Context, id string) (warning.Selection, err
 	return out, err
 }
 
-// roster is who can be rung; a house without people in it rings nobody.
-type roster struct {
-	mu     sync.Mutex
-	people []dispatcher.Callee
-	made   map[string]dispatcher.Snapshot
-}
-
-func (r *roster) Callees(context.Context, time.Time) ([]dispatcher.Callee, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.people), nil
-}
-
-// onDuty is a directory of its own.
-type onDuty struct {
-	*town
-	id string
-}
-
-func (o onDuty) ID() string { return o.id }
-
-func (r *roster) Snapshot(numbers []uint64) dispatcher.Snapshot {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := onDuty{newTown(len(numbers)), fmt.Sprint("duty ", numbers)}
-	if len(numbers) > 0 {
-		copy(s.blocks[0].Number, numbers)
-	}
-	if r.made == nil {
-		r.made = map[string]dispatcher.Snapshot{}
-	}
-	r.made[s.id] = s
-	return s
-}
-
-func (r *roster) snapshot(id string) dispatcher.Snapshot {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.made[id]
-}
-
 // arrival is one segment at the carrier.
 type arrival struct {
 	at      time.Time
@@ -496,7 +455,7 @@ func (h *house) start() {
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
-		Policy: &h.policy,
+		Policy: func() dispatcher.Policy { return &h.policy },
 		Duty:   dispatcher.Duty{Roster: h.town.roster, Channels: []warning.Channel{warning.SMS}, Backup: 3 * time.Minute},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, parts(text)), "test", nil

@@ -21,7 +21,9 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
-	TextClipped Text = "clipped" // name, corners
+	TextClipped  Text = "clipped"  // name, corners
+	TextPolicy   Text = "policy"   // digest, since, who agreed
+	TextProposal Text = "proposal" // digest, how many agreed
 
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
@@ -151,7 +153,9 @@ var phrases = map[Text]phrase{
 	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
 
-	TextClipped: {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
+	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
+	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
+	TextClipped:  {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
 
 	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
 	TextReviewOpen:    {"待复核", "waits for review"},

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
 
 	"tocsin/dispatcher/wiring"
 	"tocsin/dispatcher/wiring/show"
@@ -126,12 +123,11 @@ func newHealth() *cobra.Command {
 	}
 	k := calls(c).answers(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		all := len(args) == 0
-		if all {
+		if len(args) == 0 {
 			args = c.ValidArgs
 		}
 		return k.with(func(conn *grpc.ClientConn) error {
-			out, bad := map[string]any{}, false
+			out, bad := map[string]string{}, false
 			for _, name := range args {
 				r, err := healthpb.NewHealthClient(conn).Check(c.Context(), &healthpb.HealthCheckRequest{Service: name})
 				if err != nil {
@@ -140,16 +136,9 @@ func newHealth() *cobra.Command {
 				out[name] = strings.ToLower(r.GetStatus().String())
 				bad = bad || r.GetStatus() != healthpb.HealthCheckResponse_SERVING
 			}
-			var waits []string
-			if all {
-				n, oldest, err := waiting(c.Context(), conn)
-				if err != nil {
-					return err
-				}
-				out["waiting_for_approval"], out["longest_wait_s"] = n, oldest
-				if n > 0 {
-					waits = []string{fmt.Sprintf("approval: %d, %s", n, k.language().Waits(oldest))}
-				}
+			waits, err := k.attention(c.Context(), conn)
+			if err != nil {
+				return err
 			}
 			if k.output == "json" {
 				if err := putJSON(c.OutOrStdout(), out); err != nil {
@@ -170,17 +159,4 @@ func newHealth() *cobra.Command {
 		})
 	}
 	return c
-}
-
-// waiting is how many warnings wait for approval, and the seconds of the one that has waited longest. Who has no token may
-// ask for health all the same: then it is nothing.
-func waiting(ctx context.Context, conn *grpc.ClientConn) (n int, oldest int64, err error) {
-	r, err := pb.NewWarningServiceClient(conn).List(ctx, &pb.ListRequest{States: []pb.State{pb.State_STATE_SUBMITTED}})
-	if status.Code(err) == codes.Unauthenticated {
-		return 0, 0, nil
-	}
-	for _, w := range r.GetWarnings() {
-		n, oldest = n+1, max(oldest, w.GetWaitsS())
-	}
-	return n, oldest, err
 }

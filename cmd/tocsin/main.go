@@ -50,7 +50,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
-		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(),
+		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(), newPolicy(),
 		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
 		newDuty(), newChannel(), newDirectory(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Acts      Acts
 	Looks     Looks
+	Rule      Rule
 	Accounts  Accounts
 	Directory Directory
 	Moves     Moves

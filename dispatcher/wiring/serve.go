@@ -76,6 +76,7 @@ type process struct {
 	*House
 	dir    *directory
 	sealer *audit.Sealer
+	rule   *rule
 	engine *dispatcher.Engine
 	server *intake.Server
 	gate   gate
@@ -117,6 +118,9 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
+		return nil, err
+	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
 		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
@@ -124,7 +128,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Accounts:  accountsOf(h.Config.Accounts),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
-		Policy:    policyOf(h.Config),
+		Policy:    p.rule.inForce,
 		Words:     wording(deskOf(&h.Config.Words)),
 		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
 		Segments:  segments, Seal: p.seal, Log: h.log,
@@ -144,7 +148,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
@@ -173,6 +177,7 @@ func (p *process) run(ctx context.Context) error {
 	keepers.Go(func() { p.sealer.Run(sealing) })
 	keepers.Go(func() { p.dir.follow(sending) })
 	keepers.Go(func() { p.keepRedis(sending) })
+	keepers.Go(func() { p.rule.follow(sending) })
 	if p.own != nil {
 		keepers.Go(func() { p.own.Watch(sending, p.redisDown) })
 	}

@@ -108,6 +108,24 @@ func (l Language) Review(r *pb.Review) string {
 	return line + "; " + l.say(warning.TextReviewDue, clock(r.GetDue(), "2006-01-02 15:04"))
 }
 
+// Policy is the policy in force, and the one that waits.
+func (l Language) Policy(now *pb.Policy, waits *pb.Proposal) []string {
+	lines := []string{l.say(warning.TextPolicy, now.GetDigest(), clock(now.GetSince(), "2006-01-02 15:04"), strings.Join(now.GetAgreed(), " ")), now.GetJson()}
+	return append(lines, l.Proposal(waits)...)
+}
+
+// Proposal is a policy that waits for two persons; nothing where there is none.
+func (l Language) Proposal(p *pb.Proposal) []string {
+	if p == nil {
+		return nil
+	}
+	lines := []string{l.say(warning.TextProposal, p.GetDigest(), len(p.GetAgreed()))}
+	for _, way := range p.GetLoosens() {
+		lines = append(lines, "  "+way)
+	}
+	return lines
+}
+
 // Preview is who would get what.
 func (l Language) Preview(p *pb.PreviewResponse) []string {
 	veiled := func(n int64) string { return l.orFew(n, p.GetFew()) }
