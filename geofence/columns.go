@@ -67,12 +67,6 @@ func makeColumns(n int) Columns {
 	}
 }
 
-// copyRow makes row to the same as row from.
-func (c *Columns) copyRow(to, from int) {
-	c.Number[to], c.Lon[to], c.Lat[to], c.Home[to], c.Seen[to] = c.Number[from], c.Lon[from], c.Lat[from], c.Home[from], c.Seen[from]
-	c.Language[to], c.Duty[to], c.Flags[to] = c.Language[from], c.Duty[from], c.Flags[from]
-}
-
 // BadRow is a row that was left out, and why. It never quotes the row: numbers and positions are private.
 type BadRow struct {
 	Row    int // from 0
