@@ -137,14 +137,14 @@ func TestAnApproverIsRungOverTheWire(t *testing.T) {
 	}
 	stop()
 	err = filepath.WalkDir(filepath.Join(dir, "data"), func(path string, e os.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return nil // a socket, or gone meanwhile
+		var text []byte
+		if err == nil && e.Type().IsRegular() { // sockets hold nothing
+			text, err = os.ReadFile(path)
 		}
-		text, err := os.ReadFile(path)
 		if bytes.Contains(text, []byte("9998000000001")) {
 			t.Errorf("%s holds the number", path)
 		}
-		if errors.Is(err, os.ErrNotExist) {
+		if errors.Is(err, os.ErrNotExist) { // gone meanwhile
 			return nil
 		}
 		return err
