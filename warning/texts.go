@@ -21,25 +21,26 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
-	TextClipped  Text = "clipped"  // name, corners
-	TextPolicy   Text = "policy"   // digest, since, who agreed
-	TextProposal Text = "proposal" // digest, how many agreed
+	TextByChannel    Text = "by_channel"
+	TextNotAddressed Text = "not_addressed" // people, no address, opted out
+	TextByDistrict   Text = "by_district"
+	TextByCarrier    Text = "by_carrier"
+	TextByMinute     Text = "by_minute"
+	TextHead         Text = "head" // columns of a table in the report, separated by |
+	TextContract     Text = "contract"
+	TextSpeed        Text = "speed"
+	TextKept         Text = "kept"
+	TextPlay         Text = "play"     // channel, platform, state, messages
+	TextCoverage     Text = "coverage" // percent, ends
+	TextClipped      Text = "clipped"  // name, corners
+	TextPolicy       Text = "policy"   // digest, since, who agreed
+	TextProposal     Text = "proposal" // digest, how many agreed
 
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
 	TextReviewDue     Text = "review_due"     // when
 	TextReviewOverdue Text = "review_overdue" // when
 	TextReviewClosed  Text = "review_closed"  // who, finding
-
-	TextByDistrict Text = "by_district"
-	TextByCarrier  Text = "by_carrier"
-	TextByMinute   Text = "by_minute"
-	TextHead       Text = "head" // columns of a table in the report, separated by |
-	TextContract   Text = "contract"
-	TextSpeed      Text = "speed"
-	TextKept       Text = "kept"
-	TextPlay       Text = "play"     // channel, platform, state, messages
-	TextCoverage   Text = "coverage" // percent, ends
 
 	TextProgress Text = "progress" // tier, event, handed over, planned, waiting
 	TextRates    Text = "rates"    // people/s, messages/s, contract
@@ -99,6 +100,7 @@ var phrases = map[Text]phrase{
 	TextListJoin:     {"、", ", "},
 	TextFew:          {"少于 20", "fewer than 20"},
 
+	TextByChannel:  {"按渠道", "By channel"},
 	TextByDistrict: {"按区县", "By district"},
 	TextByCarrier:  {"按运营商", "By carrier"},
 	TextByMinute:   {"按分钟", "By minute"},
@@ -106,6 +108,8 @@ var phrases = map[Text]phrase{
 	TextContract:   {"%s：%s 条，任意一秒最多 %s 条，合同每秒 %s 条，使用 %.1f%%", "%s: %s messages, at most %s in any second, contract %s/s, %.1f%% used"},
 	TextSpeed:      {"每秒 %s 人、%s 条；发布后 %.0f 毫秒发出第一条，%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
+
+	TextNotAddressed: {"不能联系 %s 人：无地址 %s，已退订 %s", "Cannot be told %s: no address %s, opted out %s"},
 
 	TextPlay:     {"%s（%s）：%s，%s 条消息", "%s (%s): %s, %s messages"},
 	TextCoverage: {"，覆盖 %.0f%%，终端 %s", ", %.0f%% covered, %s ends"},
