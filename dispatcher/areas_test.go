@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,4 +108,39 @@ func TestAreaChannelRepeatsWithTheSameSerial(t *testing.T) {
 			}
 		}
 	})
+}
+
+// loudspeakers is a platform of an area channel that outlives the engine.
+type loudspeakers struct {
+	mu      sync.Mutex
+	played  []channels.AreaMessage
+	stopped []uint32
+	answer  func(n int) channels.AreaOutcome // to the n-th play; nil: taken
+}
+
+func (l *loudspeakers) Open(channels.AreaAccount) (channels.AreaCarrier, error) { return l, nil }
+func (l *loudspeakers) Link() channels.LinkHealth                               { return channels.LinkHealth{Up: true} }
+func (l *loudspeakers) Close(context.Context) error                             { return nil }
+
+func (l *loudspeakers) Play(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.played = append(l.played, m)
+	if l.answer != nil {
+		return l.answer(len(l.played))
+	}
+	return channels.AreaOutcome{Kind: channels.HandedOver}
+}
+
+func (l *loudspeakers) Stop(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = append(l.stopped, m.Serial)
+	return channels.AreaOutcome{Kind: channels.HandedOver}
+}
+
+func (l *loudspeakers) log() (played []channels.AreaMessage, stopped []uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]channels.AreaMessage(nil), l.played...), append([]uint32(nil), l.stopped...)
 }

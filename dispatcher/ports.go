@@ -150,6 +150,7 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableRoutes   = "routes"   // account → JSON of Route
 	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
@@ -223,6 +224,8 @@ type Strand struct {
 	Account  string          `json:"account"`
 	Snapshot string          `json:"snapshot"`
 	People   uint32          `json:"people"`
+	// From is the account at which these people waited before they were moved within the channel; empty: they did not.
+	From string `json:"from,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
 	Batches []Batch `json:"-"`
 }
@@ -315,7 +318,7 @@ type Grant struct {
 // Close settles the positions of a strand that were never granted.
 type Close struct {
 	Strand StrandID
-	As     warning.PersonState // CancelledIn, ExpiredOut or Superseded
+	As     warning.PersonState // CancelledIn, ExpiredOut, Superseded or Moved
 }
 
 // Committed is the answer to a Commit.

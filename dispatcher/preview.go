@@ -57,7 +57,7 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	}
 	r := &resolved{
 		digest: digest, who: who, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
+		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.routing.Load()),
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -181,7 +181,7 @@ func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
 			return true
 		}
 	}
-	return !newRouter(e.options, ch, status).empty()
+	return !e.routing.Load().router(ch, status).empty()
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.

@@ -90,6 +90,7 @@ var rights = func() map[string]right {
 		"/tocsin.v1.ChannelService/Pause":   only(all, engineer),
 		"/tocsin.v1.ChannelService/Resume":  only(all, engineer),
 		"/tocsin.v1.ChannelService/SetRate": only(all, engineer),
+		"/tocsin.v1.ChannelService/Probe":   only(all, engineer),
 
 		"/tocsin.v1.DutyService/Set":  only(all, forecaster, approver, commander),
 		"/tocsin.v1.DutyService/List": everybody,

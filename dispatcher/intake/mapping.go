@@ -140,7 +140,7 @@ func lanesTo(lanes []dispatcher.LaneCounts) (out []*pb.LaneCounts) {
 			Moved: c[warning.Moved], Withdrawn: c[warning.Withdrawn], Unknown: c[warning.Unknown],
 			Balanced: l.Balanced, Segments: int32(l.Segments), Messages: l.Messages,
 			FirstMessageAt: timeTo(l.First), LastMessageAt: timeTo(l.Last), FinishAt: timeTo(l.Finish),
-			PossibleRepeats: l.PossibleRepeats,
+			PossibleRepeats: l.PossibleRepeats, Rerouted: l.Rerouted,
 		})
 	}
 	return out
@@ -177,7 +177,7 @@ func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
 func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
 	for _, r := range rows {
 		out = append(out, &pb.ReportResponse_Row{
-			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting,
+			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting, Moved: r.Moved,
 		})
 	}
 	return out
@@ -203,13 +203,20 @@ func accountTo(a dispatcher.AccountHealth) *pb.Account {
 		Name: a.Name, Protocol: a.Protocol, ContractMessagesPerS: a.Contract, Paused: a.Paused, RateSetByHand: a.RateSetByHand,
 		Owner: a.Owner, Epoch: int64(min(a.Epoch, math.MaxInt64)), Health: string(a.Health), WaitingPeople: a.WaitingPeople,
 		MessagesLast_10S: a.Messages10s, ContractUsedLast_10S: a.Used10s, MaxMessagesInAnySecond: a.MaxInAnySecond,
-		LastError: a.LastError, Simulated: a.Simulated,
+		LastError: a.LastError, Simulated: a.Simulated, RouteShare: a.Route.Share, RouteWhy: a.Route.Why, RouteSince: timeTo(a.Route.Since),
+	}
+	if t := a.Route.Test; t != nil {
+		out.Test = &pb.LinkTest{
+			At: timeTo(t.At), Ok: t.OK, Outcome: t.Outcome, Reason: t.Reason, AnswerMs: ms(t.Answer), Receipt: t.Receipt, ReceiptMs: ms(t.ReceiptTook),
+		}
 	}
 	for _, l := range a.Links {
 		out.Links = append(out.Links, &pb.Link{Index: int32(l.Index), Up: l.Up, Open: int32(l.Open), LastError: l.LastError, Since: timeTo(l.Since)})
 	}
 	return out
 }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func playsTo(list []dispatcher.ReportPlay) []*pb.Play {
 	out := make([]*pb.Play, len(list))
