@@ -19,6 +19,8 @@ type Snapshot interface {
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
+	// Remarks is what is no fault of areas, but should make whoever sends or approves them think.
+	Remarks(areas []warning.Area) []warning.Violation
 	// Order is the order in which the focus is told of: indices into sel.Blocks, those in the greatest danger first.
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.

@@ -117,6 +117,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	p := Preview{
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
+		Remarks: r.snap.Remarks(s.Areas),
 	}
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
@@ -212,9 +213,9 @@ func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 	for i, b := range sel.Blocks {
 		home := snap.Block(int(b)).Home
 		for slot := range sel.Masks[i].Slots {
-			if home[slot] != code {
+			if at := warning.DistrictOf(home[slot]); at != code {
 				people[code] += run
-				code, run = home[slot], 0
+				code, run = at, 0
 			}
 			run++
 		}

@@ -269,7 +269,7 @@ func (e *Engine) Who(ctx context.Context, c Caller, number uint64, why string) (
 	}
 	if snap, ok := e.dir.Current(); ok {
 		if block, slot, in := snap.Find(number); in {
-			out.Known, out.District = true, snap.District(snap.Block(block).Home[slot])
+			out.Known, out.District = true, snap.District(warning.DistrictOf(snap.Block(block).Home[slot]))
 		}
 	}
 	for i := range list {

@@ -81,6 +81,8 @@ func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Select
 	return s, nil
 }
 
+func (t *town) Remarks([]warning.Area) []warning.Violation { return nil }
+
 // Order takes the longitude of the focus as the block that is told first; the others follow as in a ring.
 func (t *town) Order(sel *warning.Selection, f warning.Focus) []int {
 	out := make([]int, len(sel.Blocks))

@@ -43,6 +43,7 @@ type Preview struct {
 	Share       float64       // of the jurisdiction's surface, 0 to 1
 	Finish      time.Duration // of the slowest account at its contract
 	Digest      string        // of the spec: what an approver approves
+	Remarks     []warning.Violation
 	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
 	Border  string
 	Beyond  error

@@ -107,13 +107,17 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 	return out
 }
 
-func previewTo(p dispatcher.Preview) *pb.PreviewResponse {
+func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
 		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil,
 	}
 	for _, a := range p.Clipped {
 		out.Clipped = append(out.Clipped, areaTo(a))
+	}
+	for _, v := range p.Remarks {
+		v = v.In(language)
+		out.Remarks = append(out.Remarks, &pb.PreviewResponse_Remark{Field: v.Field, Rule: v.Rule, Text: v.Text()})
 	}
 	for _, u := range p.Units {
 		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})

@@ -133,6 +133,8 @@ func (o onDuty) Resolve([]warning.Area, warning.Presence) (warning.Selection, er
 	return warning.Selection{}, warning.Refuse(warning.ReasonConflict, "people on duty have no place")
 }
 
+func (o onDuty) Remarks([]warning.Area) []warning.Violation { return nil }
+
 func (o onDuty) Order(sel *warning.Selection, _ warning.Focus) []int {
 	out := make([]int, len(sel.Blocks))
 	for i := range out {

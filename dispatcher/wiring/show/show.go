@@ -152,6 +152,9 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 			lines = append(lines, "    "+s)
 		}
 	}
+	for _, r := range p.GetRemarks() {
+		lines = append(lines, "! "+r.GetField()+": "+r.GetText())
+	}
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
 }
 
