@@ -35,9 +35,14 @@ func (e *Engine) Accounts(ctx context.Context) ([]AccountHealth, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	routes, err := e.routesOf(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
 	out := make([]AccountHealth, len(e.accounts))
 	for i, a := range e.accounts {
 		out[i] = a.health(time.Now())
+		out[i].Route = routes[a.opt.Name]
 		if o, ok := owners[a.opt.Name]; ok {
 			out[i].Owner = o.Owner
 			if o.Owner != e.node {

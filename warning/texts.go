@@ -62,18 +62,21 @@ const (
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody   Text = "nobody"   // masked number
-	TextPerson   Text = "person"   // masked number, district
-	TextNoLane   Text = "no_lane"  // warning, event, why
-	TextInLane   Text = "in_lane"  // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported Text = "imported" // people, snapshot
-	TextChanged  Text = "changed"  // changes, people, snapshot
-	TextBadRows  Text = "bad_rows" // rows left out
-	TextBadRow   Text = "bad_row"  // row, field, detail, rule
-	TextStats    Text = "stats"    // people, addressable, no address, opted out, responsible
-	TextMoved    Text = "moved"    // positions, known, people
-	TextSnapshot Text = "snapshot" // id, edition, time
-	TextAccount  Text = "account"  // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextNobody   Text = "nobody"    // masked number
+	TextPerson   Text = "person"    // masked number, district
+	TextNoLane   Text = "no_lane"   // warning, event, why
+	TextInLane   Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported Text = "imported"  // people, snapshot
+	TextChanged  Text = "changed"   // changes, people, snapshot
+	TextBadRows  Text = "bad_rows"  // rows left out
+	TextBadRow   Text = "bad_row"   // row, field, detail, rule
+	TextStats    Text = "stats"     // people, addressable, no address, opted out, responsible
+	TextMoved    Text = "moved"     // positions, known, people
+	TextSnapshot Text = "snapshot"  // id, edition, time
+	TextAccount  Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute    Text = "route"     // percent of its weight, why
+	TextTested   Text = "tested"    // time, result, milliseconds to the answer, receipt
+	TextLinkTest Text = "link_test" // account, time
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -143,6 +146,9 @@ var phrases = map[Text]phrase{
 	TextMoved:    {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
 	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
 	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
+	TextRoute:    {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
+	TextTested:   {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
+	TextLinkTest: {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
 	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
 
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
@@ -173,7 +179,7 @@ var phrases = map[Text]phrase{
 	"person.undelivered": {"未送达", "undelivered"}, "person.refused": {"被拒绝", "refused"}, "person.expired": {"已过期", "expired"}, "person.cancelled": {"已撤销", "cancelled"},
 	"person.superseded": {"被新版替代", "superseded"}, "person.moved": {"改走其他渠道", "moved"}, "person.withdrawn": {"已退订", "withdrawn"}, "person.unknown": {"结果不明", "unknown"},
 
-	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
+	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.other_route": {"改走其他线路", "by another carrier"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
 	"reason.throttled": {"运营商限速", "throttled"}, "reason.queue_full": {"运营商队列已满", "carrier's queue full"}, "reason.system_error": {"运营商系统错误", "carrier failed"},
 	"reason.link_down": {"链路中断", "link down"}, "reason.no_answer": {"运营商无应答", "no answer"}, "reason.bad_number": {"号码无效", "bad number"},
 	"reason.bad_content": {"内容被拒", "words refused"}, "reason.not_allowed": {"合同不允许", "not allowed"}, "reason.submit_failed": {"提交失败", "refused by the carrier"},
@@ -182,6 +188,8 @@ var phrases = map[Text]phrase{
 	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
 	"reason.withdrawn":     {"发送前退订或注销", "unsubscribed or erased before hand-off"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
+
+	"receipt.arrived": {"已送达", "delivered"}, "receipt.failed": {"未送达", "not delivered"},
 
 	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},
 	"health.paused": {"已暂停", "paused"}, "health.waiting": {"等待接管", "waiting"}, "health.elsewhere": {"在其他进程", "elsewhere"},

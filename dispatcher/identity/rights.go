@@ -90,6 +90,7 @@ var rights = func() map[string]right {
 		"/tocsin.v1.ChannelService/Pause":   only(all, engineer),
 		"/tocsin.v1.ChannelService/Resume":  only(all, engineer),
 		"/tocsin.v1.ChannelService/SetRate": only(all, engineer),
+		"/tocsin.v1.ChannelService/Probe":   only(all, engineer),
 
 		// A load balancer has no token; health says nothing of warnings or people.
 		"/grpc.health.v1.Health/Check": anonymous,

@@ -65,6 +65,8 @@ type Accounts interface {
 	Pause(ctx context.Context, c dispatcher.Caller, key, account, why string) (dispatcher.AccountHealth, error)
 	Resume(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
 	SetRate(ctx context.Context, c dispatcher.Caller, key, account string, rate int) (dispatcher.AccountHealth, error)
+	// Probe tests the links of an account; it takes up to 30 s.
+	Probe(ctx context.Context, c dispatcher.Caller, account string) (dispatcher.AccountHealth, error)
 }
 
 // Directory holds who can be told.

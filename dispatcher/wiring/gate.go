@@ -59,6 +59,7 @@ var uses = map[string]use{
 	pb.ChannelService_Pause_FullMethodName:   stops,
 	pb.ChannelService_Resume_FullMethodName:  changes,
 	pb.ChannelService_SetRate_FullMethodName: changes,
+	pb.ChannelService_Probe_FullMethodName:   changes,
 }
 
 // gate keeps out what the store cannot keep just now.

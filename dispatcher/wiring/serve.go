@@ -117,11 +117,15 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
 		return nil, err
 	}
+	numbers, err := numbersOf(&h.Config.Routes)
+	if err != nil {
+		return nil, err
+	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
-		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
-		Adapters:  map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
-		Accounts:  accountsOf(h.Config.Accounts),
+		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
+		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
+		Accounts: accountsOf(h.Config.Accounts), Numbers: numbers, FailOver: failOverOf(&h.Config.Routes),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    p.rule.inForce,
@@ -243,7 +247,8 @@ func accountsOf(accounts []config.Account) []dispatcher.AccountOptions {
 				BindTimeout: a.Timers.Bind, AnswerTimeout: a.Timers.Answer, KeepAlive: a.Timers.KeepAlive,
 			},
 			Protocol: a.Protocol.String(), Rate: a.Rate, Burst: a.Burst, Guard: a.Guard,
-			Channels: a.Channels, Prefixes: a.Prefixes, Weight: a.Weight,
+			Channels: a.Channels, Prefixes: a.Prefixes, Carrier: a.Carrier, Weight: a.Weight,
+			TestNumber: testNumber(a.Test.Number), TestEvery: a.Test.Every,
 		}
 	}
 	return out

@@ -149,6 +149,9 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 			lines = append(lines, "    "+s)
 		}
 	}
+	for _, r := range p.GetRemarks() {
+		lines = append(lines, "! "+r.GetField()+": "+r.GetText())
+	}
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
 }
 
@@ -250,6 +253,20 @@ func (l Language) Account(a *pb.Account) string {
 	}
 	line := l.say(warning.TextAccount, a.GetName(), a.GetProtocol(), l.name("health", a.GetHealth()), up, len(a.GetLinks()),
 		count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsedLast_10S(), count(a.GetWaitingPeople()))
+	if a.GetRouteShare() < 1 {
+		line += l.say(warning.TextRoute, 100*a.GetRouteShare(), a.GetRouteWhy())
+	}
+	if t := a.GetTest(); t != nil {
+		outcome := "reason." + t.GetReason()
+		if t.GetReason() == "" {
+			outcome = "person." + t.GetOutcome()
+		}
+		receipt := "–"
+		if t.GetReceipt() != "" {
+			receipt = l.name("receipt", t.GetReceipt())
+		}
+		line += l.say(warning.TextTested, clock(t.GetAt(), "15:04:05"), l.say(warning.Text(outcome)), t.GetAnswerMs(), receipt)
+	}
 	if a.GetLastError() != "" {
 		line += "; " + a.GetLastError()
 	}

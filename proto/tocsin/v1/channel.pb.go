@@ -118,8 +118,15 @@ type Account struct {
 	Links                  []*Link `protobuf:"bytes,13,rep,name=links,proto3" json:"links,omitempty"`
 	LastError              string  `protobuf:"bytes,14,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Simulated              bool    `protobuf:"varint,15,opt,name=simulated,proto3" json:"simulated,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Part of its weight that plans give it, 0 to 1; 0: it is left, and who waits goes another way where there is one.
+	RouteShare float64 `protobuf:"fixed64,16,opt,name=route_share,json=routeShare,proto3" json:"route_share,omitempty"`
+	// Why it was left last, and when its share changed.
+	RouteWhy   string                 `protobuf:"bytes,17,opt,name=route_why,json=routeWhy,proto3" json:"route_why,omitempty"`
+	RouteSince *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=route_since,json=routeSince,proto3" json:"route_since,omitempty"`
+	// The newest link test; absent: there was none.
+	Test          *LinkTest `protobuf:"bytes,19,opt,name=test,proto3" json:"test,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -257,6 +264,132 @@ func (x *Account) GetSimulated() bool {
 	return false
 }
 
+func (x *Account) GetRouteShare() float64 {
+	if x != nil {
+		return x.RouteShare
+	}
+	return 0
+}
+
+func (x *Account) GetRouteWhy() string {
+	if x != nil {
+		return x.RouteWhy
+	}
+	return ""
+}
+
+func (x *Account) GetRouteSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RouteSince
+	}
+	return nil
+}
+
+func (x *Account) GetTest() *LinkTest {
+	if x != nil {
+		return x.Test
+	}
+	return nil
+}
+
+// LinkTest is one message of status test to a number of the operator's own.
+type LinkTest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// The carrier took it, and no receipt said that it failed.
+	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	// handed_over, retry, refused, unknown; empty: it did not leave.
+	Outcome string `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Reason  string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// From the message to the answer.
+	AnswerMs float64 `protobuf:"fixed64,5,opt,name=answer_ms,json=answerMs,proto3" json:"answer_ms,omitempty"`
+	// arrived, failed; empty: none came yet.
+	Receipt string `protobuf:"bytes,6,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// From the message to the receipt.
+	ReceiptMs     float64 `protobuf:"fixed64,7,opt,name=receipt_ms,json=receiptMs,proto3" json:"receipt_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkTest) Reset() {
+	*x = LinkTest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkTest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkTest) ProtoMessage() {}
+
+func (x *LinkTest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkTest.ProtoReflect.Descriptor instead.
+func (*LinkTest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LinkTest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *LinkTest) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *LinkTest) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *LinkTest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *LinkTest) GetAnswerMs() float64 {
+	if x != nil {
+		return x.AnswerMs
+	}
+	return 0
+}
+
+func (x *LinkTest) GetReceipt() string {
+	if x != nil {
+		return x.Receipt
+	}
+	return ""
+}
+
+func (x *LinkTest) GetReceiptMs() float64 {
+	if x != nil {
+		return x.ReceiptMs
+	}
+	return 0
+}
+
 type ListChannelsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -265,7 +398,7 @@ type ListChannelsRequest struct {
 
 func (x *ListChannelsRequest) Reset() {
 	*x = ListChannelsRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +410,7 @@ func (x *ListChannelsRequest) String() string {
 func (*ListChannelsRequest) ProtoMessage() {}
 
 func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +423,7 @@ func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChannelsRequest.ProtoReflect.Descriptor instead.
 func (*ListChannelsRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{2}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{3}
 }
 
 type ListChannelsResponse struct {
@@ -302,7 +435,7 @@ type ListChannelsResponse struct {
 
 func (x *ListChannelsResponse) Reset() {
 	*x = ListChannelsResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +447,7 @@ func (x *ListChannelsResponse) String() string {
 func (*ListChannelsResponse) ProtoMessage() {}
 
 func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +460,7 @@ func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChannelsResponse.ProtoReflect.Descriptor instead.
 func (*ListChannelsResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{3}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListChannelsResponse) GetAccounts() []*Account {
@@ -348,7 +481,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +493,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +506,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{4}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PauseRequest) GetKey() string {
@@ -406,7 +539,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +551,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +564,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{5}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PauseResponse) GetAccount() *Account {
@@ -451,7 +584,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +596,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +609,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{6}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ResumeRequest) GetKey() string {
@@ -502,7 +635,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +647,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +660,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{7}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResumeResponse) GetAccount() *Account {
@@ -549,7 +682,7 @@ type SetRateRequest struct {
 
 func (x *SetRateRequest) Reset() {
 	*x = SetRateRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +694,7 @@ func (x *SetRateRequest) String() string {
 func (*SetRateRequest) ProtoMessage() {}
 
 func (x *SetRateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +707,7 @@ func (x *SetRateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRateRequest.ProtoReflect.Descriptor instead.
 func (*SetRateRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{8}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetRateRequest) GetKey() string {
@@ -607,7 +740,7 @@ type SetRateResponse struct {
 
 func (x *SetRateResponse) Reset() {
 	*x = SetRateResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +752,7 @@ func (x *SetRateResponse) String() string {
 func (*SetRateResponse) ProtoMessage() {}
 
 func (x *SetRateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,10 +765,98 @@ func (x *SetRateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRateResponse.ProtoReflect.Descriptor instead.
 func (*SetRateResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{9}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetRateResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+type ProbeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRequest) Reset() {
+	*x = ProbeRequest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRequest) ProtoMessage() {}
+
+func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ProbeRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+type ProbeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeResponse) Reset() {
+	*x = ProbeResponse{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeResponse) ProtoMessage() {}
+
+func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
+func (*ProbeResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ProbeResponse) GetAccount() *Account {
 	if x != nil {
 		return x.Account
 	}
@@ -653,7 +874,7 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x04open\x18\x03 \x01(\x05R\x04open\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x04 \x01(\tR\tlastError\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x9d\x04\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xc1\x05\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x125\n" +
@@ -671,7 +892,22 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x05links\x18\r \x03(\v2\x0f.tocsin.v1.LinkR\x05links\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x0e \x01(\tR\tlastError\x12\x1c\n" +
-	"\tsimulated\x18\x0f \x01(\bR\tsimulated\"\x15\n" +
+	"\tsimulated\x18\x0f \x01(\bR\tsimulated\x12\x1f\n" +
+	"\vroute_share\x18\x10 \x01(\x01R\n" +
+	"routeShare\x12\x1b\n" +
+	"\troute_why\x18\x11 \x01(\tR\brouteWhy\x12;\n" +
+	"\vroute_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"routeSince\x12'\n" +
+	"\x04test\x18\x13 \x01(\v2\x13.tocsin.v1.LinkTestR\x04test\"\xce\x01\n" +
+	"\bLinkTest\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x18\n" +
+	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1b\n" +
+	"\tanswer_ms\x18\x05 \x01(\x01R\banswerMs\x12\x18\n" +
+	"\areceipt\x18\x06 \x01(\tR\areceipt\x12\x1d\n" +
+	"\n" +
+	"receipt_ms\x18\a \x01(\x01R\treceiptMs\"\x15\n" +
 	"\x13ListChannelsRequest\"F\n" +
 	"\x14ListChannelsResponse\x12.\n" +
 	"\baccounts\x18\x01 \x03(\v2\x12.tocsin.v1.AccountR\baccounts\"l\n" +
@@ -691,12 +927,17 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\x122\n" +
 	"\x0emessages_per_s\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x01R\fmessagesPerS\"?\n" +
 	"\x0fSetRateResponse\x12,\n" +
-	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\x96\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount\"3\n" +
+	"\fProbeRequest\x12#\n" +
+	"\aaccount\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\"=\n" +
+	"\rProbeResponse\x12,\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\xd2\x02\n" +
 	"\x0eChannelService\x12G\n" +
 	"\x04List\x12\x1e.tocsin.v1.ListChannelsRequest\x1a\x1f.tocsin.v1.ListChannelsResponse\x12:\n" +
 	"\x05Pause\x12\x17.tocsin.v1.PauseRequest\x1a\x18.tocsin.v1.PauseResponse\x12=\n" +
 	"\x06Resume\x12\x18.tocsin.v1.ResumeRequest\x1a\x19.tocsin.v1.ResumeResponse\x12@\n" +
-	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
+	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponse\x12:\n" +
+	"\x05Probe\x12\x17.tocsin.v1.ProbeRequest\x1a\x18.tocsin.v1.ProbeResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
 	file_tocsin_v1_channel_proto_rawDescOnce sync.Once
@@ -710,40 +951,49 @@ func file_tocsin_v1_channel_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_channel_proto_rawDescData
 }
 
-var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tocsin_v1_channel_proto_goTypes = []any{
 	(*Link)(nil),                  // 0: tocsin.v1.Link
 	(*Account)(nil),               // 1: tocsin.v1.Account
-	(*ListChannelsRequest)(nil),   // 2: tocsin.v1.ListChannelsRequest
-	(*ListChannelsResponse)(nil),  // 3: tocsin.v1.ListChannelsResponse
-	(*PauseRequest)(nil),          // 4: tocsin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 5: tocsin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 6: tocsin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 7: tocsin.v1.ResumeResponse
-	(*SetRateRequest)(nil),        // 8: tocsin.v1.SetRateRequest
-	(*SetRateResponse)(nil),       // 9: tocsin.v1.SetRateResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*LinkTest)(nil),              // 2: tocsin.v1.LinkTest
+	(*ListChannelsRequest)(nil),   // 3: tocsin.v1.ListChannelsRequest
+	(*ListChannelsResponse)(nil),  // 4: tocsin.v1.ListChannelsResponse
+	(*PauseRequest)(nil),          // 5: tocsin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 6: tocsin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 7: tocsin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 8: tocsin.v1.ResumeResponse
+	(*SetRateRequest)(nil),        // 9: tocsin.v1.SetRateRequest
+	(*SetRateResponse)(nil),       // 10: tocsin.v1.SetRateResponse
+	(*ProbeRequest)(nil),          // 11: tocsin.v1.ProbeRequest
+	(*ProbeResponse)(nil),         // 12: tocsin.v1.ProbeResponse
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_tocsin_v1_channel_proto_depIdxs = []int32{
-	10, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
+	13, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
 	0,  // 1: tocsin.v1.Account.links:type_name -> tocsin.v1.Link
-	1,  // 2: tocsin.v1.ListChannelsResponse.accounts:type_name -> tocsin.v1.Account
-	1,  // 3: tocsin.v1.PauseResponse.account:type_name -> tocsin.v1.Account
-	1,  // 4: tocsin.v1.ResumeResponse.account:type_name -> tocsin.v1.Account
-	1,  // 5: tocsin.v1.SetRateResponse.account:type_name -> tocsin.v1.Account
-	2,  // 6: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
-	4,  // 7: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
-	6,  // 8: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
-	8,  // 9: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
-	3,  // 10: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
-	5,  // 11: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
-	7,  // 12: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
-	9,  // 13: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	13, // 2: tocsin.v1.Account.route_since:type_name -> google.protobuf.Timestamp
+	2,  // 3: tocsin.v1.Account.test:type_name -> tocsin.v1.LinkTest
+	13, // 4: tocsin.v1.LinkTest.at:type_name -> google.protobuf.Timestamp
+	1,  // 5: tocsin.v1.ListChannelsResponse.accounts:type_name -> tocsin.v1.Account
+	1,  // 6: tocsin.v1.PauseResponse.account:type_name -> tocsin.v1.Account
+	1,  // 7: tocsin.v1.ResumeResponse.account:type_name -> tocsin.v1.Account
+	1,  // 8: tocsin.v1.SetRateResponse.account:type_name -> tocsin.v1.Account
+	1,  // 9: tocsin.v1.ProbeResponse.account:type_name -> tocsin.v1.Account
+	3,  // 10: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
+	5,  // 11: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
+	7,  // 12: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
+	9,  // 13: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
+	11, // 14: tocsin.v1.ChannelService.Probe:input_type -> tocsin.v1.ProbeRequest
+	4,  // 15: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
+	6,  // 16: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
+	8,  // 17: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
+	10, // 18: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
+	12, // 19: tocsin.v1.ChannelService.Probe:output_type -> tocsin.v1.ProbeResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_channel_proto_init() }
@@ -757,7 +1007,7 @@ func file_tocsin_v1_channel_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_channel_proto_rawDesc), len(file_tocsin_v1_channel_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	ChannelService_Pause_FullMethodName   = "/tocsin.v1.ChannelService/Pause"
 	ChannelService_Resume_FullMethodName  = "/tocsin.v1.ChannelService/Resume"
 	ChannelService_SetRate_FullMethodName = "/tocsin.v1.ChannelService/SetRate"
+	ChannelService_Probe_FullMethodName   = "/tocsin.v1.ChannelService/Probe"
 )
 
 // ChannelServiceClient is the client API for ChannelService service.
@@ -39,6 +40,8 @@ type ChannelServiceClient interface {
 	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
 	// SetRate changes the contracted rate; it is durable and wins over the configuration until that changes.
 	SetRate(ctx context.Context, in *SetRateRequest, opts ...grpc.CallOption) (*SetRateResponse, error)
+	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
+	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error)
 }
 
 type channelServiceClient struct {
@@ -89,6 +92,16 @@ func (c *channelServiceClient) SetRate(ctx context.Context, in *SetRateRequest, 
 	return out, nil
 }
 
+func (c *channelServiceClient) Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeResponse)
+	err := c.cc.Invoke(ctx, ChannelService_Probe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChannelServiceServer is the server API for ChannelService service.
 // All implementations must embed UnimplementedChannelServiceServer
 // for forward compatibility.
@@ -103,6 +116,8 @@ type ChannelServiceServer interface {
 	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
 	// SetRate changes the contracted rate; it is durable and wins over the configuration until that changes.
 	SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error)
+	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
+	Probe(context.Context, *ProbeRequest) (*ProbeResponse, error)
 	mustEmbedUnimplementedChannelServiceServer()
 }
 
@@ -124,6 +139,9 @@ func (UnimplementedChannelServiceServer) Resume(context.Context, *ResumeRequest)
 }
 func (UnimplementedChannelServiceServer) SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetRate not implemented")
+}
+func (UnimplementedChannelServiceServer) Probe(context.Context, *ProbeRequest) (*ProbeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Probe not implemented")
 }
 func (UnimplementedChannelServiceServer) mustEmbedUnimplementedChannelServiceServer() {}
 func (UnimplementedChannelServiceServer) testEmbeddedByValue()                        {}
@@ -218,6 +236,24 @@ func _ChannelService_SetRate_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChannelService_Probe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChannelServiceServer).Probe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChannelService_Probe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChannelServiceServer).Probe(ctx, req.(*ProbeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ChannelService_ServiceDesc is the grpc.ServiceDesc for ChannelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -240,6 +276,10 @@ var ChannelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetRate",
 			Handler:    _ChannelService_SetRate_Handler,
+		},
+		{
+			MethodName: "Probe",
+			Handler:    _ChannelService_Probe_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
