@@ -326,7 +326,7 @@ func (v *Verdict) Lines() []string {
 	fmt.Fprintf(&b, "doubled %d, wrong person %d, wrong text %d, before approval %d, after expiry %d, after stop %d\n",
 		v.Doubled, v.WrongPerson, v.WrongText, v.BeforeApproval, v.AfterExpiry, v.AfterStop)
 	for _, w := range v.Warnings {
-		fmt.Fprintf(&b, "%s: got %d of %d, first after %.0f ms\n", strings.Join(w.Warnings, " "), w.Got, w.Expected, w.TimeToFirstMS)
+		fmt.Fprintf(&b, "%s: got %d of %d, first at a carrier %.0f ms after the release\n", strings.Join(w.Warnings, " "), w.Got, w.Expected, w.TimeToFirstMS)
 	}
 	for _, a := range v.Areas {
 		fmt.Fprintf(&b, "%s at %s: played %d of %d times in %d districts, first after %.0f ms\n", a.Warning, a.Platform, a.Played, a.Asked, len(a.Units), a.TimeToFirstMS)
