@@ -92,6 +92,10 @@ func TestAreaChannels(t *testing.T) {
 		}, "played after the stop"},
 
 		{"pushed", push, func(r *ring) { r.push(second, nil) }, ""},
+		{"emptied, then pushed", push, func(r *ring) {
+			r.push(second, map[string]any{"body": nil})
+			r.push(second, nil)
+		}, ""},
 		{"never pushed", push, func(r *ring) { r.push(second, map[string]any{"taken": false}) }, "not played in 500103000000"},
 		{"pushed outside", push, func(r *ring) {
 			r.push(second, nil)
