@@ -26,6 +26,8 @@ type Policy interface {
 	MayDrill(user string, s warning.Status) error
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
+	// Digest names the policy.
+	Digest() string
 }
 
 // Wording completes the words of a spec: those that are made from the official pattern, and the correction and all-clear
@@ -71,6 +73,8 @@ type Engine struct {
 	accounts  []*account
 	platforms []*platform
 	patrol    *patrol
+	nodes     nodes
+	began     time.Time
 	plan      chan struct{} // something may be to plan
 
 	mu         sync.Mutex // guards what follows
@@ -85,7 +89,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
-		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
+		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	e.patrol = newPatrol(e, o.Fences)
@@ -117,6 +121,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
+	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
 	group.Wait()
 }

@@ -115,6 +115,7 @@ const (
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
 	TableProbes   = "probes"   // node → time of its last probe of durability
+	TableNodes    = "nodes"    // node → JSON of its last pulse
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 )
 

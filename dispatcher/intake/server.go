@@ -30,6 +30,7 @@ type Options struct {
 	Accounts  Accounts
 	Directory Directory
 	Moves     Moves
+	House     House
 	Health    Health
 
 	// TLS has the server's certificate; the server takes nothing below 1.3.
@@ -85,6 +86,7 @@ func New(o Options) (*Server, error) {
 	pb.RegisterWarningServiceServer(s.grpc, &warnings{Server: s})
 	pb.RegisterDirectoryServiceServer(s.grpc, &directory{Server: s})
 	pb.RegisterChannelServiceServer(s.grpc, &accounts{Server: s})
+	pb.RegisterHouseServiceServer(s.grpc, &house{Server: s})
 	healthpb.RegisterHealthServer(s.grpc, &health{Server: s})
 	reflection.Register(s.grpc)
 	return s, nil

@@ -22,15 +22,17 @@ var begins = map[string]bool{
 // changes is the calls that a store without durability stops, because their OK would promise it. Hold, Cancel and Pause
 // are not among them: a stop that may have to be said again is better than none.
 var changes = map[string]bool{
-	pb.WarningService_Submit_FullMethodName:   true,
-	pb.WarningService_Approve_FullMethodName:  true,
-	pb.WarningService_Reject_FullMethodName:   true,
-	pb.WarningService_Release_FullMethodName:  true,
-	pb.DirectoryService_Import_FullMethodName: true,
-	pb.DirectoryService_Change_FullMethodName: true,
-	pb.DirectoryService_Move_FullMethodName:   true,
-	pb.ChannelService_Resume_FullMethodName:   true,
-	pb.ChannelService_SetRate_FullMethodName:  true,
+	pb.WarningService_Submit_FullMethodName:    true,
+	pb.WarningService_Approve_FullMethodName:   true,
+	pb.WarningService_Reject_FullMethodName:    true,
+	pb.WarningService_Release_FullMethodName:   true,
+	pb.DirectoryService_Import_FullMethodName:  true,
+	pb.DirectoryService_Change_FullMethodName:  true,
+	pb.DirectoryService_Move_FullMethodName:    true,
+	pb.ChannelService_Resume_FullMethodName:    true,
+	pb.ChannelService_SetRate_FullMethodName:   true,
+	pb.ChannelService_ResetRate_FullMethodName: true,
+	pb.HouseService_Reload_FullMethodName:      true,
 }
 
 // gate keeps out what the store cannot keep just now.
@@ -94,6 +96,7 @@ func (p *process) redisDown(err error) {
 // keepRedis looks after the store until ctx ends: does it still keep promise 1, has the disk room, is a rewrite due.
 func (p *process) keepRedis(ctx context.Context) {
 	each(ctx, recheckEvery, func() {
+		p.lookClock(time.Now())
 		p.lookDurable(ctx)
 		if p.own != nil {
 			p.lookDisk(ctx)
@@ -105,6 +108,7 @@ func (p *process) lookDurable(ctx context.Context) {
 	looking, cancel := context.WithTimeout(ctx, recheckEvery)
 	defer cancel()
 	err := p.recheck(looking)
+	p.lookStore(looking, err)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

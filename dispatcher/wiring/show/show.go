@@ -201,8 +201,13 @@ func (l Language) Account(a *pb.Account) string {
 	}
 	line := l.say(warning.TextAccount, a.GetName(), a.GetProtocol(), l.name("health", a.GetHealth()), up, len(a.GetLinks()),
 		count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsedLast_10S(), count(a.GetWaitingPeople()))
-	if a.GetLastError() != "" {
-		line += "; " + a.GetLastError()
+	if a.GetRateSetByHand() {
+		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
+	}
+	for _, more := range []string{a.GetWhy(), a.GetLastError()} {
+		if more != "" {
+			line += "; " + more
+		}
 	}
 	return line
 }

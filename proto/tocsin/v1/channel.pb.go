@@ -109,7 +109,8 @@ type Account struct {
 	// The engine process that owns it, and the epoch of its ownership.
 	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	Epoch int64  `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// ok, idle, slow, down, paused, waiting (a new owner waits), elsewhere (another process owns it).
+	// ok, idle, slow, down, paused, waiting (a new owner waits), unowned (by no process), elsewhere (another process owns it
+	// and says nothing).
 	Health                 string  `protobuf:"bytes,8,opt,name=health,proto3" json:"health,omitempty"`
 	WaitingPeople          int64   `protobuf:"varint,9,opt,name=waiting_people,json=waitingPeople,proto3" json:"waiting_people,omitempty"`
 	MessagesLast_10S       int64   `protobuf:"varint,10,opt,name=messages_last_10s,json=messagesLast10s,proto3" json:"messages_last_10s,omitempty"`
@@ -118,8 +119,17 @@ type Account struct {
 	Links                  []*Link `protobuf:"bytes,13,rep,name=links,proto3" json:"links,omitempty"`
 	LastError              string  `protobuf:"bytes,14,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Simulated              bool    `protobuf:"varint,15,opt,name=simulated,proto3" json:"simulated,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Messages without an answer that one link may have.
+	Window int32 `protobuf:"varint,16,opt,name=window,proto3" json:"window,omitempty"`
+	// Of the configuration; contract_messages_per_s differs where the rate was set by hand.
+	ConfiguredMessagesPerS float64 `protobuf:"fixed64,17,opt,name=configured_messages_per_s,json=configuredMessagesPerS,proto3" json:"configured_messages_per_s,omitempty"`
+	// Why and by whom it was paused or its rate was set.
+	Why string `protobuf:"bytes,18,opt,name=why,proto3" json:"why,omitempty"`
+	By  string `protobuf:"bytes,19,opt,name=by,proto3" json:"by,omitempty"`
+	// Part of the contract that the carrier's flow control leaves; 1: it is not slowed.
+	SlowedTo      float64 `protobuf:"fixed64,20,opt,name=slowed_to,json=slowedTo,proto3" json:"slowed_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -255,6 +265,41 @@ func (x *Account) GetSimulated() bool {
 		return x.Simulated
 	}
 	return false
+}
+
+func (x *Account) GetWindow() int32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Account) GetConfiguredMessagesPerS() float64 {
+	if x != nil {
+		return x.ConfiguredMessagesPerS
+	}
+	return 0
+}
+
+func (x *Account) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Account) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Account) GetSlowedTo() float64 {
+	if x != nil {
+		return x.SlowedTo
+	}
+	return 0
 }
 
 type ListChannelsRequest struct {
@@ -642,6 +687,102 @@ func (x *SetRateResponse) GetAccount() *Account {
 	return nil
 }
 
+type ResetRateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRateRequest) Reset() {
+	*x = ResetRateRequest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRateRequest) ProtoMessage() {}
+
+func (x *ResetRateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRateRequest.ProtoReflect.Descriptor instead.
+func (*ResetRateRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ResetRateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ResetRateRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+type ResetRateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRateResponse) Reset() {
+	*x = ResetRateResponse{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRateResponse) ProtoMessage() {}
+
+func (x *ResetRateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRateResponse.ProtoReflect.Descriptor instead.
+func (*ResetRateResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResetRateResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
 var File_tocsin_v1_channel_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_channel_proto_rawDesc = "" +
@@ -653,7 +794,7 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x04open\x18\x03 \x01(\x05R\x04open\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x04 \x01(\tR\tlastError\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x9d\x04\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xaf\x05\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x125\n" +
@@ -671,7 +812,12 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x05links\x18\r \x03(\v2\x0f.tocsin.v1.LinkR\x05links\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x0e \x01(\tR\tlastError\x12\x1c\n" +
-	"\tsimulated\x18\x0f \x01(\bR\tsimulated\"\x15\n" +
+	"\tsimulated\x18\x0f \x01(\bR\tsimulated\x12\x16\n" +
+	"\x06window\x18\x10 \x01(\x05R\x06window\x129\n" +
+	"\x19configured_messages_per_s\x18\x11 \x01(\x01R\x16configuredMessagesPerS\x12\x10\n" +
+	"\x03why\x18\x12 \x01(\tR\x03why\x12\x0e\n" +
+	"\x02by\x18\x13 \x01(\tR\x02by\x12\x1b\n" +
+	"\tslowed_to\x18\x14 \x01(\x01R\bslowedTo\"\x15\n" +
 	"\x13ListChannelsRequest\"F\n" +
 	"\x14ListChannelsResponse\x12.\n" +
 	"\baccounts\x18\x01 \x03(\v2\x12.tocsin.v1.AccountR\baccounts\"l\n" +
@@ -691,12 +837,18 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\x122\n" +
 	"\x0emessages_per_s\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x01R\fmessagesPerS\"?\n" +
 	"\x0fSetRateResponse\x12,\n" +
-	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\x96\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount\"T\n" +
+	"\x10ResetRateRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12#\n" +
+	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\"A\n" +
+	"\x11ResetRateResponse\x12,\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\xde\x02\n" +
 	"\x0eChannelService\x12G\n" +
 	"\x04List\x12\x1e.tocsin.v1.ListChannelsRequest\x1a\x1f.tocsin.v1.ListChannelsResponse\x12:\n" +
 	"\x05Pause\x12\x17.tocsin.v1.PauseRequest\x1a\x18.tocsin.v1.PauseResponse\x12=\n" +
 	"\x06Resume\x12\x18.tocsin.v1.ResumeRequest\x1a\x19.tocsin.v1.ResumeResponse\x12@\n" +
-	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
+	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponse\x12F\n" +
+	"\tResetRate\x12\x1b.tocsin.v1.ResetRateRequest\x1a\x1c.tocsin.v1.ResetRateResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
 	file_tocsin_v1_channel_proto_rawDescOnce sync.Once
@@ -710,7 +862,7 @@ func file_tocsin_v1_channel_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_channel_proto_rawDescData
 }
 
-var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tocsin_v1_channel_proto_goTypes = []any{
 	(*Link)(nil),                  // 0: tocsin.v1.Link
 	(*Account)(nil),               // 1: tocsin.v1.Account
@@ -722,28 +874,33 @@ var file_tocsin_v1_channel_proto_goTypes = []any{
 	(*ResumeResponse)(nil),        // 7: tocsin.v1.ResumeResponse
 	(*SetRateRequest)(nil),        // 8: tocsin.v1.SetRateRequest
 	(*SetRateResponse)(nil),       // 9: tocsin.v1.SetRateResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*ResetRateRequest)(nil),      // 10: tocsin.v1.ResetRateRequest
+	(*ResetRateResponse)(nil),     // 11: tocsin.v1.ResetRateResponse
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_tocsin_v1_channel_proto_depIdxs = []int32{
-	10, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
+	12, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
 	0,  // 1: tocsin.v1.Account.links:type_name -> tocsin.v1.Link
 	1,  // 2: tocsin.v1.ListChannelsResponse.accounts:type_name -> tocsin.v1.Account
 	1,  // 3: tocsin.v1.PauseResponse.account:type_name -> tocsin.v1.Account
 	1,  // 4: tocsin.v1.ResumeResponse.account:type_name -> tocsin.v1.Account
 	1,  // 5: tocsin.v1.SetRateResponse.account:type_name -> tocsin.v1.Account
-	2,  // 6: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
-	4,  // 7: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
-	6,  // 8: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
-	8,  // 9: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
-	3,  // 10: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
-	5,  // 11: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
-	7,  // 12: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
-	9,  // 13: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	1,  // 6: tocsin.v1.ResetRateResponse.account:type_name -> tocsin.v1.Account
+	2,  // 7: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
+	4,  // 8: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
+	6,  // 9: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
+	8,  // 10: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
+	10, // 11: tocsin.v1.ChannelService.ResetRate:input_type -> tocsin.v1.ResetRateRequest
+	3,  // 12: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
+	5,  // 13: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
+	7,  // 14: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
+	9,  // 15: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
+	11, // 16: tocsin.v1.ChannelService.ResetRate:output_type -> tocsin.v1.ResetRateResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_channel_proto_init() }
@@ -757,7 +914,7 @@ func file_tocsin_v1_channel_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_channel_proto_rawDesc), len(file_tocsin_v1_channel_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
