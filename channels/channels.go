@@ -126,15 +126,16 @@ const (
 	TooManyRetries        // given up after the last try
 	AlreadyThere          // had by another way
 	SupersededHere        // a newer version took its place before hand-off
+	WithdrawnHere         // unsubscribed, erased or under another number before hand-off
 
-	Reasons = int(SupersededHere) + 1
+	Reasons = int(WithdrawnHere) + 1
 )
 
 var reasonNames = [Reasons]string{
 	"", "throttled", "queue_full", "system_error", "link_down", "no_answer", "bad_number", "bad_content", "not_allowed",
 	"submit_failed", "daily_quota", "undeliverable", "expired_at_carrier", "rejected_at_carrier", "deleted_at_carrier",
 	"unknown_at_carrier", "expired", "cancelled", "too_many_retries", "already_there",
-	"superseded",
+	"superseded", "withdrawn",
 }
 
 func (r Reason) String() string {

@@ -241,6 +241,7 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	} else {
 		a.log.Info("account owned", zap.Uint64("epoch", f.Epoch), zap.Int("strands", len(a.strands)))
 		group.Go(func() { a.pump(ctx) })
+		group.Go(func() { a.followDirectory(ctx) })
 		group.Go(func() { failed <- a.commits(ctx) })
 	}
 	err = <-failed
@@ -437,7 +438,11 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	if c == nil {
 		return nil, ErrFenced
 	}
-	return openStrand(s, w, snap, 0, c.Prepare)
+	opened, err := openStrand(s, w, snap, 0, c.Prepare)
+	if err == nil {
+		opened.left, err = a.e.leaversOf(ctx, snap)
+	}
+	return opened, err
 }
 
 // add puts an opened strand to the others. mu is held.

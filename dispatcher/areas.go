@@ -41,6 +41,7 @@ type Play struct {
 	Left  int           `json:"left,omitempty"`
 	Every time.Duration `json:"every,omitempty"`
 	Units []string      `json:"units,omitempty"`
+	Sound bool          `json:"sound,omitempty"` // these repeats have a sound of their own: TableSounds, the same field
 }
 
 // AreaCoverage is the platform's word, never people.
@@ -209,14 +210,26 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 	if err := p.e.keepPlay(ctx, w.ID, p.opt.Name, play); err != nil {
 		return err
 	}
+	m := p.message(w, &play, units)
+	if repeat && play.Sound {
+		var err error
+		if m.Audio, err = p.e.sound(ctx, w.ID, p.opt.Name); err != nil {
+			return err
+		}
+	}
 	call, cancel := context.WithTimeout(ctx, areaCall)
 	defer cancel()
-	o := c.Play(call, p.message(w, &play, units))
+	o := c.Play(call, m)
 	now := time.Now().UTC()
 	play.Why = o.Detail
-	if repeat {
+	var done Act
+	if repeat && (o.Kind == channels.HandedOver || o.Kind == channels.Refused) { // else it is tried again
 		play.Left--
 		play.Next = now.Add(play.Every)
+		if play.Left <= 0 && play.Sound {
+			play.Sound = false
+			done.Puts = []Put{{Table: TableSounds, Field: PlayField(w.ID, p.opt.Name)}}
+		}
 	}
 	switch o.Kind {
 	case channels.HandedOver:
@@ -238,7 +251,7 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 		}
 		play.Next = now.Add(retryAfter(play.Tries))
 	}
-	return p.e.keepPlay(context.WithoutCancel(ctx), w.ID, p.opt.Name, play)
+	return p.e.keep(context.WithoutCancel(ctx), w.ID, p.opt.Name, play, done)
 }
 
 // retryAfter doubles from a second to half a minute: a warning's worth is measured in minutes.
@@ -349,7 +362,7 @@ func (e *Engine) unitsOf(w *warning.Warning) ([]string, error) {
 		}
 	}
 	if drawn {
-		r, err := e.resolve(w.Spec)
+		r, err := e.resolve(w.Spec, w.ReleasedAt)
 		if err != nil {
 			return nil, err
 		}
@@ -359,82 +372,6 @@ func (e *Engine) unitsOf(w *warning.Warning) ([]string, error) {
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
-}
-
-// Broadcast plays a released warning again on area channels: in all of its area or in some of its districts, never
-// outside, with the same serial. times counts repeats, every is the time between two.
-func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, chs []warning.Channel, units []string, every time.Duration, times int) (warning.Warning, error) {
-	digest := requestDigest("warning.broadcast", []any{id, chs, units, every, times})
-	if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
-		return w, err
-	}
-	w, err := e.Get(ctx, id)
-	if err != nil {
-		return w, err
-	}
-	if w.State != warning.Released && w.State != warning.Completed {
-		return w, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a released one can be played again", w.State)
-	}
-	if err := e.within(&w, units); err != nil {
-		return w, err
-	}
-	plays, err := e.plays(ctx)
-	if err != nil {
-		return w, unavailable(err)
-	}
-	answer, err := json.Marshal(w)
-	if err != nil {
-		return w, err
-	}
-	a := Act{
-		User: c.User, Key: key, Digest: digest, Answer: answer,
-		Entry: Entry{
-			At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: "warning.broadcast", Subject: id,
-			Detail: fmt.Sprintf("%d times each %s, units %s", times, every, strings.Join(units, " ")),
-		},
-	}
-	found := false
-	for _, p := range e.platforms {
-		field := PlayField(id, p.opt.Name)
-		play, began := plays[field]
-		if !began || !slices.Contains(chs, p.opt.Channel) {
-			continue
-		}
-		found = true
-		play.Left, play.Every, play.Units, play.Next = times, every, units, time.Now().UTC()
-		b, err := json.Marshal(play)
-		if err != nil {
-			return w, err
-		}
-		a.Puts = append(a.Puts, Put{Table: TablePlays, Field: field, Value: b})
-	}
-	if !found {
-		return w, warning.Refuse(warning.ReasonConflict, "the warning was not played on such a channel; name one of its area channels")
-	}
-	if _, err := e.records.Do(ctx, a); err != nil {
-		return w, Refusal(err)
-	}
-	for _, p := range e.platforms {
-		kick(p.wake)
-	}
-	return w, nil
-}
-
-// within refuses districts that the warning is not for.
-func (e *Engine) within(w *warning.Warning, units []string) error {
-	all, err := e.unitsOf(w)
-	if err != nil {
-		return err
-	}
-	for i, u := range units {
-		if !slices.Contains(all, u) {
-			return warning.Invalid(warning.Violation{
-				Field: fmt.Sprintf("units[%d]", i), Rule: "broadcast.outside", Detail: u + " is outside the area of the warning",
-				Remedy: "name districts of the warning, or submit a warning for this one",
-			})
-		}
-	}
-	return nil
 }
 
 // playsOf is how far each platform has come with a warning.

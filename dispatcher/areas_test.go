@@ -2,11 +2,13 @@ package dispatcher_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tocsin/channels"
+	"tocsin/dispatcher"
 	"tocsin/warning"
 )
 
@@ -68,7 +70,11 @@ func TestAreaChannelRepeatsWithTheSameSerial(t *testing.T) {
 			t.Fatalf("played %d times", len(played))
 		}
 		n := len(played)
-		_, err := h.e.Broadcast(context.Background(), commander, "again", w.ID, []warning.Channel{warning.Broadcast}, nil, 10*time.Second, 3)
+		voice := []byte("\xff\xfb\x90\x00 four seconds of a voice") // ISO/IEC 11172-3: a frame begins with eleven ones
+		_, err := h.e.Broadcast(context.Background(), commander, "again", w.ID, dispatcher.Repeat{
+			Channels: []warning.Channel{warning.Broadcast}, Every: 10 * time.Second, Times: 3,
+			Sound: &dispatcher.Sound{Name: "voice.mp3", MPEG: voice},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,14 +83,28 @@ func TestAreaChannelRepeatsWithTheSameSerial(t *testing.T) {
 		if len(played) != n+3 {
 			t.Errorf("played %d times more, the commander asked for 3", len(played)-n)
 		}
-		for _, m := range played {
+		for i, m := range played {
+			if heard := m.Audio != nil && string(m.Audio.Data) == string(voice); heard != (i >= n) {
+				t.Errorf("message %d of %d has the voice: %v", i, len(played), heard)
+			}
 			if m.Serial != played[0].Serial {
 				t.Errorf("serial %d after %d", m.Serial, played[0].Serial)
 			}
 		}
-		_, err = h.e.Broadcast(context.Background(), commander, "outside", w.ID, []warning.Channel{warning.Broadcast}, []string{"500102000000"}, time.Second, 1)
+		_, err = h.e.Broadcast(context.Background(), commander, "outside", w.ID, dispatcher.Repeat{
+			Channels: []warning.Channel{warning.Broadcast}, Units: []string{"500102000000"}, Every: time.Second, Times: 1,
+		})
 		if warning.ReasonOf(err) != warning.ReasonInvalid {
 			t.Errorf("a district outside the area: %v", err)
+		}
+		for rule, r := range map[string]dispatcher.Repeat{
+			"broadcast.audio.form":    {Channels: []warning.Channel{warning.Broadcast}, Sound: &dispatcher.Sound{Name: "voice.wav", MPEG: []byte("RIFF")}},
+			"broadcast.audio.channel": {Channels: []warning.Channel{warning.Broadcast, warning.Push}, Sound: &dispatcher.Sound{Name: "voice.mp3", MPEG: voice}},
+		} {
+			r.Every, r.Times = time.Second, 1
+			if _, err := h.e.Broadcast(context.Background(), commander, rule, w.ID, r); err == nil || !strings.Contains(err.Error(), rule) {
+				t.Errorf("%s: %v", rule, err)
+			}
 		}
 	})
 }

@@ -247,6 +247,7 @@ func (a *account) conclude(r *request, done Committed) {
 		if g.To > g.From {
 			s.led.grant(g.To)
 			s.limit = g.To
+			a.withdraw(s, now)
 		}
 		for _, pos := range r.again[i] {
 			if !s.led.apply(now, record{pos: pos, kind: recAgain}) && s.led.at(pos).state == warning.Sending {

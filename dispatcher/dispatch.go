@@ -40,8 +40,8 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		}
 		return w, Preview{}, err
 	}
-	if c.Role == warning.LoadTester && s.Spec.Status != warning.Exercise && s.Spec.Status != warning.Test {
-		return warning.Warning{}, Preview{}, warning.Refuse(warning.ReasonDenied, "a load tester submits exercises and tests only; say --status exercise")
+	if err := c.Scope.Check(c.User, &warning.Warning{Spec: s.Spec, SubmittedBy: c.User}, true); err != nil {
+		return warning.Warning{}, Preview{}, err
 	}
 	if s.Spec.Type == warning.Cancel || s.Spec.Type == warning.AllClear {
 		return warning.Warning{}, Preview{}, warning.Invalid(warning.Violation{
@@ -54,33 +54,45 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	if s.Spec, err = e.worded(ctx, s.Spec, now); err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
-	look, err := e.look(ctx, s.Spec, now)
+	look, err := e.look(ctx, s.Spec, now, now)
 	if err != nil {
 		return warning.Warning{}, Preview{}, err
 	}
-	if err := e.policy.MayDrill(c.User, s.Spec.Status); err != nil {
+	if err := e.policy().MayDrill(c.User, s.Spec.Status); err != nil {
 		return warning.Warning{}, Preview{}, err
+	}
+	if look.Beyond != nil && c.Scope&warning.ScopeOutside == 0 {
+		return warning.Warning{}, Preview{}, look.Beyond
 	}
 	w := e.newWarning(c, s, now)
 	w.Content, w.ApprovedPeople = content, look.People
-	if people, _ := e.policy.ApprovalsFor(&s.Spec, look.Share); people == 0 {
+	d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
+	if people, _ := e.policy().ApprovalsFor(&s.Spec, look.Share); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
+	} else if alone, ok := e.preAuthorised(c, &w, now); ok {
+		d.detail, d.puts = d.detail+", "+alone.detail, alone.puts
 	}
 	a := Act{
 		Entry: Entry{
-			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(),
-			Detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People),
+			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(), Detail: d.detail,
 		},
-		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released,
+		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released, Puts: d.puts,
 	}
 	w, err = e.record(ctx, c, key, digest, a)
 	return w, look.For(c), err
 }
 
-// worded is a spec with all that it must say from its submission on, and with channels where it names none.
+// worded is a spec with all that it must say from its submission on, with channels where it names none, and cut at the
+// border where it says so.
 func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (warning.Spec, error) {
+	if s.Clip {
+		var err error
+		if s.Areas, err = e.land.Clip(s.Areas); err != nil {
+			return s, err
+		}
+	}
 	if len(s.Channels) == 0 {
-		s.Channels = e.policy.ChannelsFor(s.Tier, now)
+		s.Channels = e.policy().ChannelsFor(s.Tier, now)
 	}
 	if e.words == nil {
 		return s, nil
@@ -104,8 +116,6 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		switch {
 		case w.State != warning.Submitted:
 			return decision{}, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a submitted one can be approved", w.State)
-		case w.SubmittedBy == c.User:
-			return decision{}, warning.Refuse(warning.ReasonDenied, "you submitted this warning; another person must approve it")
 		case slices.Contains(w.ApprovedBy, c.User):
 			return decision{}, warning.Refuse(warning.ReasonConflict, "you have approved this warning already; another person must agree")
 		case w.Version != version || w.Digest != digest:
@@ -114,11 +124,11 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 				Remedy: "look at it again with tocsin get " + w.ID,
 			})
 		}
-		look, err := e.look(ctx, w.Spec, now)
+		look, err := e.look(ctx, w.Spec, now, now)
 		if err != nil {
 			return decision{}, err
 		}
-		grown, err := e.policy.HeadCount(w, look.Share, look.People, people)
+		grown, err := e.policy().HeadCount(w, look.Share, look.People, people)
 		if err != nil {
 			return decision{}, err
 		}
@@ -129,7 +139,7 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		w.ApprovedBy = append(w.ApprovedBy, c.User)
 		w.ApprovedPeople = look.People
 		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
-		if needed, _ := e.policy.ApprovalsFor(&w.Spec, look.Share); len(w.ApprovedBy) >= max(1, needed) {
+		if needed, _ := e.policy().ApprovalsFor(&w.Spec, look.Share); len(w.ApprovedBy) >= max(1, needed) {
 			w.State, w.ReleasedAt, d.release = warning.Released, now, true
 		}
 		return d, nil
@@ -152,7 +162,7 @@ func (e *Engine) Reject(ctx context.Context, c Caller, key, id, why string) (war
 func (e *Engine) Hold(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.hold", []string{id, why}), "warning.hold", id,
 		func(w *warning.Warning, _ time.Time) (decision, error) {
-			if err := mayStop(c, w, warning.Held); err != nil {
+			if err := may(w, warning.Held); err != nil {
 				return decision{}, err
 			}
 			w.Before, w.State, w.Why = w.State, warning.Held, why
@@ -192,7 +202,7 @@ func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, 
 func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.cancel", []string{id, why}), "warning.cancel", id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
-			if err := mayStop(c, w, warning.Cancelled); err != nil {
+			if err := may(w, warning.Cancelled); err != nil {
 				return decision{}, err
 			}
 			d := decision{detail: why, stop: w.State == warning.Released || w.State == warning.Held}
@@ -208,19 +218,12 @@ func may(w *warning.Warning, next warning.State) error {
 	return nil
 }
 
-// mayStop: one person is enough to stop, but it must be the submitter, an approver or a commander.
-func mayStop(c Caller, w *warning.Warning, next warning.State) error {
-	if c.Role == warning.Forecaster && w.SubmittedBy != c.User {
-		return warning.Refuse(warning.ReasonDenied, "a forecaster may stop warnings of their own; ask the submitter, an approver or a commander")
-	}
-	return may(w, next)
-}
-
 // decision is what a change comes to beside the record itself.
 type decision struct {
 	detail  string
 	release bool // to be planned, or to go on
 	stop    bool // the answer waits until every owner has obeyed
+	puts    []Put
 }
 
 // change carries out one act on a warning: reads it, decides, and writes it if nobody else did meanwhile.
@@ -236,6 +239,9 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 		if err != nil {
 			return w, unavailable(err)
 		}
+		if err := e.covers(c, &w); err != nil {
+			return w, err
+		}
 		now := time.Now().UTC()
 		d, err := decide(&w, now)
 		if err != nil {
@@ -243,7 +249,7 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 		}
 		a := Act{
 			Entry:   Entry{At: now, User: c.User, Role: c.Role.String(), Act: act, Subject: id, Detail: d.detail, Outcome: w.State.String()},
-			Warning: &w, Rev: rev, ToPlan: d.release,
+			Warning: &w, Rev: rev, ToPlan: d.release, Puts: d.puts,
 		}
 		w, generation, err := e.do(ctx, c, key, digest, a)
 		if errors.Is(err, ErrChanged) {
@@ -423,7 +429,7 @@ func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) 
 	} else if !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
 	}
-	r, err := e.resolve(w.Spec)
+	r, err := e.resolve(w.Spec, w.ReleasedAt)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -22,8 +22,19 @@ type Policy interface {
 	// HeadCount refuses an approval where the head count must be typed in and was not; grown says that more people are
 	// there than were approved.
 	HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error)
+	// Admit refuses an area that reaches too far out of the jurisdiction; what it lets pass the note reports.
+	Admit(o warning.Outside) (note string, err error)
 	// MayDrill refuses a drill with real people to those who have no permission for it.
 	MayDrill(user string, s warning.Status) error
+	// Presence is who counts as being in the area of a warning of a tier that is released at a time.
+	Presence(t warning.Tier, at time.Time) warning.Presence
+	// PreAuthorised is the paper by which a user may release the warning alone; inside tells whether all of its areas lie
+	// inside units.
+	PreAuthorised(user string, s *warning.Spec, now time.Time, inside func(units []string) bool) (warning.PreAuthorisation, bool)
+	// ReviewOf is the review that a release under a paper opens, Emergency that of a commander's release in an emergency,
+	// which it refuses where it may not be.
+	ReviewOf(w *warning.Warning, a warning.PreAuthorisation, user string, now time.Time) warning.Review
+	Emergency(w *warning.Warning, user string, role warning.Role, why string, now time.Time) (warning.Review, error)
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
 	// Digest names the policy.
@@ -43,13 +54,14 @@ type Options struct {
 	Records   Records
 	Queue     Queue
 	Directory Directory
+	Land      Land
 	Fences    Fences
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
 	Areas     map[string]channels.AreaAdapter // by protocol
 	Platforms []AreaOptions
-	Policy    Policy
+	Policy    func() Policy // the one in force now
 	Segments  Segmenter
 	Words     Wording                      // nil: words are taken as they are given
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
@@ -62,9 +74,10 @@ type Engine struct {
 	records  Records
 	queue    Queue
 	dir      Directory
+	land     Land
 	epochs   EpochStore
 	options  []AccountOptions
-	policy   Policy
+	policy   func() Policy
 	segments Segmenter
 	words    Wording
 	seal     func(context.Context) string
@@ -76,6 +89,7 @@ type Engine struct {
 	nodes     nodes
 	began     time.Time
 	plan      chan struct{} // something may be to plan
+	departed  departures
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
@@ -88,7 +102,7 @@ type Engine struct {
 // New is an engine that does nothing before Run.
 func New(o Options) (*Engine, error) {
 	e := &Engine{
-		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, epochs: o.Epochs, options: o.Accounts,
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, options: o.Accounts,
 		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
@@ -243,7 +257,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 
 // move is the engine's own act of moving a warning along.
 func (e *Engine) move(ctx context.Context, id string, next warning.State) (warning.Warning, error) {
-	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning."+next.String(), id,
+	return e.change(ctx, itself(), "", "", "warning."+next.String(), id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
 			if !w.State.MayBecome(next) {
 				return decision{}, warning.Refuse(warning.ReasonConflict, "a warning that is %s cannot become %s", w.State, next)

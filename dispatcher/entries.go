@@ -145,7 +145,7 @@ func (s *post) part(ctx context.Context, t *crowd) error {
 
 // reopen takes a warning whose lanes had run empty back to work: somebody waits again.
 func (s *post) reopen(ctx context.Context) error {
-	_, err := s.p.e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning.entered", s.w.ID,
+	_, err := s.p.e.change(ctx, itself(), "", "", "warning.entered", s.w.ID,
 		func(w *warning.Warning, now time.Time) (decision, error) {
 			if w.State == warning.Completed && now.Before(w.Spec.Expires) {
 				w.State, w.EndedAt = warning.Released, time.Time{}

@@ -65,7 +65,7 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 		return warning.Warning{}, err
 	}
 	w := e.newWarning(c, Submission{Spec: s}, now)
-	if people, _ := e.policy.ApprovalsFor(&s, 0); people == 0 {
+	if people, _ := e.policy().ApprovalsFor(&s, 0); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	}
 	w, _, err := e.do(ctx, c, key, digest, Act{
@@ -99,6 +99,9 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err != nil {
 		return o, err
 	}
+	if err := e.covers(c, &o); err != nil {
+		return o, err
+	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
 		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
 	}
@@ -124,10 +127,10 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = before.NoAddress, before.OptedOut, before.NoRoute
 	if w.Spec.Type == warning.Update {
-		if f.inside, err = e.resolve(w.Spec); err != nil {
+		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
 		}
-		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas)
+		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
 		if err != nil {
 			return Plan{}, err
 		}
@@ -163,7 +166,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 
 // replace ends the original, and answers when nothing more of it can leave but what is in open windows.
 func (e *Engine) replace(ctx context.Context, id string) (warning.Warning, error) {
-	return e.change(ctx, Caller{User: "engine", Role: warning.Engineer}, "", "", "warning.replaced", id,
+	return e.change(ctx, itself(), "", "", "warning.replaced", id,
 		func(o *warning.Warning, now time.Time) (decision, error) {
 			if err := may(o, warning.Replaced); err != nil {
 				return decision{}, err

@@ -11,7 +11,7 @@ import (
 	"tocsin/warning"
 )
 
-var commander = dispatcher.Caller{User: "hu", Role: warning.Commander}
+var commander = dispatcher.Caller{User: "hu", Role: warning.Commander, Scope: warning.Everything}
 
 // prepared adds the words that stand ready from submission.
 func prepared(s warning.Spec) warning.Spec {

@@ -96,6 +96,8 @@ func (a *account) health(now time.Time) AccountHealth {
 			open += l.Open
 			if l.Up {
 				up++
+			} else if l.LastError != "" {
+				h.LastError = l.LastError
 			}
 		}
 	}

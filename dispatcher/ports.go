@@ -16,9 +16,9 @@ type Snapshot interface {
 	Blocks() int
 	// Block is one block; its columns are views and must not be written to.
 	Block(i int) warning.Block
-	// Resolve finds who is inside the areas: by home, closed boundary. It fails closed with every violation named
+	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
-	Resolve(areas []warning.Area) (warning.Selection, error)
+	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
 	// Order is the order in which the focus is told of: indices into sel.Blocks, those in the greatest danger first.
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.
@@ -33,6 +33,23 @@ type Directory interface {
 	Current() (Snapshot, bool)
 	// Snapshot is the one with this id, also when it is not the newest any more.
 	Snapshot(ctx context.Context, id string) (Snapshot, error)
+	// Withdrawn is who of the snapshot id must not be told any more: by the newest one they are gone, have another number,
+	// or want no messages.
+	Withdrawn(ctx context.Context, id string) (warning.Selection, error)
+}
+
+// Land knows where this installation may warn, and who is competent around it.
+type Land interface {
+	// Border measures what of the areas lies beyond the jurisdiction, without counting people, and the part of the
+	// jurisdiction's surface that they cover, 0 to 1. Faulty areas are refused.
+	Border(areas []warning.Area) (o warning.Outside, share float64, err error)
+	// Beyond is the code of the neighbour around a position in units of 10^-7 degree; "" in the jurisdiction, and where
+	// no neighbour is known.
+	Beyond(lon, lat int32) string
+	// Within tells whether all of the areas lie in the units, six digits each.
+	Within(areas []warning.Area, units []string) bool
+	// Clip is the areas without what lies beyond the jurisdiction, refused where they cannot be cut.
+	Clip(areas []warning.Area) ([]warning.Area, error)
 }
 
 // The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
@@ -114,9 +131,11 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableNodes    = "nodes"    // node → JSON of its last pulse
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
 
 // Put is one small record; a nil Value removes it.

@@ -16,8 +16,10 @@ import (
 // resolved is who a spec reaches over one snapshot, and by which accounts: what a preview shows and a plan stores.
 type resolved struct {
 	digest string // of the spec
+	who    warning.Presence
 	snap   Snapshot
 	share  float64
+	beyond warning.Outside
 	units  []PreviewUnit
 	plan   Plan // of no warning yet
 }
@@ -25,31 +27,35 @@ type resolved struct {
 // keptResolved is how many are kept: between the submission of a warning and its release few others come.
 const keptResolved = 8
 
-// resolve finds who a spec reaches over the newest directory. What was resolved a moment ago is not resolved again:
-// release comes soon after approval was looked at, and every millisecond counts there.
-func (e *Engine) resolve(s warning.Spec) (*resolved, error) {
+// resolve finds who a spec reaches that is released at a time, over the newest directory. What was resolved a moment ago
+// is not resolved again: release comes soon after approval was looked at, and every millisecond counts there.
+func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	snap, ok := e.dir.Current()
 	if !ok {
 		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
 	}
-	digest := warning.DigestOf(s)
+	digest, who := warning.DigestOf(s), e.policy().Presence(s.Tier, at)
 	e.mu.Lock()
-	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest && r.snap.ID() == snap.ID() })
+	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest && r.who == who && r.snap.ID() == snap.ID() })
 	if i >= 0 {
 		r := e.recent[i]
 		e.mu.Unlock()
 		return r, nil
 	}
 	e.mu.Unlock()
-	sel, err := snap.Resolve(s.Areas)
+	sel, err := snap.Resolve(s.Areas, who)
 	if err != nil {
 		return nil, err
 	}
 	if s.Focus != nil {
 		sel = ordered(sel, snap.Order(&sel, *s.Focus))
 	}
+	beyond, share, err := e.beyond(s.Areas, snap, &sel)
+	if err != nil {
+		return nil, err
+	}
 	r := &resolved{
-		digest: digest, snap: snap, share: sel.Share, units: units(snap, &sel),
+		digest: digest, who: who, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
 		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
 	}
 	e.mu.Lock()
@@ -81,9 +87,10 @@ func (r *resolved) planOf(w *warning.Warning) Plan {
 	return p
 }
 
-// look validates a spec and says who would get what. It fails closed, with every fault named.
-func (e *Engine) look(ctx context.Context, s warning.Spec, now time.Time) (Preview, error) {
-	if err := s.Validate(now); err != nil {
+// look validates a spec as of a time and says who would get what were it released at another. It fails closed, with every
+// fault named.
+func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) (Preview, error) {
+	if err := s.Validate(valid); err != nil {
 		return Preview{}, err
 	}
 	if err := e.served(s); err != nil {
@@ -102,13 +109,19 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, now time.Time) (Previ
 			return e.lookBack(ctx, &o, texts, warning.DigestOf(s))
 		}
 	}
-	r, err := e.resolve(s)
+	r, err := e.resolve(s, at)
 	if err != nil {
 		return Preview{}, err
 	}
 	p := Preview{
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
+	}
+	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
+		p.Border = p.Beyond.Error()
+	}
+	if s.Clip {
+		p.Clipped = s.Areas
 	}
 	for _, st := range r.plan.Strands {
 		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}
@@ -227,7 +240,7 @@ func (e *Engine) Preview(ctx context.Context, c Caller, s warning.Spec) (Preview
 	if err != nil {
 		return Preview{}, err
 	}
-	l, err := e.look(ctx, s, now)
+	l, err := e.look(ctx, s, now, now)
 	return l.For(c), err
 }
 
@@ -237,7 +250,11 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 	if err != nil {
 		return Preview{}, err
 	}
-	l, err := e.look(ctx, w.Spec, w.SubmittedAt)
+	at := w.ReleasedAt
+	if at.IsZero() {
+		at = time.Now()
+	}
+	l, err := e.look(ctx, w.Spec, w.SubmittedAt, at)
 	return l.For(c), err
 }
 
@@ -282,11 +299,11 @@ func (e *Engine) MissingApprovals(w warning.Warning) int {
 	}
 	share := 0.0
 	if w.Spec.Type == warning.Alert || w.Spec.Type == warning.Update {
-		if r, err := e.resolve(w.Spec); err == nil {
+		if r, err := e.resolve(w.Spec, w.SubmittedAt); err == nil { // its share is the same at any time
 			share = r.share
 		}
 	}
-	needed, _ := e.policy.ApprovalsFor(&w.Spec, share)
+	needed, _ := e.policy().ApprovalsFor(&w.Spec, share)
 	return max(0, max(1, needed)-len(w.ApprovedBy))
 }
 

@@ -114,7 +114,7 @@ func (e *Engine) pulse(ctx context.Context) error {
 	}
 	now := time.Now()
 	gone := e.nodes.hear(table, now)
-	p := pulse{At: now.UTC(), Started: e.began.UTC(), Policy: e.policy.Digest(), Platforms: []PlatformHealth{}}
+	p := pulse{At: now.UTC(), Started: e.began.UTC(), Policy: e.policy().Digest(), Platforms: []PlatformHealth{}}
 	for _, a := range e.accounts {
 		if h, ok := a.pulse(now); ok {
 			p.Accounts = append(p.Accounts, h)
@@ -171,7 +171,7 @@ func (p *platform) health() PlatformHealth {
 func (e *Engine) Status(ctx context.Context) Status {
 	now := time.Now()
 	s := Status{Node: e.node, At: now.UTC(), Started: e.began.UTC()}
-	s.Config.Policy = e.policy.Digest()
+	s.Config.Policy = e.policy().Digest()
 	owners, err := e.records.Obeyed(ctx, e.names())
 	if err != nil { // then nobody can say more than this process knows
 		owners = map[string]Owned{}
@@ -202,6 +202,7 @@ func (e *Engine) Status(ctx context.Context) Status {
 			Missing: e.MissingApprovals(*w),
 		})
 	}
+	s.Reviews, _ = e.Reviews(ctx)
 	return s
 }
 

@@ -316,7 +316,7 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	}
 	block, slot, in := snap.Find(number)
 	if in && snap.Block(block).Flags[slot]&warning.OptedOut != 0 {
-		sel, err := snap.Resolve(w.Spec.Areas)
+		sel, err := snap.Resolve(w.Spec.Areas, e.policy().Presence(w.Spec.Tier, w.ReleasedAt))
 		if err != nil {
 			return err
 		}

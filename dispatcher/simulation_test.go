@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +20,16 @@ import (
 	"tocsin/warning"
 )
 
-// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible.
-type town struct{ blocks []warning.Block }
+// town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible. Of the
+// first without of them every third has unsubscribed.
+type town struct {
+	blocks  []warning.Block
+	without int
+	now     *atomic.Int64 // without of the newest snapshot
+}
 
 func newTown(n int) *town {
-	t := &town{}
+	t := &town{now: &atomic.Int64{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -43,7 +50,7 @@ func newTown(n int) *town {
 
 func number(i int) uint64 { return 9991_000000000 + uint64(i) }
 
-func (t *town) ID() string                { return fmt.Sprintf("town of %d", t.people()) }
+func (t *town) ID() string                { return fmt.Sprintf("town of %d, %d", t.people(), t.without) }
 func (t *town) Blocks() int               { return len(t.blocks) }
 func (t *town) Block(i int) warning.Block { return t.blocks[i] }
 func (t *town) District(uint32) string    { return "Wanzhou" }
@@ -55,7 +62,7 @@ func (t *town) people() (n int) {
 }
 
 // Resolve takes the area's name as the number of people from the first on or up to the last; none means everybody.
-func (t *town) Resolve(areas []warning.Area) (warning.Selection, error) {
+func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Selection, error) {
 	from, to, n := 0, t.people(), 0
 	if _, err := fmt.Sscanf(areas[0].Name, "first %d", &n); err == nil {
 		to = n
@@ -93,14 +100,30 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 // Current is the town as it is now: people may move in.
 func (t *town) Current() (dispatcher.Snapshot, bool) {
 	now := *t
+	now.without = int(t.now.Load())
 	return &now, true
 }
 
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
-	if id != t.ID() {
+	was := *t
+	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
 	}
-	return t, nil
+	if was.without == t.without {
+		return t, nil // one of each
+	}
+	return &was, nil
+}
+
+func (t *town) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
+	out := warning.Selection{Snapshot: id, Blocks: []uint32{0}, Masks: make([]warning.Mask, 1)}
+	old, err := t.Snapshot(ctx, id)
+	for i := range int(t.now.Load()) {
+		if i%3 == 0 && err == nil && i >= old.(*town).without {
+			out.Masks[0].Set(i)
+		}
+	}
+	return out, err
 }
 
 // arrival is one segment at the carrier.
@@ -260,6 +283,24 @@ func (l *link) Close(context.Context) error {
 	return nil
 }
 
+// land is a jurisdiction that everything lies in, but what says otherwise by its name.
+type land struct{ beyond map[string]warning.Outside }
+
+func (l *land) Border(areas []warning.Area) (warning.Outside, float64, error) {
+	return l.beyond[areas[0].Name], 0.01, nil
+}
+func (l *land) Beyond(int32, int32) string { return "511600" }
+func (l *land) Within(areas []warning.Area, units []string) bool {
+	return slices.Contains(units, areas[0].Unit)
+}
+
+// Clip gives the first area the name of what is left.
+func (l *land) Clip(areas []warning.Area) ([]warning.Area, error) {
+	cut := slices.Clone(areas)
+	cut[0].Name = "first 10"
+	return cut, nil
+}
+
 type epochs struct {
 	mu sync.Mutex
 	n  map[string]uint64
@@ -356,18 +397,20 @@ func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.
 
 // house is an engine at work in a synctest bubble.
 type house struct {
-	t     *testing.T
-	node  string
-	e     *dispatcher.Engine
-	town  *town
-	store *memstore.Store
-	cut   *cut
-	c     *carrier
-	loud  *loudspeakers
-	rate  int
-	stop  context.CancelFunc
-	done  chan struct{}
-	ids   *epochs
+	t      *testing.T
+	node   string
+	e      *dispatcher.Engine
+	town   *town
+	land   land
+	policy policy.Policy
+	store  *memstore.Store
+	cut    *cut
+	c      *carrier
+	loud   *loudspeakers
+	rate   int
+	stop   context.CancelFunc
+	done   chan struct{}
+	ids    *epochs
 }
 
 // pass lets time go by in the bubble.
@@ -377,6 +420,11 @@ func newHouse(t *testing.T, people, rate int) *house {
 	h := &house{
 		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
 		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{}, loud: &loudspeakers{},
+		policy: policy.Policy{
+			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
+			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
+			Margin:    0.1, Review: 10 * time.Minute, Border: policy.Border{Share: 0.02, Metres: 500},
+		},
 	}
 	h.start()
 	return h
@@ -384,9 +432,9 @@ func newHouse(t *testing.T, people, rate int) *house {
 
 func (h *house) start() {
 	h.cut = &cut{Store: h.store}
-	statuses := []warning.Status{warning.Exercise, warning.Test}
+	statuses := []warning.Status{warning.Actual, warning.Exercise, warning.Test}
 	e, err := dispatcher.New(dispatcher.Options{
-		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Epochs: h.ids,
+		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c},
 		Accounts: []dispatcher.AccountOptions{{
@@ -398,11 +446,7 @@ func (h *house) start() {
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
-		Policy: &policy.Policy{
-			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
-			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
-			Margin:    0.1,
-		},
+		Policy: func() dispatcher.Policy { return &h.policy },
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, (len(text)+9)/10), "test", nil
 		},
@@ -451,8 +495,8 @@ func spec(tier warning.Tier, text, area string) warning.Spec {
 }
 
 var (
-	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster}
-	approver   = dispatcher.Caller{User: "an", Role: warning.Approver}
+	forecaster = dispatcher.Caller{User: "fang", Role: warning.Forecaster, Scope: warning.Everything}
+	approver   = dispatcher.Caller{User: "an", Role: warning.Approver, Scope: warning.Everything}
 )
 
 // warn submits and approves.

@@ -35,8 +35,9 @@ type Status struct {
 	Accounts  []AccountHealth
 	Platforms []PlatformHealth
 	Nodes     []NodeHealth
-	Backlog   []TierBacklog // tiers that somebody waits in, most urgent first
-	Awaiting  []Awaiting    // warnings that wait for an approval, oldest first
+	Backlog   []TierBacklog    // tiers that somebody waits in, most urgent first
+	Awaiting  []Awaiting       // warnings that wait for an approval, oldest first
+	Reviews   []warning.Review // that are open, the one due first first
 
 	Store        StoreHealth
 	Disk         DiskHealth
@@ -205,6 +206,11 @@ func (s *Status) Judge() []Finding {
 	for _, w := range s.Awaiting {
 		if waited := s.At.Sub(w.Since); waited > lateApproval {
 			tell(LevelDegraded, "approval", w.ID, "%s", waited.Round(time.Minute))
+		}
+	}
+	for _, r := range s.Reviews {
+		if r.Overdue(s.At) {
+			tell(LevelDegraded, "review", r.Warning, "%s", r.Due.Local().Format("2006-01-02 15:04"))
 		}
 	}
 	switch {

@@ -27,6 +27,7 @@ type strand struct {
 	limit uint32   // positions below may be sent: granted, and not given back
 	again []uint32 // granted another time, not sent yet
 	due   dues     // who waits for another hand-off
+	left  *leavers // who is not to be sent to any more
 
 	responsible, public, retry Flow
 	prepared                   []channels.Prepared // by language
@@ -108,18 +109,23 @@ func (s *strand) batchOf(pos uint32) int {
 	return sort.Search(len(s.Batches), func(i int) bool { return s.starts[i+1] > pos })
 }
 
-// person is the number at a position.
-func (s *strand) person(pos uint32) uint64 {
+// place is where the snapshot has the person at a position.
+func (s *strand) place(pos uint32) (block uint32, slot int) {
 	b := s.batchOf(pos)
 	k := int(pos - s.starts[b])
-	for slot := range s.Batches[b].Mask.Slots {
+	for slot = range s.Batches[b].Mask.Slots {
 		if k == 0 {
-			blk := s.snap.Block(int(s.Batches[b].Block))
-			return blk.Number[slot]
+			break
 		}
 		k--
 	}
-	return 0
+	return s.Batches[b].Block, slot
+}
+
+// person is the number at a position.
+func (s *strand) person(pos uint32) uint64 {
+	block, slot := s.place(pos)
+	return s.snap.Block(int(block)).Number[slot]
 }
 
 // position is where somebody of a block stands, if the batch has them.

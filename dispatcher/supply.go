@@ -124,7 +124,7 @@ func (r *request) grant(s *strand) int {
 }
 
 // grantAgain asks for up to n people whose time to be sent to another time has come. It answers how many there were.
-func (r *request) grantAgain(s *strand, n int, now time.Time) int {
+func (a *account) grantAgain(r *request, s *strand, n int, now time.Time) int {
 	j := newJournal()
 	var again []uint32
 	for len(again) < n {
@@ -134,6 +134,10 @@ func (r *request) grantAgain(s *strand, n int, now time.Time) int {
 		}
 		if st := s.led.at(pos).state; st != warning.Waiting && st != warning.Unknown {
 			continue // a receipt has settled it meanwhile
+		}
+		if s.hasLeft(pos) {
+			a.letGo(s, pos, now)
+			continue
 		}
 		again = append(again, pos)
 		j.add(s.ID, now, record{pos: pos, kind: recAgain})
@@ -166,7 +170,7 @@ func (a *account) share(r *request, claims []claim, free, turn int, now time.Tim
 			break
 		}
 		if c.again {
-			n = r.grantAgain(c.s, n, now)
+			n = a.grantAgain(r, c.s, n, now)
 		} else {
 			r.Grants[r.grant(c.s)].To += uint32(n)
 		}

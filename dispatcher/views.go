@@ -14,6 +14,11 @@ type Caller struct {
 	Scope warning.Scope
 }
 
+// itself is the engine in its own acts.
+func itself() Caller {
+	return Caller{User: "engine", Role: warning.Engineer, Scope: warning.Everything}
+}
+
 // Submission is what a submit brings: the words and area to approve, and where they come from.
 type Submission struct {
 	Spec         warning.Spec
@@ -38,6 +43,10 @@ type Preview struct {
 	Share       float64       // of the jurisdiction's surface, 0 to 1
 	Finish      time.Duration // of the slowest account at its contract
 	Digest      string        // of the spec: what an approver approves
+	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
+	Border  string
+	Beyond  error
+	Clipped []warning.Area // the areas, where they were cut at the border
 }
 
 // PreviewUnit is the people of one district.

@@ -55,7 +55,7 @@ type Edition struct {
 
 	byCode  map[uint32]*Unit
 	box     box
-	surface float64 // of all outlines together, in the measure of surfaceOf
+	surface float64 // of all outlines together, in the measure of surfaceIn
 	grid    grid
 	raw     []byte
 }
@@ -202,7 +202,7 @@ func readEdition(id string, until time.Time) (*Edition, error) {
 		e.box.join(u.outline.box)
 	}
 	e.grid = newGrid(e)
-	e.surface = e.surfaceOf(e.outlines(), e.box)
+	e.surface = surfaceIn(e.outlines(), e.outlines(), e.box)
 	return e, nil
 }
 

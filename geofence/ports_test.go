@@ -8,8 +8,8 @@ import (
 	"tocsin/geofence"
 )
 
-// The engine declares what it needs of a directory; a snapshot is that.
-var _ dispatcher.Snapshot = (*geofence.Snapshot)(nil)
+// The engine declares what it needs of a directory; a revision is that.
+var _ dispatcher.Snapshot = (*geofence.Revision)(nil)
 
 func TestMemoryOfASnapshot(t *testing.T) {
 	const people = 200_000

@@ -133,19 +133,21 @@ func (r *Revision) Block(i int) warning.Block {
 	panic("geofence: no such block")
 }
 
-// Resolve finds who is inside the areas by their position, as Snapshot.Resolve.
-func (r *Revision) Resolve(areas []warning.Area) (warning.Selection, error) {
+// Resolve finds who counts as being in the areas, each person once. Faulty areas are refused as by Snapshot.Resolve.
+func (r *Revision) Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error) {
 	shapes, err := shapesOf(areas, r.limits, r.edition)
 	if err != nil {
 		return warning.Selection{}, err
 	}
 	all := warning.Selection{Snapshot: r.id, Share: r.edition.share(shapes)}
+	present := newAttendance(p, r.edition, areas)
 	first := 0
 	for _, run := range r.runs {
 		part, err := run.born.WithLimits(r.limits).choose(shapes)
 		if err != nil {
 			return warning.Selection{}, err
 		}
+		part = present.attend(run, part)
 		for i, b := range part.Blocks {
 			m := part.Masks[i]
 			if gone, some := run.gone[int(b)]; some {

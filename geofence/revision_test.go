@@ -46,7 +46,7 @@ func (b blobs) fetch(hashes [][32]byte, take func(int, []byte) error) error {
 // human is one person of the model.
 type human struct {
 	lon, lat       int32
-	home           uint32
+	home, seen     uint32
 	language, duty uint8
 	flags          uint8
 }
@@ -58,7 +58,7 @@ func those(r *geofence.Revision) map[uint64]human {
 		b := r.Block(i)
 		for slot, n := range b.Number {
 			if b.Flags[slot] != warning.Gone {
-				out[n] = human{b.Lon[slot], b.Lat[slot], b.Home[slot], b.Language[slot], b.Duty[slot], b.Flags[slot]}
+				out[n] = human{b.Lon[slot], b.Lat[slot], b.Home[slot], b.Seen[slot], b.Language[slot], b.Duty[slot], b.Flags[slot]}
 			}
 		}
 	}
@@ -176,7 +176,8 @@ func TestChangesAgreeWithAModel(t *testing.T) {
 				t.Fatalf("number %d: in the model %t, found %t", n-n0, in, ok)
 			}
 		}
-		sel, err := r.Resolve(area)
+		who := randomPresence(t)
+		sel, err := r.Resolve(area, who)
 		if err != nil || sel.Snapshot != r.ID() {
 			t.Fatal(sel.Snapshot, err)
 		}
@@ -184,7 +185,7 @@ func TestChangesAgreeWithAModel(t *testing.T) {
 		if len(bad) > 0 {
 			t.Fatal(bad[0])
 		}
-		want, err := fresh.Resolve(area)
+		want, err := geofence.NewRevision(fresh).Resolve(area, who)
 		if err != nil || !slices.Equal(numbersIn(r, sel), numbersIn(fresh, want)) || sel.Share != want.Share {
 			t.Fatalf("%d people, built at once %d: %v", sel.People(), want.People(), err)
 		}
@@ -196,7 +197,7 @@ func TestChangesAgreeWithAModel(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			again, err := l.Resolve(area)
+			again, err := l.Resolve(area, who)
 			if err != nil || l.ID() != r.ID() || l.People() != r.People() || !maps.Equal(those(l), model) || !slices.Equal(numbersIn(l, again), numbersIn(r, sel)) {
 				t.Fatalf("loaded %s it is another: %v", name, err)
 			}
@@ -224,7 +225,7 @@ func ofModel(model map[uint64]human) (c geofence.Columns) {
 	for _, n := range slices.Sorted(maps.Keys(model)) {
 		h := model[n]
 		c.Append(geofence.Columns{
-			Number: []uint64{n}, Lon: []int32{h.lon}, Lat: []int32{h.lat}, Home: []uint32{h.home},
+			Number: []uint64{n}, Lon: []int32{h.lon}, Lat: []int32{h.lat}, Home: []uint32{h.home}, Seen: []uint32{h.seen},
 			Language: []uint8{h.language}, Duty: []uint8{h.duty}, Flags: []uint8{h.flags},
 		})
 	}

@@ -19,8 +19,10 @@ type Snapshot struct {
 	limits  Limits
 	box     box      // of all positions
 	firsts  []uint64 // the key of the first row of each block
-	id      string
-	hashes  [][sha256.Size]byte // by block
+
+	summaries []summary // by block
+	id        string
+	hashes    [][sha256.Size]byte // by block
 }
 
 // WithLimits is the same snapshot with other limits for areas. The columns are shared.
@@ -144,13 +146,11 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 
 // place notes where the rows are.
 func (s *Snapshot) place() {
-	c := &s.columns
-	s.box, s.firsts = nothing(), make([]uint64, s.Blocks())
-	for i := range c.Lon {
-		s.box.add(coord{c.Lon[i], c.Lat[i]})
-	}
+	s.box, s.firsts, s.summaries = nothing(), make([]uint64, s.Blocks()), make([]summary, s.Blocks())
 	for i := range s.firsts {
-		s.firsts[i] = morton(c.Lon[i*warning.BlockSize], c.Lat[i*warning.BlockSize])
+		c := Columns(s.Block(i))
+		s.firsts[i], s.summaries[i] = morton(c.Lon[0], c.Lat[0]), summaryOf(c)
+		s.box.join(s.summaries[i].box)
 	}
 }
 

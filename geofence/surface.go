@@ -21,20 +21,31 @@ type span struct {
 
 // share is the part of the jurisdiction's surface that the shapes cover together, 0 to 1.
 func (e *Edition) share(shapes []*shape) float64 {
+	return min(1, surfaceIn(shapes, e.outlines(), e.box)/e.surface)
+}
+
+// surfaceIn measures what of the shapes lies in the outlines, whose box is within, in square coordinate units with
+// longitudes shortened by the cosine of the latitude.
+func surfaceIn(shapes, outlines []*shape, within box) float64 {
 	b := nothing()
 	for _, s := range shapes {
 		b.join(s.box)
 	}
-	b = box{coord{b.min.x, max(b.min.y, e.box.min.y)}, coord{b.max.x, min(b.max.y, e.box.max.y)}}
-	return min(1, e.surfaceOf(shapes, b)/e.surface)
+	l := linesOver(shapes, box{coord{b.min.x, max(b.min.y, within.min.y)}, coord{b.max.x, min(b.max.y, within.max.y)}})
+	return l.surface(common(l.cut(shapes), l.cut(outlines)))
 }
 
-// surfaceOf measures what of the jurisdiction the shapes cover between the latitudes of b, in square coordinate units
-// with longitudes shortened by the cosine of the latitude. It cuts along lines of latitude and adds the stretches.
-func (e *Edition) surfaceOf(shapes []*shape, b box) (sum float64) {
+// rulings is lines of latitude that measure surfaces: along them stretches are cut, and the stretches are added.
+type rulings struct {
+	box  box
+	rows []int32 // each is the latitude rows[i] + ½, where no vertex can be
+}
+
+// linesOver is the lines that measure the shapes between the latitudes of b.
+func linesOver(shapes []*shape, b box) rulings {
 	height := int64(b.max.y) - int64(b.min.y)
 	if height <= 0 {
-		return 0
+		return rulings{}
 	}
 	climbs := 0.0 // of all sides, in heights of b
 	for _, s := range shapes {
@@ -43,17 +54,35 @@ func (e *Edition) surfaceOf(shapes []*shape, b box) (sum float64) {
 		}
 	}
 	n := max(1, min(surfaceRows, height, int64(surfaceHits/climbs)))
-	rows := make([]int32, n) // a row is the latitude rows[i] + ½, where no vertex can be
-	for i := range rows {
-		rows[i] = b.min.y + int32((int64(2*i+1)*height)/(2*n))
+	l := rulings{b, make([]int32, n)}
+	for i := range l.rows {
+		l.rows[i] = b.min.y + int32((int64(2*i+1)*height)/(2*n))
 	}
-	mine, all := cut(shapes, rows, b), cut(e.outlines(), rows, b)
+	return l
+}
+
+// cut is the stretches of the lines that lie in any of the shapes, in order and without overlap.
+func (l rulings) cut(shapes []*shape) []span {
+	if len(l.rows) == 0 {
+		return nil
+	}
+	return cut(shapes, l.rows, l.box)
+}
+
+// surface is what stretches stand for.
+func (l rulings) surface(spans []span) (sum float64) {
+	for _, s := range spans {
+		sum += (s.to - s.from) * math.Cos((float64(l.rows[s.row])+0.5)/scale*math.Pi/180)
+	}
+	return sum * float64(l.box.height()) / float64(max(1, len(l.rows)))
+}
+
+// common is where two lists of stretches, each in order and without overlap, lie over each other.
+func common(mine, all []span) (out []span) {
 	for i, j := 0, 0; i < len(mine) && j < len(all); {
 		p, q := mine[i], all[j]
-		if p.row == q.row {
-			if w := min(p.to, q.to) - max(p.from, q.from); w > 0 {
-				sum += w * math.Cos((float64(rows[p.row])+0.5)/scale*math.Pi/180)
-			}
+		if from, to := max(p.from, q.from), min(p.to, q.to); p.row == q.row && from < to {
+			out = append(out, span{p.row, from, to})
 		}
 		if p.row < q.row || p.row == q.row && p.to <= q.to {
 			i++
@@ -61,7 +90,27 @@ func (e *Edition) surfaceOf(shapes []*shape, b box) (sum float64) {
 			j++
 		}
 	}
-	return sum * float64(height) / float64(n)
+	return out
+}
+
+// without is what of the first stretches does not lie in the others.
+func without(mine, others []span) (out []span) {
+	j := 0
+	for _, p := range mine {
+		for j < len(others) && (others[j].row < p.row || others[j].row == p.row && others[j].to <= p.from) {
+			j++
+		}
+		for k := j; k < len(others) && others[k].row == p.row && others[k].from < p.to; k++ {
+			if others[k].from > p.from {
+				out = append(out, span{p.row, p.from, others[k].from})
+			}
+			p.from = max(p.from, others[k].to)
+		}
+		if p.from < p.to {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // cut is the stretches of the rows that lie in any of the shapes, in order and without overlap.

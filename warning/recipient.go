@@ -44,7 +44,7 @@ func (m *Mask) Slots(yield func(slot int) bool) {
 // Block is up to BlockSize recipients of a snapshot as columns of equal length. It is a view: never written to.
 type Block struct {
 	Number   []uint64 // E.164 digits, no plus; 0: no address
-	Lon, Lat []int32  // degrees times 10^7, WGS-84
+	Lon, Lat []int32  // degrees times 10^7, WGS-84: where somebody was seen last, or lives where they never were
 	Home     []uint32 // code of the registered home district, six digits
 	Seen     []uint32 // minutes since 1970 of the last position; 0: never
 	Language []uint8  // index into Languages

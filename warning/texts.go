@@ -21,6 +21,14 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextClipped Text = "clipped" // name, corners
+
+	TextReview        Text = "review" // who, when, why
+	TextReviewOpen    Text = "review_open"
+	TextReviewDue     Text = "review_due"     // when
+	TextReviewOverdue Text = "review_overdue" // when
+	TextReviewClosed  Text = "review_closed"  // who, finding
+
 	TextByDistrict Text = "by_district"
 	TextByCarrier  Text = "by_carrier"
 	TextByMinute   Text = "by_minute"
@@ -139,6 +147,14 @@ var phrases = map[Text]phrase{
 	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
 	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
 
+	TextClipped: {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
+
+	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
+	TextReviewOpen:    {"待复核", "waits for review"},
+	TextReviewDue:     {"应于 %s 前复核", "review due %s"},
+	TextReviewOverdue: {"复核已逾期，期限为 %s", "review OVERDUE since %s"},
+	TextReviewClosed:  {"%s 已复核：%s", "reviewed by %s: %s"},
+
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
 	"grade.red": {"[Ⅰ级/特别重大]", "(level I)"}, "grade.orange": {"[Ⅱ级/重大]", "(level II)"}, "grade.yellow": {"[Ⅲ级/较大]", "(level III)"}, "grade.blue": {"[Ⅳ级/一般]", "(level IV)"},
@@ -164,12 +180,13 @@ var phrases = map[Text]phrase{
 	"reason.daily_quota": {"当日配额用尽", "daily quota used up"}, "reason.undeliverable": {"手机未能接收", "undeliverable"}, "reason.expired_at_carrier": {"在运营商处过期", "expired at the carrier"},
 	"reason.rejected_at_carrier": {"运营商拒绝", "rejected at the carrier"}, "reason.superseded": {"已被更新替代", "superseded"}, "reason.deleted_at_carrier": {"运营商删除", "deleted at the carrier"}, "reason.unknown_at_carrier": {"运营商不明", "unknown at the carrier"},
 	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
+	"reason.withdrawn":     {"发送前退订或注销", "unsubscribed or erased before hand-off"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
 
 	// The page of those on watch. What stands under finding is what is not well, under remedy what to do; {} is its subject.
 	"level.ok": {"正常", "ALL WELL"}, "level.degraded": {"有降级", "DEGRADED"}, "level.wrong": {"有故障", "SOMETHING IS WRONG"},
 	"house.head":   {"%s · 进程 %s · %s · 已运行 %s", "%s · process %s · %s · up %s"},
-	"house.intake": {"接收", "INTAKE"}, "house.dispatch": {"发送", "DISPATCH"}, "house.backlog": {"待发", "BACKLOG"}, "house.approvals": {"待批", "APPROVALS"},
+	"house.intake": {"接收", "INTAKE"}, "house.dispatch": {"发送", "DISPATCH"}, "house.backlog": {"待发", "BACKLOG"}, "house.approvals": {"待批", "APPROVALS"}, "house.reviews": {"待复核", "REVIEWS"},
 	"house.redis": {"REDIS", "REDIS"}, "house.disk": {"磁盘", "DISK"}, "house.clock": {"时钟", "CLOCK"}, "house.certificates": {"证书", "CERTIFICATES"},
 	"house.config": {"配置", "CONFIG"}, "house.processes": {"进程", "PROCESSES"},
 	"house.accounts": {"账户|进程|状态|链路|窗口|合同/秒|近10秒使用|等待人数|最近错误", "account|process|health|links|window|contract/s|used in 10 s|waiting|last error"},
@@ -200,6 +217,7 @@ var phrases = map[Text]phrase{
 	"finding.policies": {"策略不一致", "it goes by another policy"}, "remedy.policies": {"对每个进程执行 tocsin config reload", "say tocsin config reload to each process"},
 	"finding.certificate": {"证书将到期", "the certificate ends soon"}, "remedy.certificate": {"更换证书并重启", "replace it and restart"},
 	"finding.approval": {"久等批准", "it waits for an approval"}, "remedy.approval": {"tocsin approve {}，或 tocsin reject {}", "tocsin approve {}, or tocsin reject {}"},
+	"finding.review": {"复核已逾期", "its review is overdue since"}, "remedy.review": {"tocsin review close {}", "tocsin review close {}"},
 	"finding.config_fault": {"配置文件有误", "the file is faulty; what was loaded holds"}, "remedy.config_fault": {"tocsin config check", "tocsin config check"},
 	"finding.config_changed": {"文件已改，尚未载入", "the file was changed and is not loaded"}, "remedy.config_changed": {"tocsin config reload", "tocsin config reload"},
 

@@ -39,6 +39,8 @@ type Warning struct {
 	ApprovedPeople int64 `json:"approved_people,omitempty"`
 	// Snapshot is the directory that the plan names; empty before the release is planned.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Review is of a release that somebody made on their own; nil: nobody did.
+	Review *Review `json:"review,omitempty"`
 }
 
 // Spec is what a forecaster says. It is frozen at submission.
@@ -60,6 +62,8 @@ type Spec struct {
 	Focus      *Focus    `json:"focus,omitempty"` // who is told first; nil: in the order of the directory
 	// Again says that an identical warning that is still valid is known and that this one is meant all the same.
 	Again bool `json:"again,omitempty"`
+	// Clip asks for the areas to be cut at the border of the jurisdiction; those that are recorded are what is left.
+	Clip bool `json:"clip,omitempty"`
 }
 
 // Words is one text in one language for one channel (0 = all channels).

@@ -29,7 +29,7 @@ var peerText = strings.Repeat("暴雨橙色预警，", 9) + "请注意🌧" + st
 func TestPeerCarrier(t *testing.T) {
 	const people, throttled = 100, 2 * 100 / 7
 	smsc := startPeer(t, "--throttle", "7")
-	sink, closeAccount := openPeer(t, smsc, people)
+	sink, closeAccount := openPeer(t, smsc.address, people)
 	sink.until(t, "answers and receipts", func() bool {
 		return len(sink.outcomes) == 2*people && len(sink.receipts) == 2*people-throttled
 	})
@@ -106,7 +106,7 @@ func TestPeerCarrier(t *testing.T) {
 func TestPeerCarrierCuts(t *testing.T) {
 	const people = 4
 	smsc := startPeer(t, "--drop", "5")
-	sink, closeAccount := openPeer(t, smsc, people)
+	sink, closeAccount := openPeer(t, smsc.address, people)
 	sink.until(t, "outcomes", func() bool { return len(sink.outcomes) == 2*people })
 	if err := closeAccount(); err != nil {
 		t.Error(err)
@@ -126,12 +126,40 @@ func TestPeerCarrierCuts(t *testing.T) {
 	}
 }
 
-// openPeer opens an account of one link with the carrier and hands the text over to people.
-func openPeer(t *testing.T, smsc *peer, people int) (*peerSink, func() error) {
+// openPeer opens an account and hands each of the texts over to people, or one long text.
+func openPeer(t *testing.T, address string, people int, texts ...channels.Content) (*peerSink, func() error) {
+	t.Helper()
+	c, sink, closed := openAccount(t, address)
+	if len(texts) == 0 {
+		texts = []channels.Content{{Text: peerText}}
+	}
+	for n, content := range texts {
+		content.Expires, content.Status, content.WithReceipt = time.Now().Add(time.Hour), warning.Exercise, true
+		p, err := c.Prepare(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (p.Segments() == 2) != (content.Text == peerText) {
+			t.Fatalf("the text has %d segments", p.Segments())
+		}
+		var all []channels.Message
+		for i := range people {
+			all = append(all, channels.Message{Token: uint64(n*people + i), Number: 999_100_000_000 + uint64(i), Ref: uint8(n*people + i)})
+		}
+		sink.until(t, "room for everybody", func() bool {
+			all = all[c.Send(p, all):]
+			return len(all) == 0
+		})
+	}
+	return sink, closed
+}
+
+// openAccount opens an account of one link with the carrier.
+func openAccount(t *testing.T, address string) (channels.Carrier, *peerSink, func() error) {
 	t.Helper()
 	sink := &peerSink{change: make(chan struct{}, 1)}
 	c, err := smpp.Adapter{}.Open(channels.Account{
-		Name: "peer", Address: smsc.address, Links: 1, Window: 20, System: "tocsin", Password: "secret", Source: "1069",
+		Name: "peer", Address: address, Links: 1, Window: 20, System: "tocsin", Password: "secret", Source: "1069",
 		Simulated: true, Statuses: []warning.Status{warning.Exercise}, AnswerTimeout: 20 * time.Second,
 	}, sink)
 	if err != nil {
@@ -143,24 +171,7 @@ func openPeer(t *testing.T, smsc *peer, people int) (*peerSink, func() error) {
 		return c.Close(ctx)
 	})
 	t.Cleanup(func() { _ = closed() })
-	p, err := c.Prepare(channels.Content{
-		Text: peerText, Expires: time.Now().Add(time.Hour), Status: warning.Exercise, WithReceipt: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.Segments() != 2 {
-		t.Fatalf("the text has %d segments", p.Segments())
-	}
-	var all []channels.Message
-	for i := range people {
-		all = append(all, channels.Message{Token: uint64(i), Number: 999_100_000_000 + uint64(i), Ref: uint8(i)})
-	}
-	sink.until(t, "room for everybody", func() bool {
-		all = all[c.Send(p, all):]
-		return len(all) == 0
-	})
-	return sink, closed
+	return c, sink, closed
 }
 
 // peerSink keeps what an account says.

@@ -63,10 +63,20 @@ func newHold() *cobra.Command {
 }
 
 func newRelease() *cobra.Command {
-	return decision("release ID", "Let a held warning go on", "  tocsin release 01J…", false,
-		func(ctx context.Context, c pb.WarningServiceClient, key, id, _ string) (answered, error) {
+	emergency := false
+	c := decision("release ID", "Let a held warning go on; in an emergency, one that still lacks approvals",
+		"  tocsin release 01J…\n  tocsin release 01J… --emergency --why 'the dam fails, nobody answers'", true,
+		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
+			if emergency {
+				return c.EmergencyRelease(ctx, &pb.EmergencyReleaseRequest{Key: key, Id: id, Why: why})
+			}
+			if why != "" {
+				return nil, usage(errors.New("--why is for --emergency"))
+			}
 			return c.Release(ctx, &pb.ReleaseRequest{Key: key, Id: id})
 		})
+	c.Flags().BoolVar(&emergency, "emergency", false, "without the approvals that it lacks; another person must review it, and --why is needed")
+	return c
 }
 
 func newCancel() *cobra.Command {

@@ -50,7 +50,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
-		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(),
+		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(),
 		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(), newStatus(),
 		newChannel(), newDirectory(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)

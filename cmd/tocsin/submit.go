@@ -28,7 +28,7 @@ type specFlags struct {
 	text, textEN, file, capTable   string
 	asOf, until                    string
 	lasts                          time.Duration
-	again                          bool
+	again, clip                    bool
 }
 
 func describes(c *cobra.Command) *specFlags {
@@ -51,6 +51,7 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it, or as a CAP message (.xml); flags win over it")
 	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: as `tocsin cap table` shows it)")
 	f.BoolVar(&s.again, "again", false, "an identical warning is known, and this one is meant all the same")
+	f.BoolVar(&s.clip, "clip", false, "cut the area at the border of the jurisdiction; preview shows what is left")
 	return s
 }
 
@@ -100,7 +101,7 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		w.Expires = timestamppb.New(end)
 	}
 	w.Issuers = append(w.Issuers, s.issuers...)
-	w.Again = w.GetAgain() || s.again
+	w.Again, w.Clip = w.GetAgain() || s.again, w.GetClip() || s.clip
 	for _, t := range []struct{ language, text string }{{"zh-CN", s.text}, {"en", s.textEN}} {
 		if t.text != "" {
 			w.Words = append(w.Words, &pb.Words{Language: t.language, Kind: pb.Type_TYPE_ALERT, Text: t.text})

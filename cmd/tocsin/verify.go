@@ -10,6 +10,7 @@ import (
 
 	"tocsin/geofence"
 	"tocsin/loadtest/verify"
+	pb "tocsin/proto/tocsin/v1"
 )
 
 func newVerify() *cobra.Command {
@@ -26,10 +27,16 @@ func newVerify() *cobra.Command {
 	c.Flags().StringArrayVar(&logs, "log", nil, "ACCOUNT=FILE or ACCOUNT=FILE@CONTRACT in messages/s; may be repeated")
 	c.Flags().Int64Var(&in.AllowedRepeats, "allowed-repeats", 0, "messages beyond what was wanted that are no fault, after a crash; -1: any number")
 	c.Flags().StringVar(&edition, "edition", geofence.EditionAt(time.Time{}).ID, "edition of the districts")
+	within := c.Flags().Duration("within", 6*time.Hour, "for how long a place where somebody was seen counts: policy.presence")
+	both := c.Flags().StringSlice("both", []string{"red"}, "tiers that take home and place")
 	out := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if in.Outlines = geofence.RawOutlines(edition); in.Outlines == nil {
 			return usage(fmt.Errorf("--edition %q: there is no such edition", edition))
+		}
+		in.Presence = &verify.Presence{Within: *within}
+		for _, tier := range *both {
+			in.Presence.Both = append(in.Presence.Both, pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(tier)]))
 		}
 		if in.Accounts, err = accountsIn(logs); err != nil {
 			return err

@@ -95,6 +95,7 @@ type Policy struct {
 	Drills   []string                   `yaml:"drills"` // users who may submit a drill with real people
 	Review   time.Duration              `yaml:"review"` // for another person to look at what somebody released alone
 	Border   Border                     `yaml:"border"`
+	Presence Presence                   `yaml:"presence"`
 	Channels []warning.ChannelRow       `yaml:"channels"` // the first row that fits counts
 	Ahead    []warning.PreAuthorisation `yaml:"ahead"`
 }
@@ -103,6 +104,12 @@ type Policy struct {
 type Border struct {
 	Share  float64 `yaml:"share"` // of the area's surface
 	Metres float64 `yaml:"metres"`
+}
+
+// Presence is who counts as being in an area.
+type Presence struct {
+	Within time.Duration  `yaml:"within"` // for which a place where somebody was seen counts
+	Both   []warning.Tier `yaml:"both"`   // that take home and place, whatever the time
 }
 
 // Words is what the installation knows for the words of a warning.
@@ -176,6 +183,7 @@ func defaults() *Config {
 			},
 			AtLeast: map[warning.Status]int{warning.Actual: 0, warning.Exercise: 0, warning.PublicDrill: 2, warning.Test: 0},
 			Large:   1, Margin: 0.10, Drills: []string{}, Ahead: []warning.PreAuthorisation{}, Review: 24 * time.Hour, Border: Border{Share: 0.02, Metres: 500},
+			Presence: Presence{Within: 6 * time.Hour, Both: []warning.Tier{warning.Red}},
 			Channels: []warning.ChannelRow{
 				{Tiers: []warning.Tier{warning.Red, warning.Orange}, To: responsible, By: []warning.Channel{warning.FlashSMS, warning.SMS}},
 				{Tiers: []warning.Tier{warning.Red, warning.Orange}, To: public, By: []warning.Channel{warning.SMS, warning.Push, warning.Broadcast, warning.CableTV}},

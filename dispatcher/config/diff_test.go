@@ -31,7 +31,7 @@ func TestDiffNamesEveryValueAndShowsNoSecret(t *testing.T) {
 	}
 	for key, want := range map[string]Difference{
 		"accounts." + name + ".password": {Before: "(hidden)", After: "(hidden)"},
-		"policy.drills":                  {Before: "", After: "[an]"},
+		"policy.drills":                  {Before: "[]", After: "[an]"},
 		"accounts.new.rate":              {Before: "", After: "5"},
 	} {
 		want.Key = key

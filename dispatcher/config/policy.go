@@ -28,6 +28,8 @@ func (l *Policy) check(p *problems) {
 	if !(l.Border.Metres >= 0 && l.Border.Metres <= 10_000) {
 		p.add("policy.border.metres", fmt.Sprintf("%g is not between 0 and 10000", l.Border.Metres), "outlines of maps differ by some 500 m")
 	}
+	between(p, "policy.presence.within", l.Presence.Within, 0, 24*time.Hour) // a place is kept no longer (promise 10)
+	once(p, "policy.presence.both", l.Presence.Both)
 	once(p, "policy.drills", l.Drills)
 	l.checkChannels(p)
 	for i := range l.Ahead {

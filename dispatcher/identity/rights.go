@@ -66,20 +66,26 @@ var rights = func() map[string]right {
 	anonymous := right{open: true}
 
 	return map[string]right{
-		"/tocsin.v1.WarningService/Submit":    only(inside, forecaster).and(exercises, loadTester),
-		"/tocsin.v1.WarningService/Preview":   only(all, forecaster, loadTester, approver, commander),
-		"/tocsin.v1.WarningService/Approve":   only(others, approver, commander),
-		"/tocsin.v1.WarningService/Reject":    only(all, approver, commander),
-		"/tocsin.v1.WarningService/Hold":      stops,
-		"/tocsin.v1.WarningService/Release":   only(inside, commander),
-		"/tocsin.v1.WarningService/Cancel":    stops,
-		"/tocsin.v1.WarningService/AllClear":  only(all, forecaster, approver, commander).and(own, loadTester), // the next shift lifts what the last one issued
-		"/tocsin.v1.WarningService/Broadcast": only(inside, commander),
-		"/tocsin.v1.WarningService/Get":       everybody,
-		"/tocsin.v1.WarningService/List":      everybody,
-		"/tocsin.v1.WarningService/Watch":     everybody,
-		"/tocsin.v1.WarningService/Report":    everybody,
-		"/tocsin.v1.WarningService/Who":       only(all, commander),
+		"/tocsin.v1.WarningService/Submit":           only(inside, forecaster).and(exercises, loadTester),
+		"/tocsin.v1.WarningService/Preview":          only(all, forecaster, loadTester, approver, commander),
+		"/tocsin.v1.WarningService/Approve":          only(others, approver, commander),
+		"/tocsin.v1.WarningService/Reject":           only(all, approver, commander),
+		"/tocsin.v1.WarningService/Hold":             stops,
+		"/tocsin.v1.WarningService/Release":          only(inside, commander),
+		"/tocsin.v1.WarningService/EmergencyRelease": only(inside, commander),
+		"/tocsin.v1.WarningService/Cancel":           stops,
+		"/tocsin.v1.WarningService/AllClear":         only(all, forecaster, approver, commander).and(own, loadTester), // the next shift lifts what the last one issued
+		"/tocsin.v1.WarningService/Broadcast":        only(inside, commander),
+		"/tocsin.v1.WarningService/Get":              everybody,
+		"/tocsin.v1.WarningService/List":             everybody,
+		"/tocsin.v1.WarningService/Watch":            everybody,
+		"/tocsin.v1.WarningService/Report":           everybody,
+		"/tocsin.v1.WarningService/Who":              only(all, commander),
+
+		"/tocsin.v1.AuthorityService/ListReviews": everybody,
+		"/tocsin.v1.AuthorityService/CloseReview": only(all&^warning.ScopeOwn, approver, commander),
+		"/tocsin.v1.AuthorityService/ShowPolicy":  everybody,
+		"/tocsin.v1.AuthorityService/AgreePolicy": only(all, approver, commander),
 
 		"/tocsin.v1.DirectoryService/Import":      only(all, engineer, loadTester),
 		"/tocsin.v1.DirectoryService/ImportState": only(all, engineer, loadTester),

@@ -158,7 +158,7 @@ func specFrom(p *pb.WarningSpec, geoJSON func(field string, text []byte) (warnin
 		Tier: warning.Tier(p.GetTier()), Status: warning.Status(p.GetStatus()), Type: warning.Type(p.GetType()),
 		Onset: timeFrom(p.GetOnset()), Expires: timeFrom(p.GetExpires()),
 		Issuers: p.GetIssuers(), EventID: p.GetEventId(), Stage: p.GetStage(), References: p.GetReferences(),
-		Again: p.GetAgain(),
+		Again: p.GetAgain(), Clip: p.GetClip(),
 	}
 	if known, ok := warning.EventOf(spec.Event); ok && spec.EventName == "" {
 		spec.EventName = known.Chinese // what is recorded names the danger for people

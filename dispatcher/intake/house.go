@@ -73,6 +73,9 @@ func statusTo(s dispatcher.Status) *pb.StatusResponse {
 			Id: w.ID, EventName: w.Event, Tier: pb.Tier(w.Tier), Status: pb.Status(w.Status), Since: timeTo(w.Since), ApprovalsMissing: int32(w.Missing),
 		})
 	}
+	for i := range s.Reviews {
+		out.Reviews = append(out.Reviews, reviewTo(&s.Reviews[i], s.At))
+	}
 	for _, c := range s.Certificates {
 		out.Certificates = append(out.Certificates, &pb.Certificate{File: c.File, DaysLeft: int32(c.Days), Error: c.Error})
 	}

@@ -33,7 +33,7 @@ func (s *Server) warningTo(w warning.Warning) *pb.Warning {
 		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
 		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
-		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)),
+		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), Review: reviewTo(w.Review, s.Now()),
 	}
 }
 
@@ -50,7 +50,7 @@ func WarningFrom(p *pb.Warning) (warning.Warning, error) {
 		State: warning.State(p.GetState()), NationalID: p.GetNationalId(), SourceSystem: p.GetSourceSystem(), SourceID: p.GetSpec().GetSourceId(),
 		Node: p.GetNode(), SubmittedBy: p.GetSubmittedBy(), SubmittedAt: timeFrom(p.GetSubmittedAt()), ApprovedBy: p.GetApprovedBy(),
 		ReleasedAt: timeFrom(p.GetReleasedAt()), EndedAt: timeFrom(p.GetEndedAt()), Why: p.GetWhy(),
-		ApprovedPeople: p.GetApprovedPeople(), Snapshot: p.GetSnapshot(),
+		ApprovedPeople: p.GetApprovedPeople(), Snapshot: p.GetSnapshot(), Review: reviewFrom(p.GetReview()),
 	}, nil
 }
 
@@ -60,7 +60,7 @@ func SpecTo(w warning.Warning) *pb.WarningSpec {
 	out := &pb.WarningSpec{
 		Event: s.Event, EventName: s.EventName, Tier: pb.Tier(s.Tier), Status: pb.Status(s.Status), Type: pb.Type(s.Type),
 		Onset: timeTo(s.Onset), Expires: timeTo(s.Expires), Issuers: s.Issuers, EventId: s.EventID, Stage: s.Stage,
-		References: s.References, Again: s.Again, NationalId: w.NationalID, SourceSystem: w.SourceSystem, SourceId: w.SourceID,
+		References: s.References, Again: s.Again, Clip: s.Clip, NationalId: w.NationalID, SourceSystem: w.SourceSystem, SourceId: w.SourceID,
 	}
 	if f := s.Focus; f != nil {
 		out.Focus = &pb.Focus{Points: pointsTo(f.Points), Crs: f.CRS, SpeedMPerS: f.Speed, BearingDeg: f.Bearing}
@@ -109,7 +109,10 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 func previewTo(p dispatcher.Preview) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
-		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest,
+		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil,
+	}
+	for _, a := range p.Clipped {
+		out.Clipped = append(out.Clipped, areaTo(a))
 	}
 	for _, u := range p.Units {
 		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})

@@ -19,7 +19,9 @@ type Acts interface {
 	// Cancel answers the correction beside the cancelled warning; without ID where there is none.
 	Cancel(ctx context.Context, c dispatcher.Caller, key, id, why string) (w, correction warning.Warning, err error)
 	AllClear(ctx context.Context, c dispatcher.Caller, key, id string) (warning.Warning, error)
-	Broadcast(ctx context.Context, c dispatcher.Caller, key, id string, chs []warning.Channel, units []string, every time.Duration, times int) (warning.Warning, error)
+	Broadcast(ctx context.Context, c dispatcher.Caller, key, id string, r dispatcher.Repeat) (warning.Warning, error)
+	EmergencyRelease(ctx context.Context, c dispatcher.Caller, key, id, why string) (warning.Warning, error)
+	CloseReview(ctx context.Context, c dispatcher.Caller, key, id, finding string) (warning.Warning, error)
 	// MissingApprovals is how many approvals the policy still asks for.
 	MissingApprovals(w warning.Warning) int
 }
@@ -30,6 +32,8 @@ type Looks interface {
 	PreviewOf(ctx context.Context, c dispatcher.Caller, id string) (dispatcher.Preview, error)
 	Get(ctx context.Context, id string) (warning.Warning, error)
 	List(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)
+	// Reviews is the open ones, the one due first first.
+	Reviews(ctx context.Context) ([]warning.Review, error)
 	Progress(ctx context.Context, id string) (dispatcher.Progress, error)
 	Report(ctx context.Context, id string) (dispatcher.Report, error)
 	Who(ctx context.Context, c dispatcher.Caller, number uint64, why string) (dispatcher.Who, error)

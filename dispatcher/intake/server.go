@@ -84,6 +84,7 @@ func New(o Options) (*Server, error) {
 		grpc.ChainStreamInterceptor(s.checkStream),
 	)
 	pb.RegisterWarningServiceServer(s.grpc, &warnings{Server: s})
+	pb.RegisterAuthorityServiceServer(s.grpc, &authority{warnings: &warnings{Server: s}})
 	pb.RegisterDirectoryServiceServer(s.grpc, &directory{Server: s})
 	pb.RegisterChannelServiceServer(s.grpc, &accounts{Server: s})
 	pb.RegisterHouseServiceServer(s.grpc, &house{Server: s})

@@ -136,6 +136,16 @@ func (s *warnings) Release(ctx context.Context, r *pb.ReleaseRequest) (*pb.Relea
 	return &pb.ReleaseResponse{Warning: w}, nil
 }
 
+func (s *warnings) EmergencyRelease(ctx context.Context, r *pb.EmergencyReleaseRequest) (*pb.EmergencyReleaseResponse, error) {
+	w, err := s.act(ctx, func(c dispatcher.Caller) (warning.Warning, error) {
+		return s.Acts.EmergencyRelease(ctx, c, r.GetKey(), r.GetId(), r.GetWhy())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.EmergencyReleaseResponse{Warning: w}, nil
+}
+
 func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelResponse, error) {
 	var correction warning.Warning
 	w, err := s.act(ctx, func(c dispatcher.Caller) (w warning.Warning, err error) {
@@ -153,12 +163,15 @@ func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelR
 }
 
 func (s *warnings) Broadcast(ctx context.Context, r *pb.BroadcastRequest) (*pb.BroadcastResponse, error) {
-	chs := make([]warning.Channel, len(r.GetChannels()))
-	for i, c := range r.GetChannels() {
-		chs[i] = warning.Channel(c)
+	repeat := dispatcher.Repeat{Units: r.GetUnits(), Every: time.Duration(r.GetEveryS()) * time.Second, Times: int(r.GetTimes())}
+	for _, c := range r.GetChannels() {
+		repeat.Channels = append(repeat.Channels, warning.Channel(c))
+	}
+	if a := r.GetAudio(); a != nil {
+		repeat.Sound = &dispatcher.Sound{Name: a.GetName(), MPEG: a.GetMpeg()}
 	}
 	w, err := s.act(ctx, func(c dispatcher.Caller) (warning.Warning, error) {
-		return s.Acts.Broadcast(ctx, c, r.GetKey(), r.GetId(), chs, r.GetUnits(), time.Duration(r.GetEveryS())*time.Second, int(r.GetTimes()))
+		return s.Acts.Broadcast(ctx, c, r.GetKey(), r.GetId(), repeat)
 	})
 	if err != nil {
 		return nil, err

@@ -30,12 +30,19 @@ func (p *Policy) Admit(o warning.Outside) (note string, err error) {
 	})
 }
 
+// few is the head count below which nobody is told how many people are somewhere (promise 10).
+const few = 20
+
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
 func named(all []warning.Neighbour) string {
 	parts := make([]string, len(all))
 	for i, n := range all {
-		parts[i] = fmt.Sprintf("%s (%s) %s, %d people", n.Name, n.Code, percent(n.Share), n.People)
+		people := fmt.Sprintf("%d people", n.People)
+		if n.People < few {
+			people = fmt.Sprintf("fewer than %d people", few)
+		}
+		parts[i] = fmt.Sprintf("%s (%s) %s, %s", n.Name, n.Code, percent(n.Share), people)
 	}
 	if len(parts) == 0 {
 		return "no neighbour is known there"

@@ -38,6 +38,9 @@ type Policy struct {
 	// Review is how long another person has to look at what somebody released on their own.
 	Review time.Duration `json:"review"`
 	Border Border        `json:"border"`
+	// Within is for how long a place where somebody was seen counts; of the tiers in Both, home and place always do.
+	Within time.Duration  `json:"within"`
+	Both   []warning.Tier `json:"both"`
 }
 
 // most is asked for where the policy says nothing of a tier: nothing leaves by an omission.
@@ -106,6 +109,14 @@ func (p *Policy) Steps(t warning.Tier, d warning.Duty, at time.Time) []warning.S
 		}
 	}
 	return nil
+}
+
+// Presence is who counts as being in the area of a warning of a tier that is released at a time.
+func (p *Policy) Presence(t warning.Tier, at time.Time) warning.Presence {
+	if slices.Contains(p.Both, t) {
+		return warning.Presence{Both: true}
+	}
+	return warning.Presence{Now: warning.MinutesOf(at), Within: uint32(p.Within / time.Minute)}
 }
 
 // ChannelsFor is all channels by which anybody is told at a time, ascending: what a warning has that names none.

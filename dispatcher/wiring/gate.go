@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,26 +14,55 @@ import (
 	"tocsin/warning"
 )
 
-// begins is the calls that a full disk stops: they bring something new to keep.
-var begins = map[string]bool{
-	pb.WarningService_Submit_FullMethodName:   true,
-	pb.DirectoryService_Import_FullMethodName: true,
-}
+// use is what a call does with the store.
+type use uint8
 
-// changes is the calls that a store without durability stops, because their OK would promise it. Hold, Cancel and Pause
-// are not among them: a stop that may have to be said again is better than none.
-var changes = map[string]bool{
-	pb.WarningService_Submit_FullMethodName:    true,
-	pb.WarningService_Approve_FullMethodName:   true,
-	pb.WarningService_Reject_FullMethodName:    true,
-	pb.WarningService_Release_FullMethodName:   true,
-	pb.DirectoryService_Import_FullMethodName:  true,
-	pb.DirectoryService_Change_FullMethodName:  true,
-	pb.DirectoryService_Move_FullMethodName:    true,
-	pb.ChannelService_Resume_FullMethodName:    true,
-	pb.ChannelService_SetRate_FullMethodName:   true,
-	pb.ChannelService_ResetRate_FullMethodName: true,
-	pb.HouseService_Reload_FullMethodName:      true,
+const (
+	reads   use = iota + 1 // promises nothing that must be kept
+	begins                 // brings something new to keep: a full disk stops it, and so does a store without durability
+	changes                // OK promises that it is kept: a store without durability stops it
+	// stops is carried out whatever the store keeps, since a stop that may have to be said again is better than none; but
+	// without durability its answer is no OK.
+	stops
+)
+
+// uses is every call that needs a token; one without a row is stopped like a change.
+var uses = map[string]use{
+	pb.WarningService_Submit_FullMethodName:           begins,
+	pb.WarningService_Preview_FullMethodName:          reads,
+	pb.WarningService_Approve_FullMethodName:          changes,
+	pb.WarningService_Reject_FullMethodName:           changes,
+	pb.WarningService_Hold_FullMethodName:             stops,
+	pb.WarningService_Release_FullMethodName:          changes,
+	pb.WarningService_EmergencyRelease_FullMethodName: changes,
+	pb.WarningService_Cancel_FullMethodName:           stops,
+	pb.WarningService_AllClear_FullMethodName:         changes,
+	pb.WarningService_Broadcast_FullMethodName:        changes,
+	pb.WarningService_Get_FullMethodName:              reads,
+	pb.WarningService_List_FullMethodName:             reads,
+	pb.WarningService_Watch_FullMethodName:            reads,
+	pb.WarningService_Report_FullMethodName:           reads,
+	pb.WarningService_Who_FullMethodName:              changes, // the look-up stands in the record
+
+	pb.AuthorityService_ListReviews_FullMethodName: reads,
+	pb.AuthorityService_CloseReview_FullMethodName: changes,
+	pb.AuthorityService_ShowPolicy_FullMethodName:  reads,
+	pb.AuthorityService_AgreePolicy_FullMethodName: changes,
+
+	pb.DirectoryService_Import_FullMethodName:      begins,
+	pb.DirectoryService_ImportState_FullMethodName: reads,
+	pb.DirectoryService_Change_FullMethodName:      changes,
+	pb.DirectoryService_Move_FullMethodName:        changes,
+	pb.DirectoryService_Stats_FullMethodName:       reads,
+
+	pb.ChannelService_List_FullMethodName:      reads,
+	pb.ChannelService_Pause_FullMethodName:     stops,
+	pb.ChannelService_Resume_FullMethodName:    changes,
+	pb.ChannelService_SetRate_FullMethodName:   changes,
+	pb.ChannelService_ResetRate_FullMethodName: changes,
+
+	pb.HouseService_Status_FullMethodName: reads,
+	pb.HouseService_Reload_FullMethodName: changes,
 }
 
 // gate keeps out what the store cannot keep just now.
@@ -61,17 +91,26 @@ func (g *gate) why(all bool) error {
 }
 
 func (g *gate) admit(method string) error {
-	if !changes[method] {
+	switch u, ours := uses[method]; {
+	case u == reads || u == stops || !ours && !strings.HasPrefix(method, "/tocsin."):
 		return nil
+	case u == begins:
+		return intake.Refusal(g.why(true))
 	}
-	return intake.Refusal(g.why(begins[method]))
+	return intake.Refusal(g.why(false))
 }
 
+// unary lets a call through that the store can keep, and never answers OK to a stop that it may not keep.
 func (g *gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	if err := g.admit(info.FullMethod); err != nil {
 		return nil, err
 	}
-	return handle(ctx, req)
+	resp, err := handle(ctx, req)
+	if w := g.volatile.Load(); err == nil && w != nil && uses[info.FullMethod] == stops {
+		return nil, intake.Refusal(warning.Refuse(warning.ReasonUnavailable,
+			"it is stopped now, but a restart of the store may forget it (%s): say it again with the same key when the store is well", *w))
+	}
+	return resp, err
 }
 
 func (g *gate) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {

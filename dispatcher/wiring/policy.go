@@ -17,6 +17,7 @@ func policyOf(c *config.Config) *policy.Policy {
 	return &policy.Policy{
 		Approvals: p.Approvals, AtLeast: p.AtLeast, Share: c.Limits.Share, Large: p.Large, Margin: p.Margin,
 		Drills: p.Drills, Channels: p.Channels, Ahead: p.Ahead, Review: p.Review,
+		Within: p.Presence.Within, Both: p.Presence.Both,
 		Border: policy.Border{Share: p.Border.Share, Metres: p.Border.Metres},
 	}
 }

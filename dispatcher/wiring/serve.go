@@ -114,14 +114,18 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limitsOf(h.Config.Limits))
+	if err != nil {
+		return nil, err
+	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
-		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Epochs: ids,
+		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
 		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
 		Adapters:  map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
 		Accounts:  accountsOf(h.Config.Accounts),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
-		Policy:    &p.current,
+		Policy:    p.current.inForce,
 		Words:     p.current.wording,
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})

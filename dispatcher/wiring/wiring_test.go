@@ -361,9 +361,44 @@ func TestTheGateKeepsOutWhatCannotBeKept(t *testing.T) {
 	want("full", map[string]codes.Code{submit: codes.ResourceExhausted, approve: codes.OK, hold: codes.OK})
 	shut(&g.volatile, "appendfsync everysec")
 	want("volatile", map[string]codes.Code{submit: codes.Unavailable, approve: codes.Unavailable, hold: codes.OK})
+	done := false
+	stop := func() error {
+		_, err := g.unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: hold}, func(context.Context, any) (any, error) { done = true; return "ok", nil })
+		return err
+	}
+	if err := stop(); !done || status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "it is stopped now") {
+		t.Errorf("a stop that may be forgotten: done %v, %v", done, err)
+	}
 	shut(&g.full, "")
 	shut(&g.volatile, "")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
 	want("well again", map[string]codes.Code{submit: codes.OK})
+}
+
+func TestEveryCallSaysWhatItDoesWithTheStore(t *testing.T) {
+	known := map[string]bool{}
+	for _, s := range []*grpc.ServiceDesc{
+		&pb.WarningService_ServiceDesc, &pb.AuthorityService_ServiceDesc, &pb.HouseService_ServiceDesc, &pb.DirectoryService_ServiceDesc, &pb.ChannelService_ServiceDesc,
+	} {
+		for _, m := range s.Methods {
+			known["/"+s.ServiceName+"/"+m.MethodName] = true
+		}
+		for _, m := range s.Streams {
+			known["/"+s.ServiceName+"/"+m.StreamName] = true
+		}
+	}
+	for m := range known {
+		if uses[m] == 0 {
+			t.Errorf("%s has no row in uses", m)
+		}
+	}
+	for m := range uses {
+		if !known[m] {
+			t.Errorf("uses has a row for %s, which no service has", m)
+		}
+	}
 }
 
 func TestGeoJSONFaultsNameTheRequestsField(t *testing.T) {

@@ -17,8 +17,10 @@ const header = "number,lon,lat,home,seen,language,duty,flags"
 // row is one line of the directory.
 type row struct {
 	at     point
-	person int32 // -1: no address
-	out    bool  // opted out, and not responsible
+	home   string // code of a unit; the same bytes for all its people
+	seen   uint32 // minutes since 1970; 0: never
+	person int32  // -1: no address
+	out    bool   // opted out, and not responsible
 }
 
 // people is the directory: its rows, and each number once.
@@ -28,7 +30,8 @@ type people struct {
 	language  []uint8 // index into languages
 	duty      []bool  // responsible
 	languages []string
-	table     []int32 // open addressing: person + 1
+	units     map[string]string // codes of homes
+	table     []int32           // open addressing: person + 1
 }
 
 func readDirectory(path string) (*people, error) {
@@ -89,6 +92,11 @@ func (p *people) row(line []byte) error {
 	if r.at.y, ok = fixed(f[2]); !ok {
 		return fmt.Errorf("lat: %q is no number of degrees", f[2])
 	}
+	seen, ok := whole(f[4])
+	if !ok && len(f[4]) > 0 {
+		return fmt.Errorf("seen: %q is no number of minutes", f[4])
+	}
+	r.home, r.seen = p.unit(f[3]), uint32(seen)
 	responsible := false
 	switch string(f[6]) {
 	case "", "public":
@@ -113,6 +121,19 @@ func (p *people) row(line []byte) error {
 	}
 	p.rows = append(p.rows, r)
 	return nil
+}
+
+// unit is the code of a home.
+func (p *people) unit(b []byte) string {
+	u, ok := p.units[string(b)]
+	if !ok {
+		if p.units == nil {
+			p.units = map[string]string{}
+		}
+		u = string(b)
+		p.units[u] = u
+	}
+	return u
 }
 
 func (p *people) tongue(b []byte) uint8 {

@@ -271,3 +271,44 @@ func TestAreasThatTheVerdictDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+// TestPresence has one person for each line of the rule.
+func TestPresence(t *testing.T) {
+	units, err := outlines([]byte(squares))
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, elsewhere := degrees(106.5, 29.5), degrees(107.1, 29.1)
+	now := uint32(release.Unix() / 60)
+	rule := &Presence{Within: time.Hour, Both: []tocsinv1.Tier{tocsinv1.Tier_TIER_RED}}
+	warn := func(tier tocsinv1.Tier) *tocsinv1.Warning {
+		w := newWorld(t).warn("w", "500103")
+		w.Spec.Tier = tier
+		return w
+	}
+	for _, c := range []struct {
+		name        string
+		who         row
+		orange, red bool
+	}{
+		{"never seen, at home", row{at: home, home: "500112"}, true, true},
+		{"never seen, elsewhere", row{at: elsewhere, home: "500103"}, false, false},
+		{"seen inside lately", row{at: home, home: "500112", seen: now - 60}, true, true},
+		{"seen inside long ago", row{at: home, home: "500112", seen: now - 61}, false, true},
+		{"seen elsewhere lately", row{at: elsewhere, home: "500103", seen: now - 1}, false, true},
+		{"seen elsewhere long ago", row{at: elsewhere, home: "500103", seen: now - 100}, true, true},
+		{"at home, seen there long ago", row{at: home, home: "500103", seen: now - 100}, true, true},
+		{"a home that nobody knows", row{at: home, home: "1", seen: now - 100}, true, true},
+	} {
+		for tier, want := range map[tocsinv1.Tier]bool{tocsinv1.Tier_TIER_ORANGE: c.orange, tocsinv1.Tier_TIER_RED: c.red} {
+			w := warn(tier)
+			a, err := areaOf(w.GetSpec(), units)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := rule.counts(w, a, units, &c.who); got != want {
+				t.Errorf("%s, %s: counts %t", c.name, tier, got)
+			}
+		}
+	}
+}

@@ -24,6 +24,8 @@ type Input struct {
 	Warnings string
 	// Outlines is the surfaces of units: a GeoJSON FeatureCollection with properties.adcode.
 	Outlines []byte
+	// Presence is who counts as being there; nil: whoever's place is in the area.
+	Presence *Presence
 	Accounts []Account
 	// AllowedRepeats is how many messages beyond what was wanted are no fault; below 0: any number (promise 3 lets what
 	// is unknown after a crash be sent again).
@@ -140,7 +142,7 @@ func Run(in Input) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
-	groups, groupOf, wants, err := expect(ws, p, units, lib)
+	groups, groupOf, wants, err := expect(ws, p, units, in.Presence, lib)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}

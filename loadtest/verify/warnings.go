@@ -82,7 +82,7 @@ type group struct {
 }
 
 // expect finds who is to get what of each warning. groupOf has the group of each text.
-func expect(ws []*tocsinv1.Warning, p *people, units map[string]area, lib *library) (groups []*group, groupOf []int32, wants []want, err error) {
+func expect(ws []*tocsinv1.Warning, p *people, units map[string]area, who *Presence, lib *library) (groups []*group, groupOf []int32, wants []want, err error) {
 	// Texts first, so that warnings with a text in common fall into one group.
 	byLanguage := make([][]int32, len(ws)) // text of each language of the directory
 	parent := map[int32]int32{}
@@ -140,8 +140,13 @@ func expect(ws []*tocsinv1.Warning, p *people, units map[string]area, lib *libra
 		}
 		g := groups[groupOf[byLanguage[i][0]]]
 		from := len(wants)
-		for _, r := range p.between(a.latitudes()) {
-			if !a.holds(r.at) {
+		rows := p.rows
+		if who == nil {
+			rows = p.between(a.latitudes())
+		}
+		for k := range rows {
+			r := &rows[k]
+			if !who.counts(w, a, units, r) {
 				continue
 			}
 			g.v.InArea++

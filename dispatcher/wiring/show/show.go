@@ -87,7 +87,22 @@ func (l Language) Warning(w *pb.Warning) string {
 	if w.GetWhy() != "" {
 		line += "; " + w.GetWhy()
 	}
+	if r := w.GetReview(); r != nil && r.GetClosedBy() == "" {
+		line += "; " + l.say(warning.TextReviewOpen)
+	}
 	return line
+}
+
+// Review is one line about a review.
+func (l Language) Review(r *pb.Review) string {
+	line := r.GetWarningId() + "  " + l.say(warning.TextReview, r.GetOpenedBy(), clock(r.GetOpenedAt(), "2006-01-02 15:04"), r.GetWhy()+r.GetPaper())
+	switch {
+	case r.GetClosedBy() != "":
+		return line + "; " + l.say(warning.TextReviewClosed, r.GetClosedBy(), r.GetFinding())
+	case r.GetOverdue():
+		return line + "; " + l.say(warning.TextReviewOverdue, clock(r.GetDue(), "2006-01-02 15:04"))
+	}
+	return line + "; " + l.say(warning.TextReviewDue, clock(r.GetDue(), "2006-01-02 15:04"))
 }
 
 // Preview is who would get what.
@@ -96,6 +111,12 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 	lines := []string{
 		l.say(warning.TextPreview, veiled(p.GetPeople()), veiled(p.GetAddressable()), veiled(p.GetNoAddress()), veiled(p.GetOptedOut())),
 		l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())),
+	}
+	if p.GetBorder() != "" {
+		lines = append(lines, p.GetBorder())
+	}
+	for _, a := range p.GetClipped() {
+		lines = append(lines, l.say(warning.TextClipped, a.GetName(), corners(a)))
 	}
 	for _, u := range p.GetUnits() {
 		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orFew(u.GetPeople(), u.GetFew())))
@@ -111,6 +132,16 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		}
 	}
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// corners is how many an area has.
+func corners(a *pb.Area) (n int) {
+	for _, part := range a.GetPolygons().GetParts() {
+		for _, r := range part.GetRings() {
+			n += len(r.GetPoints()) - 1
+		}
+	}
+	return n
 }
 
 // Ask is the question before an approval.

@@ -35,7 +35,7 @@ func (l Language) Status(s *pb.StatusResponse, paint Paint) []string {
 		name string
 		rows []string
 	}{
-		{"intake", l.intake(s, paint)}, {"dispatch", l.dispatch(s, paint)}, {"backlog", l.backlog(s)}, {"approvals", l.approvals(s)},
+		{"intake", l.intake(s, paint)}, {"dispatch", l.dispatch(s, paint)}, {"backlog", l.backlog(s)}, {"approvals", l.approvals(s)}, {"reviews", l.reviews(s)},
 		{"redis", l.store(s.GetStore())}, {"disk", l.disk(s.GetDisk())}, {"clock", l.clocks(s.GetClock())},
 		{"certificates", l.certificates(s)}, {"config", l.config(s.GetConfig())}, {"processes", l.processes(s)},
 	}
@@ -172,6 +172,16 @@ func (l Language) approvals(s *pb.StatusResponse) (lines []string) {
 		}
 		lines = append(lines, l.house("awaiting", w.GetId(), l.tier(w.GetTier()), w.GetEventName(), l.status(w.GetStatus()),
 			age(s.GetAt().AsTime().Sub(w.GetSince().AsTime())), w.GetApprovalsMissing()))
+	}
+	return l.orNone(lines)
+}
+
+func (l Language) reviews(s *pb.StatusResponse) (lines []string) {
+	for i, r := range s.GetReviews() {
+		if i == mostRows {
+			return append(lines, l.house("more", len(s.GetReviews())-i))
+		}
+		lines = append(lines, l.Review(r))
 	}
 	return l.orNone(lines)
 }

@@ -211,12 +211,14 @@ type StatusResponse struct {
 	Backlog []*TierBacklog `protobuf:"bytes,10,rep,name=backlog,proto3" json:"backlog,omitempty"`
 	Nodes   []*NodeHealth  `protobuf:"bytes,11,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Warnings that wait for an approval, oldest first; the first hundred.
-	Awaiting      []*Awaiting    `protobuf:"bytes,12,rep,name=awaiting,proto3" json:"awaiting,omitempty"`
-	Store         *StoreHealth   `protobuf:"bytes,13,opt,name=store,proto3" json:"store,omitempty"`
-	Disk          *DiskHealth    `protobuf:"bytes,14,opt,name=disk,proto3" json:"disk,omitempty"`
-	Clock         *ClockHealth   `protobuf:"bytes,15,opt,name=clock,proto3" json:"clock,omitempty"`
-	Certificates  []*Certificate `protobuf:"bytes,16,rep,name=certificates,proto3" json:"certificates,omitempty"`
-	Config        *ConfigHealth  `protobuf:"bytes,17,opt,name=config,proto3" json:"config,omitempty"`
+	Awaiting     []*Awaiting    `protobuf:"bytes,12,rep,name=awaiting,proto3" json:"awaiting,omitempty"`
+	Store        *StoreHealth   `protobuf:"bytes,13,opt,name=store,proto3" json:"store,omitempty"`
+	Disk         *DiskHealth    `protobuf:"bytes,14,opt,name=disk,proto3" json:"disk,omitempty"`
+	Clock        *ClockHealth   `protobuf:"bytes,15,opt,name=clock,proto3" json:"clock,omitempty"`
+	Certificates []*Certificate `protobuf:"bytes,16,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	Config       *ConfigHealth  `protobuf:"bytes,17,opt,name=config,proto3" json:"config,omitempty"`
+	// Reviews that are open, the one due first first.
+	Reviews       []*Review `protobuf:"bytes,18,rep,name=reviews,proto3" json:"reviews,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,6 +368,13 @@ func (x *StatusResponse) GetCertificates() []*Certificate {
 func (x *StatusResponse) GetConfig() *ConfigHealth {
 	if x != nil {
 		return x.Config
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetReviews() []*Review {
+	if x != nil {
+		return x.Reviews
 	}
 	return nil
 }
@@ -1284,7 +1293,7 @@ const file_tocsin_v1_house_proto_rawDesc = "" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x16\n" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x16\n" +
 	"\x06people\x18\x05 \x01(\x03R\x06people\"\x0f\n" +
-	"\rStatusRequest\"\xfe\x05\n" +
+	"\rStatusRequest\"\xab\x06\n" +
 	"\x0eStatusResponse\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12*\n" +
@@ -1304,7 +1313,8 @@ const file_tocsin_v1_house_proto_rawDesc = "" +
 	"\x04disk\x18\x0e \x01(\v2\x15.tocsin.v1.DiskHealthR\x04disk\x12,\n" +
 	"\x05clock\x18\x0f \x01(\v2\x16.tocsin.v1.ClockHealthR\x05clock\x12:\n" +
 	"\fcertificates\x18\x10 \x03(\v2\x16.tocsin.v1.CertificateR\fcertificates\x12/\n" +
-	"\x06config\x18\x11 \x01(\v2\x17.tocsin.v1.ConfigHealthR\x06config\"\xc9\x01\n" +
+	"\x06config\x18\x11 \x01(\v2\x17.tocsin.v1.ConfigHealthR\x06config\x12+\n" +
+	"\areviews\x18\x12 \x03(\v2\x11.tocsin.v1.ReviewR\areviews\"\xc9\x01\n" +
 	"\x0ePlatformHealth\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12,\n" +
@@ -1427,9 +1437,10 @@ var file_tocsin_v1_house_proto_goTypes = []any{
 	(*ReloadResponse)(nil),        // 15: tocsin.v1.ReloadResponse
 	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 	(*Account)(nil),               // 17: tocsin.v1.Account
-	(Channel)(0),                  // 18: tocsin.v1.Channel
-	(Tier)(0),                     // 19: tocsin.v1.Tier
-	(Status)(0),                   // 20: tocsin.v1.Status
+	(*Review)(nil),                // 18: tocsin.v1.Review
+	(Channel)(0),                  // 19: tocsin.v1.Channel
+	(Tier)(0),                     // 20: tocsin.v1.Tier
+	(Status)(0),                   // 21: tocsin.v1.Status
 }
 var file_tocsin_v1_house_proto_depIdxs = []int32{
 	0,  // 0: tocsin.v1.Finding.level:type_name -> tocsin.v1.Level
@@ -1447,26 +1458,27 @@ var file_tocsin_v1_house_proto_depIdxs = []int32{
 	10, // 12: tocsin.v1.StatusResponse.clock:type_name -> tocsin.v1.ClockHealth
 	11, // 13: tocsin.v1.StatusResponse.certificates:type_name -> tocsin.v1.Certificate
 	12, // 14: tocsin.v1.StatusResponse.config:type_name -> tocsin.v1.ConfigHealth
-	18, // 15: tocsin.v1.PlatformHealth.channel:type_name -> tocsin.v1.Channel
-	19, // 16: tocsin.v1.TierBacklog.tier:type_name -> tocsin.v1.Tier
-	16, // 17: tocsin.v1.TierBacklog.finish_at:type_name -> google.protobuf.Timestamp
-	16, // 18: tocsin.v1.NodeHealth.started_at:type_name -> google.protobuf.Timestamp
-	19, // 19: tocsin.v1.Awaiting.tier:type_name -> tocsin.v1.Tier
-	20, // 20: tocsin.v1.Awaiting.status:type_name -> tocsin.v1.Status
-	16, // 21: tocsin.v1.Awaiting.since:type_name -> google.protobuf.Timestamp
-	16, // 22: tocsin.v1.StoreHealth.last_write_at:type_name -> google.protobuf.Timestamp
-	16, // 23: tocsin.v1.ClockHealth.stepped_at:type_name -> google.protobuf.Timestamp
-	16, // 24: tocsin.v1.ConfigHealth.loaded_at:type_name -> google.protobuf.Timestamp
-	14, // 25: tocsin.v1.ReloadResponse.changes:type_name -> tocsin.v1.ConfigChange
-	2,  // 26: tocsin.v1.HouseService.Status:input_type -> tocsin.v1.StatusRequest
-	13, // 27: tocsin.v1.HouseService.Reload:input_type -> tocsin.v1.ReloadRequest
-	3,  // 28: tocsin.v1.HouseService.Status:output_type -> tocsin.v1.StatusResponse
-	15, // 29: tocsin.v1.HouseService.Reload:output_type -> tocsin.v1.ReloadResponse
-	28, // [28:30] is the sub-list for method output_type
-	26, // [26:28] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 15: tocsin.v1.StatusResponse.reviews:type_name -> tocsin.v1.Review
+	19, // 16: tocsin.v1.PlatformHealth.channel:type_name -> tocsin.v1.Channel
+	20, // 17: tocsin.v1.TierBacklog.tier:type_name -> tocsin.v1.Tier
+	16, // 18: tocsin.v1.TierBacklog.finish_at:type_name -> google.protobuf.Timestamp
+	16, // 19: tocsin.v1.NodeHealth.started_at:type_name -> google.protobuf.Timestamp
+	20, // 20: tocsin.v1.Awaiting.tier:type_name -> tocsin.v1.Tier
+	21, // 21: tocsin.v1.Awaiting.status:type_name -> tocsin.v1.Status
+	16, // 22: tocsin.v1.Awaiting.since:type_name -> google.protobuf.Timestamp
+	16, // 23: tocsin.v1.StoreHealth.last_write_at:type_name -> google.protobuf.Timestamp
+	16, // 24: tocsin.v1.ClockHealth.stepped_at:type_name -> google.protobuf.Timestamp
+	16, // 25: tocsin.v1.ConfigHealth.loaded_at:type_name -> google.protobuf.Timestamp
+	14, // 26: tocsin.v1.ReloadResponse.changes:type_name -> tocsin.v1.ConfigChange
+	2,  // 27: tocsin.v1.HouseService.Status:input_type -> tocsin.v1.StatusRequest
+	13, // 28: tocsin.v1.HouseService.Reload:input_type -> tocsin.v1.ReloadRequest
+	3,  // 29: tocsin.v1.HouseService.Status:output_type -> tocsin.v1.StatusResponse
+	15, // 30: tocsin.v1.HouseService.Reload:output_type -> tocsin.v1.ReloadResponse
+	29, // [29:31] is the sub-list for method output_type
+	27, // [27:29] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_house_proto_init() }

@@ -438,7 +438,9 @@ type ReportResponse struct {
 	// Messages on area channels. They count messages and what the platform reports, never people.
 	Plays []*Play `protobuf:"bytes,25,rep,name=plays,proto3" json:"plays,omitempty"`
 	// People who came into the area after the release, beside in_area.
-	Entered       int64 `protobuf:"varint,26,opt,name=entered,proto3" json:"entered,omitempty"`
+	Entered int64 `protobuf:"varint,26,opt,name=entered,proto3" json:"entered,omitempty"`
+	// Fewer than 20 people: no count is shown to anybody but a commander.
+	Few           bool `protobuf:"varint,30,opt,name=few,proto3" json:"few,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -648,6 +650,13 @@ func (x *ReportResponse) GetEntered() int64 {
 	return 0
 }
 
+func (x *ReportResponse) GetFew() bool {
+	if x != nil {
+		return x.Few
+	}
+	return false
+}
+
 type WhoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// E.164 digits, no plus.
@@ -774,13 +783,15 @@ func (x *WhoResponse) GetMessages() []*WhoResponse_Message {
 type ReportResponse_Row struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// District code, account name or minute (RFC 3339), by the list that the row is in.
-	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Planned       int64  `protobuf:"varint,3,opt,name=planned,proto3" json:"planned,omitempty"`
-	Delivered     int64  `protobuf:"varint,4,opt,name=delivered,proto3" json:"delivered,omitempty"`
-	HandedOver    int64  `protobuf:"varint,5,opt,name=handed_over,json=handedOver,proto3" json:"handed_over,omitempty"`
-	NotReached    int64  `protobuf:"varint,6,opt,name=not_reached,json=notReached,proto3" json:"not_reached,omitempty"`
-	Waiting       int64  `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Key        string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Name       string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Planned    int64  `protobuf:"varint,3,opt,name=planned,proto3" json:"planned,omitempty"`
+	Delivered  int64  `protobuf:"varint,4,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	HandedOver int64  `protobuf:"varint,5,opt,name=handed_over,json=handedOver,proto3" json:"handed_over,omitempty"`
+	NotReached int64  `protobuf:"varint,6,opt,name=not_reached,json=notReached,proto3" json:"not_reached,omitempty"`
+	Waiting    int64  `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// Fewer than 20 people, or what would let them be computed: no count is shown to anybody but a commander.
+	Few           bool `protobuf:"varint,8,opt,name=few,proto3" json:"few,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -862,6 +873,13 @@ func (x *ReportResponse_Row) GetWaiting() int64 {
 		return x.Waiting
 	}
 	return 0
+}
+
+func (x *ReportResponse_Row) GetFew() bool {
+	if x != nil {
+		return x.Few
+	}
+	return false
 }
 
 type ReportResponse_Why struct {
@@ -1157,7 +1175,7 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vends_failed\x18\v \x01(\x03R\n" +
 	"endsFailed\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xe0\v\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x84\f\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -1194,7 +1212,8 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vrecord_seal\x18\x17 \x01(\tR\n" +
 	"recordSeal\x12%\n" +
 	"\x05plays\x18\x19 \x03(\v2\x0f.tocsin.v1.PlayR\x05plays\x12\x18\n" +
-	"\aentered\x18\x1a \x01(\x03R\aentered\x1a\xbf\x01\n" +
+	"\aentered\x18\x1a \x01(\x03R\aentered\x12\x10\n" +
+	"\x03few\x18\x1e \x01(\bR\x03few\x1a\xd1\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1204,7 +1223,8 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"handedOver\x12\x1f\n" +
 	"\vnot_reached\x18\x06 \x01(\x03R\n" +
 	"notReached\x12\x18\n" +
-	"\awaiting\x18\a \x01(\x03R\awaiting\x1a5\n" +
+	"\awaiting\x18\a \x01(\x03R\awaiting\x12\x10\n" +
+	"\x03few\x18\b \x01(\bR\x03few\x1a5\n" +
 	"\x03Why\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06people\x18\x02 \x01(\x03R\x06people\x1a\xd7\x01\n" +

@@ -922,7 +922,9 @@ type WarningSpec struct {
 	// Who is told first; absent: in the order of the directory.
 	Focus *Focus `protobuf:"bytes,18,opt,name=focus,proto3" json:"focus,omitempty"`
 	// What that system calls the message; later messages of its refer to it so.
-	SourceId      string `protobuf:"bytes,19,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
+	SourceId string `protobuf:"bytes,19,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
+	// The areas are to be cut at the border of the jurisdiction; what is recorded and shown is what is left of them.
+	Clip          bool `protobuf:"varint,30,opt,name=clip,proto3" json:"clip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1090,6 +1092,142 @@ func (x *WarningSpec) GetSourceId() string {
 	return ""
 }
 
+func (x *WarningSpec) GetClip() bool {
+	if x != nil {
+		return x.Clip
+	}
+	return false
+}
+
+// Review is open after somebody released a warning on their own: another person says what they found.
+type Review struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	WarningId string                 `protobuf:"bytes,1,opt,name=warning_id,json=warningId,proto3" json:"warning_id,omitempty"`
+	Version   int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Number of the paper that allowed it beforehand; empty: an emergency release.
+	Paper string `protobuf:"bytes,3,opt,name=paper,proto3" json:"paper,omitempty"`
+	// Why a commander released it in an emergency.
+	Why      string                 `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	OpenedBy string                 `protobuf:"bytes,5,opt,name=opened_by,json=openedBy,proto3" json:"opened_by,omitempty"`
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	Due      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=due,proto3" json:"due,omitempty"`
+	// Absent while it is open.
+	ClosedBy string                 `protobuf:"bytes,8,opt,name=closed_by,json=closedBy,proto3" json:"closed_by,omitempty"`
+	ClosedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=closed_at,json=closedAt,proto3" json:"closed_at,omitempty"`
+	Finding  string                 `protobuf:"bytes,10,opt,name=finding,proto3" json:"finding,omitempty"`
+	// It is open and should have been closed by now.
+	Overdue       bool `protobuf:"varint,11,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Review) Reset() {
+	*x = Review{}
+	mi := &file_tocsin_v1_spec_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Review) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Review) ProtoMessage() {}
+
+func (x *Review) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_spec_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Review.ProtoReflect.Descriptor instead.
+func (*Review) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Review) GetWarningId() string {
+	if x != nil {
+		return x.WarningId
+	}
+	return ""
+}
+
+func (x *Review) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Review) GetPaper() string {
+	if x != nil {
+		return x.Paper
+	}
+	return ""
+}
+
+func (x *Review) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Review) GetOpenedBy() string {
+	if x != nil {
+		return x.OpenedBy
+	}
+	return ""
+}
+
+func (x *Review) GetOpenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return nil
+}
+
+func (x *Review) GetDue() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Due
+	}
+	return nil
+}
+
+func (x *Review) GetClosedBy() string {
+	if x != nil {
+		return x.ClosedBy
+	}
+	return ""
+}
+
+func (x *Review) GetClosedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClosedAt
+	}
+	return nil
+}
+
+func (x *Review) GetFinding() string {
+	if x != nil {
+		return x.Finding
+	}
+	return ""
+}
+
+func (x *Review) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
 // Warning is one official message as it is recorded.
 type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1117,13 +1255,17 @@ type Warning struct {
 	SourceSystem  string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
 	// How many approvals the policy still asks for.
 	ApprovalsMissing int32 `protobuf:"varint,18,opt,name=approvals_missing,json=approvalsMissing,proto3" json:"approvals_missing,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Present where somebody released it on their own.
+	Review *Review `protobuf:"bytes,30,opt,name=review,proto3" json:"review,omitempty"`
+	// approved_people is below 20 and not shown: only a commander sees it.
+	Few           bool `protobuf:"varint,31,opt,name=few,proto3" json:"few,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_tocsin_v1_spec_proto_msgTypes[9]
+	mi := &file_tocsin_v1_spec_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1277,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_spec_proto_msgTypes[9]
+	mi := &file_tocsin_v1_spec_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1290,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{9}
+	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Warning) GetId() string {
@@ -1277,6 +1419,20 @@ func (x *Warning) GetApprovalsMissing() int32 {
 	return 0
 }
 
+func (x *Warning) GetReview() *Review {
+	if x != nil {
+		return x.Review
+	}
+	return nil
+}
+
+func (x *Warning) GetFew() bool {
+	if x != nil {
+		return x.Few
+	}
+	return false
+}
+
 var File_tocsin_v1_spec_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_spec_proto_rawDesc = "" +
@@ -1320,7 +1476,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2\x0f.tocsin.v1.TypeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1e\n" +
 	"\x04text\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\xf4\x06\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04text\"\x88\a\n" +
 	"\vWarningSpec\x120\n" +
 	"\x05event\x18\x01 \x01(\tB\x1a\xbaH\x17r\x152\x13^[0-9A-Za-z]{2,12}$R\x05event\x12&\n" +
 	"\n" +
@@ -1348,7 +1504,22 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"nationalId\x12-\n" +
 	"\rsource_system\x18\x11 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\fsourceSystem\x12&\n" +
 	"\x05focus\x18\x12 \x01(\v2\x10.tocsin.v1.FocusR\x05focus\x12%\n" +
-	"\tsource_id\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bsourceId\"\x9b\x05\n" +
+	"\tsource_id\x18\x13 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bsourceId\x12\x12\n" +
+	"\x04clip\x18\x1e \x01(\bR\x04clip\"\xf7\x02\n" +
+	"\x06Review\x12\x1d\n" +
+	"\n" +
+	"warning_id\x18\x01 \x01(\tR\twarningId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x14\n" +
+	"\x05paper\x18\x03 \x01(\tR\x05paper\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\x12\x1b\n" +
+	"\topened_by\x18\x05 \x01(\tR\bopenedBy\x127\n" +
+	"\topened_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12,\n" +
+	"\x03due\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x12\x1b\n" +
+	"\tclosed_by\x18\b \x01(\tR\bclosedBy\x127\n" +
+	"\tclosed_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\x12\x18\n" +
+	"\afinding\x18\n" +
+	" \x01(\tR\afinding\x12\x18\n" +
+	"\aoverdue\x18\v \x01(\bR\aoverdue\"\xd8\x05\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1371,7 +1542,9 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\vnational_id\x18\x10 \x01(\tR\n" +
 	"nationalId\x12#\n" +
 	"\rsource_system\x18\x11 \x01(\tR\fsourceSystem\x12+\n" +
-	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing*l\n" +
+	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing\x12)\n" +
+	"\x06review\x18\x1e \x01(\v2\x11.tocsin.v1.ReviewR\x06review\x12\x10\n" +
+	"\x03few\x18\x1f \x01(\bR\x03few*l\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTIER_RED\x10\x01\x12\x0f\n" +
@@ -1428,7 +1601,7 @@ func file_tocsin_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tocsin_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tocsin_v1_spec_proto_goTypes = []any{
 	(Tier)(0),                     // 0: tocsin.v1.Tier
 	(Status)(0),                   // 1: tocsin.v1.Status
@@ -1444,8 +1617,9 @@ var file_tocsin_v1_spec_proto_goTypes = []any{
 	(*Focus)(nil),                 // 11: tocsin.v1.Focus
 	(*Words)(nil),                 // 12: tocsin.v1.Words
 	(*WarningSpec)(nil),           // 13: tocsin.v1.WarningSpec
-	(*Warning)(nil),               // 14: tocsin.v1.Warning
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Review)(nil),                // 14: tocsin.v1.Review
+	(*Warning)(nil),               // 15: tocsin.v1.Warning
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
@@ -1454,29 +1628,33 @@ var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
 	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
 	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
-	15, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
+	16, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
 	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
 	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
 	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
 	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
 	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
 	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	15, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	15, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
+	16, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
+	16, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
 	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
 	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
 	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
 	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
-	13, // 19: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
-	4,  // 20: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	15, // 21: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	15, // 22: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	15, // 23: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 19: tocsin.v1.Review.opened_at:type_name -> google.protobuf.Timestamp
+	16, // 20: tocsin.v1.Review.due:type_name -> google.protobuf.Timestamp
+	16, // 21: tocsin.v1.Review.closed_at:type_name -> google.protobuf.Timestamp
+	13, // 22: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
+	4,  // 23: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
+	16, // 24: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
+	16, // 25: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
+	16, // 26: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
+	14, // 27: tocsin.v1.Warning.review:type_name -> tocsin.v1.Review
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_spec_proto_init() }
@@ -1496,7 +1674,7 @@ func file_tocsin_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_spec_proto_rawDesc), len(file_tocsin_v1_spec_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -224,8 +224,14 @@ type PreviewResponse struct {
 	ShareOfJurisdiction float64                    `protobuf:"fixed64,9,opt,name=share_of_jurisdiction,json=shareOfJurisdiction,proto3" json:"share_of_jurisdiction,omitempty"`
 	SecondsToFinish     float64                    `protobuf:"fixed64,10,opt,name=seconds_to_finish,json=secondsToFinish,proto3" json:"seconds_to_finish,omitempty"`
 	Digest              string                     `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// What lies of the area beyond the jurisdiction, in words; empty: nothing.
+	Border string `protobuf:"bytes,30,opt,name=border,proto3" json:"border,omitempty"`
+	// More of it lies there than the policy admits: submit refuses it.
+	BeyondBorder bool `protobuf:"varint,31,opt,name=beyond_border,json=beyondBorder,proto3" json:"beyond_border,omitempty"`
+	// The areas as they would be recorded, where they were cut at the border.
+	Clipped       []*Area `protobuf:"bytes,32,rep,name=clipped,proto3" json:"clipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewResponse) Reset() {
@@ -333,6 +339,27 @@ func (x *PreviewResponse) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *PreviewResponse) GetBorder() string {
+	if x != nil {
+		return x.Border
+	}
+	return ""
+}
+
+func (x *PreviewResponse) GetBeyondBorder() bool {
+	if x != nil {
+		return x.BeyondBorder
+	}
+	return false
+}
+
+func (x *PreviewResponse) GetClipped() []*Area {
+	if x != nil {
+		return x.Clipped
+	}
+	return nil
 }
 
 type ApproveRequest struct {
@@ -761,6 +788,111 @@ func (x *ReleaseResponse) GetWarning() *Warning {
 	return nil
 }
 
+type EmergencyReleaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Id    string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Why nobody else could approve.
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmergencyReleaseRequest) Reset() {
+	*x = EmergencyReleaseRequest{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmergencyReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmergencyReleaseRequest) ProtoMessage() {}
+
+func (x *EmergencyReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmergencyReleaseRequest.ProtoReflect.Descriptor instead.
+func (*EmergencyReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EmergencyReleaseRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *EmergencyReleaseRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *EmergencyReleaseRequest) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type EmergencyReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Warning       *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmergencyReleaseResponse) Reset() {
+	*x = EmergencyReleaseResponse{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmergencyReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmergencyReleaseResponse) ProtoMessage() {}
+
+func (x *EmergencyReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmergencyReleaseResponse.ProtoReflect.Descriptor instead.
+func (*EmergencyReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *EmergencyReleaseResponse) GetWarning() *Warning {
+	if x != nil {
+		return x.Warning
+	}
+	return nil
+}
+
 type CancelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -772,7 +904,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +916,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[12]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +929,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{12}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelRequest) GetKey() string {
@@ -832,7 +964,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +976,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[13]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +989,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{13}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CancelResponse) GetWarning() *Warning {
@@ -883,15 +1015,17 @@ type BroadcastRequest struct {
 	// Districts of the warning as codes of 12 digits; none: all of them. A place outside the warning is refused.
 	Units []string `protobuf:"bytes,4,rep,name=units,proto3" json:"units,omitempty"`
 	// How many times, and the time between two.
-	Times         int32 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
-	EveryS        int32 `protobuf:"varint,6,opt,name=every_s,json=everyS,proto3" json:"every_s,omitempty"`
+	Times  int32 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
+	EveryS int32 `protobuf:"varint,6,opt,name=every_s,json=everyS,proto3" json:"every_s,omitempty"`
+	// A recorded voice for these repeats; without it a platform speaks the words itself.
+	Audio         *Audio `protobuf:"bytes,7,opt,name=audio,proto3" json:"audio,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BroadcastRequest) Reset() {
 	*x = BroadcastRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1037,7 @@ func (x *BroadcastRequest) String() string {
 func (*BroadcastRequest) ProtoMessage() {}
 
 func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[14]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1050,7 @@ func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
 func (*BroadcastRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{14}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BroadcastRequest) GetKey() string {
@@ -961,6 +1095,68 @@ func (x *BroadcastRequest) GetEveryS() int32 {
 	return 0
 }
 
+func (x *BroadcastRequest) GetAudio() *Audio {
+	if x != nil {
+		return x.Audio
+	}
+	return nil
+}
+
+// Audio is sound that goes with the words of an area channel.
+type Audio struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// File name without folder.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// MPEG audio (mp3).
+	Mpeg          []byte `protobuf:"bytes,2,opt,name=mpeg,proto3" json:"mpeg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audio) Reset() {
+	*x = Audio{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audio) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audio) ProtoMessage() {}
+
+func (x *Audio) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audio.ProtoReflect.Descriptor instead.
+func (*Audio) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Audio) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Audio) GetMpeg() []byte {
+	if x != nil {
+		return x.Mpeg
+	}
+	return nil
+}
+
 type BroadcastResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Warning       *Warning               `protobuf:"bytes,1,opt,name=warning,proto3" json:"warning,omitempty"`
@@ -970,7 +1166,7 @@ type BroadcastResponse struct {
 
 func (x *BroadcastResponse) Reset() {
 	*x = BroadcastResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1178,7 @@ func (x *BroadcastResponse) String() string {
 func (*BroadcastResponse) ProtoMessage() {}
 
 func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[15]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1191,7 @@ func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
 func (*BroadcastResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{15}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BroadcastResponse) GetWarning() *Warning {
@@ -1015,7 +1211,7 @@ type AllClearRequest struct {
 
 func (x *AllClearRequest) Reset() {
 	*x = AllClearRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1223,7 @@ func (x *AllClearRequest) String() string {
 func (*AllClearRequest) ProtoMessage() {}
 
 func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[16]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1236,7 @@ func (x *AllClearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearRequest.ProtoReflect.Descriptor instead.
 func (*AllClearRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{16}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AllClearRequest) GetKey() string {
@@ -1067,7 +1263,7 @@ type AllClearResponse struct {
 
 func (x *AllClearResponse) Reset() {
 	*x = AllClearResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1275,7 @@ func (x *AllClearResponse) String() string {
 func (*AllClearResponse) ProtoMessage() {}
 
 func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[17]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1288,7 @@ func (x *AllClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllClearResponse.ProtoReflect.Descriptor instead.
 func (*AllClearResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{17}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AllClearResponse) GetWarning() *Warning {
@@ -1111,7 +1307,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1319,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[18]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1332,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{18}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetRequest) GetId() string {
@@ -1155,7 +1351,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1363,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[19]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1376,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{19}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetResponse) GetWarning() *Warning {
@@ -1200,7 +1396,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1408,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[20]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1421,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{20}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRequest) GetStates() []State {
@@ -1251,7 +1447,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1459,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[21]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1472,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{21}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListResponse) GetWarnings() []*Warning {
@@ -1298,7 +1494,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1506,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[22]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1519,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{22}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchRequest) GetId() string {
@@ -1350,13 +1546,15 @@ type WatchResponse struct {
 	PeoplePerS           int64   `protobuf:"varint,5,opt,name=people_per_s,json=peoplePerS,proto3" json:"people_per_s,omitempty"`
 	MessagesPerS         int64   `protobuf:"varint,6,opt,name=messages_per_s,json=messagesPerS,proto3" json:"messages_per_s,omitempty"`
 	ContractMessagesPerS float64 `protobuf:"fixed64,7,opt,name=contract_messages_per_s,json=contractMessagesPerS,proto3" json:"contract_messages_per_s,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Fewer than 20 people: no count is shown to anybody but a commander.
+	Few           bool `protobuf:"varint,30,opt,name=few,proto3" json:"few,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1566,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[23]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1579,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{23}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchResponse) GetWarning() *Warning {
@@ -1433,6 +1631,13 @@ func (x *WatchResponse) GetContractMessagesPerS() float64 {
 	return 0
 }
 
+func (x *WatchResponse) GetFew() bool {
+	if x != nil {
+		return x.Few
+	}
+	return false
+}
+
 type PreviewResponse_Unit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -1445,7 +1650,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1662,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[24]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1720,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1732,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[25]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1804,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1816,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[26]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1881,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0ePreviewRequest\x122\n" +
 	"\awarning\x18\x01 \x01(\v2\x16.tocsin.v1.WarningSpecH\x00R\awarning\x12\x10\n" +
 	"\x02id\x18\x02 \x01(\tH\x00R\x02idB\r\n" +
-	"\x04what\x12\x05\xbaH\x02\b\x01\"\x82\a\n" +
+	"\x04what\x12\x05\xbaH\x02\b\x01\"\xea\a\n" +
 	"\x0fPreviewResponse\x12\x16\n" +
 	"\x06people\x18\x01 \x01(\x03R\x06people\x12\x10\n" +
 	"\x03few\x18\x02 \x01(\bR\x03few\x12 \n" +
@@ -1690,7 +1895,10 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x15share_of_jurisdiction\x18\t \x01(\x01R\x13shareOfJurisdiction\x12*\n" +
 	"\x11seconds_to_finish\x18\n" +
 	" \x01(\x01R\x0fsecondsToFinish\x12\x16\n" +
-	"\x06digest\x18\v \x01(\tR\x06digest\x1aX\n" +
+	"\x06digest\x18\v \x01(\tR\x06digest\x12\x16\n" +
+	"\x06border\x18\x1e \x01(\tR\x06border\x12#\n" +
+	"\rbeyond_border\x18\x1f \x01(\bR\fbeyondBorder\x12)\n" +
+	"\aclipped\x18  \x03(\v2\x0f.tocsin.v1.AreaR\aclipped\x1aX\n" +
 	"\x04Unit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -1734,6 +1942,13 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"?\n" +
 	"\x0fReleaseResponse\x12,\n" +
+	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"o\n" +
+	"\x17EmergencyReleaseRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
+	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12\x1c\n" +
+	"\x03why\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x03why\"H\n" +
+	"\x18EmergencyReleaseResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"c\n" +
 	"\rCancelRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
@@ -1743,14 +1958,18 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x122\n" +
 	"\n" +
 	"correction\x18\x02 \x01(\v2\x12.tocsin.v1.WarningR\n" +
-	"correction\"\x8a\x02\n" +
+	"correction\"\xb2\x02\n" +
 	"\x10BroadcastRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12E\n" +
 	"\bchannels\x18\x03 \x03(\x0e2\x12.tocsin.v1.ChannelB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bchannels\x120\n" +
 	"\x05units\x18\x04 \x03(\tB\x1a\xbaH\x17\x92\x01\x14\x10\xe8\a\"\x0fr\r2\v^[0-9]{12}$R\x05units\x12\x1f\n" +
 	"\x05times\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\x05times\x12$\n" +
-	"\aevery_s\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x01R\x06everyS\"A\n" +
+	"\aevery_s\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x01R\x06everyS\x12&\n" +
+	"\x05audio\x18\a \x01(\v2\x10.tocsin.v1.AudioR\x05audio\"f\n" +
+	"\x05Audio\x12<\n" +
+	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$R\x04name\x12\x1f\n" +
+	"\x04mpeg\x18\x02 \x01(\fB\v\xbaH\bz\x06\x10\x01\x18\x80\x80@R\x04mpeg\"A\n" +
 	"\x11BroadcastResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"I\n" +
 	"\x0fAllClearRequest\x12\x1b\n" +
@@ -1771,7 +1990,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\bwarnings\x18\x01 \x03(\v2\x12.tocsin.v1.WarningR\bwarnings\"O\n" +
 	"\fWatchRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12&\n" +
-	"\bevery_ms\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xe0\xd4\x03(\x00R\aeveryMs\"\x9c\x02\n" +
+	"\bevery_ms\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xe0\xd4\x03(\x00R\aeveryMs\"\xae\x02\n" +
 	"\rWatchResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x18\n" +
@@ -1780,14 +1999,16 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\fpeople_per_s\x18\x05 \x01(\x03R\n" +
 	"peoplePerS\x12$\n" +
 	"\x0emessages_per_s\x18\x06 \x01(\x03R\fmessagesPerS\x125\n" +
-	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS2\xfb\x06\n" +
+	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS\x12\x10\n" +
+	"\x03few\x18\x1e \x01(\bR\x03few2\xd8\a\n" +
 	"\x0eWarningService\x12=\n" +
 	"\x06Submit\x12\x18.tocsin.v1.SubmitRequest\x1a\x19.tocsin.v1.SubmitResponse\x12@\n" +
 	"\aPreview\x12\x19.tocsin.v1.PreviewRequest\x1a\x1a.tocsin.v1.PreviewResponse\x12@\n" +
 	"\aApprove\x12\x19.tocsin.v1.ApproveRequest\x1a\x1a.tocsin.v1.ApproveResponse\x12=\n" +
 	"\x06Reject\x12\x18.tocsin.v1.RejectRequest\x1a\x19.tocsin.v1.RejectResponse\x127\n" +
 	"\x04Hold\x12\x16.tocsin.v1.HoldRequest\x1a\x17.tocsin.v1.HoldResponse\x12@\n" +
-	"\aRelease\x12\x19.tocsin.v1.ReleaseRequest\x1a\x1a.tocsin.v1.ReleaseResponse\x12=\n" +
+	"\aRelease\x12\x19.tocsin.v1.ReleaseRequest\x1a\x1a.tocsin.v1.ReleaseResponse\x12[\n" +
+	"\x10EmergencyRelease\x12\".tocsin.v1.EmergencyReleaseRequest\x1a#.tocsin.v1.EmergencyReleaseResponse\x12=\n" +
 	"\x06Cancel\x12\x18.tocsin.v1.CancelRequest\x1a\x19.tocsin.v1.CancelResponse\x12C\n" +
 	"\bAllClear\x12\x1a.tocsin.v1.AllClearRequest\x1a\x1b.tocsin.v1.AllClearResponse\x12F\n" +
 	"\tBroadcast\x12\x1b.tocsin.v1.BroadcastRequest\x1a\x1c.tocsin.v1.BroadcastResponse\x124\n" +
@@ -1809,103 +2030,112 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_warning_proto_rawDescData
 }
 
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_tocsin_v1_warning_proto_goTypes = []any{
-	(*SubmitRequest)(nil),           // 0: tocsin.v1.SubmitRequest
-	(*SubmitResponse)(nil),          // 1: tocsin.v1.SubmitResponse
-	(*PreviewRequest)(nil),          // 2: tocsin.v1.PreviewRequest
-	(*PreviewResponse)(nil),         // 3: tocsin.v1.PreviewResponse
-	(*ApproveRequest)(nil),          // 4: tocsin.v1.ApproveRequest
-	(*ApproveResponse)(nil),         // 5: tocsin.v1.ApproveResponse
-	(*RejectRequest)(nil),           // 6: tocsin.v1.RejectRequest
-	(*RejectResponse)(nil),          // 7: tocsin.v1.RejectResponse
-	(*HoldRequest)(nil),             // 8: tocsin.v1.HoldRequest
-	(*HoldResponse)(nil),            // 9: tocsin.v1.HoldResponse
-	(*ReleaseRequest)(nil),          // 10: tocsin.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),         // 11: tocsin.v1.ReleaseResponse
-	(*CancelRequest)(nil),           // 12: tocsin.v1.CancelRequest
-	(*CancelResponse)(nil),          // 13: tocsin.v1.CancelResponse
-	(*BroadcastRequest)(nil),        // 14: tocsin.v1.BroadcastRequest
-	(*BroadcastResponse)(nil),       // 15: tocsin.v1.BroadcastResponse
-	(*AllClearRequest)(nil),         // 16: tocsin.v1.AllClearRequest
-	(*AllClearResponse)(nil),        // 17: tocsin.v1.AllClearResponse
-	(*GetRequest)(nil),              // 18: tocsin.v1.GetRequest
-	(*GetResponse)(nil),             // 19: tocsin.v1.GetResponse
-	(*ListRequest)(nil),             // 20: tocsin.v1.ListRequest
-	(*ListResponse)(nil),            // 21: tocsin.v1.ListResponse
-	(*WatchRequest)(nil),            // 22: tocsin.v1.WatchRequest
-	(*WatchResponse)(nil),           // 23: tocsin.v1.WatchResponse
-	(*PreviewResponse_Unit)(nil),    // 24: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil), // 25: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),    // 26: tocsin.v1.PreviewResponse.Text
-	(*WarningSpec)(nil),             // 27: tocsin.v1.WarningSpec
-	(*Warning)(nil),                 // 28: tocsin.v1.Warning
-	(Channel)(0),                    // 29: tocsin.v1.Channel
-	(State)(0),                      // 30: tocsin.v1.State
-	(*LaneCounts)(nil),              // 31: tocsin.v1.LaneCounts
-	(Type)(0),                       // 32: tocsin.v1.Type
-	(*ReportRequest)(nil),           // 33: tocsin.v1.ReportRequest
-	(*WhoRequest)(nil),              // 34: tocsin.v1.WhoRequest
-	(*ReportResponse)(nil),          // 35: tocsin.v1.ReportResponse
-	(*WhoResponse)(nil),             // 36: tocsin.v1.WhoResponse
+	(*SubmitRequest)(nil),            // 0: tocsin.v1.SubmitRequest
+	(*SubmitResponse)(nil),           // 1: tocsin.v1.SubmitResponse
+	(*PreviewRequest)(nil),           // 2: tocsin.v1.PreviewRequest
+	(*PreviewResponse)(nil),          // 3: tocsin.v1.PreviewResponse
+	(*ApproveRequest)(nil),           // 4: tocsin.v1.ApproveRequest
+	(*ApproveResponse)(nil),          // 5: tocsin.v1.ApproveResponse
+	(*RejectRequest)(nil),            // 6: tocsin.v1.RejectRequest
+	(*RejectResponse)(nil),           // 7: tocsin.v1.RejectResponse
+	(*HoldRequest)(nil),              // 8: tocsin.v1.HoldRequest
+	(*HoldResponse)(nil),             // 9: tocsin.v1.HoldResponse
+	(*ReleaseRequest)(nil),           // 10: tocsin.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),          // 11: tocsin.v1.ReleaseResponse
+	(*EmergencyReleaseRequest)(nil),  // 12: tocsin.v1.EmergencyReleaseRequest
+	(*EmergencyReleaseResponse)(nil), // 13: tocsin.v1.EmergencyReleaseResponse
+	(*CancelRequest)(nil),            // 14: tocsin.v1.CancelRequest
+	(*CancelResponse)(nil),           // 15: tocsin.v1.CancelResponse
+	(*BroadcastRequest)(nil),         // 16: tocsin.v1.BroadcastRequest
+	(*Audio)(nil),                    // 17: tocsin.v1.Audio
+	(*BroadcastResponse)(nil),        // 18: tocsin.v1.BroadcastResponse
+	(*AllClearRequest)(nil),          // 19: tocsin.v1.AllClearRequest
+	(*AllClearResponse)(nil),         // 20: tocsin.v1.AllClearResponse
+	(*GetRequest)(nil),               // 21: tocsin.v1.GetRequest
+	(*GetResponse)(nil),              // 22: tocsin.v1.GetResponse
+	(*ListRequest)(nil),              // 23: tocsin.v1.ListRequest
+	(*ListResponse)(nil),             // 24: tocsin.v1.ListResponse
+	(*WatchRequest)(nil),             // 25: tocsin.v1.WatchRequest
+	(*WatchResponse)(nil),            // 26: tocsin.v1.WatchResponse
+	(*PreviewResponse_Unit)(nil),     // 27: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil),  // 28: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),     // 29: tocsin.v1.PreviewResponse.Text
+	(*WarningSpec)(nil),              // 30: tocsin.v1.WarningSpec
+	(*Warning)(nil),                  // 31: tocsin.v1.Warning
+	(*Area)(nil),                     // 32: tocsin.v1.Area
+	(Channel)(0),                     // 33: tocsin.v1.Channel
+	(State)(0),                       // 34: tocsin.v1.State
+	(*LaneCounts)(nil),               // 35: tocsin.v1.LaneCounts
+	(Type)(0),                        // 36: tocsin.v1.Type
+	(*ReportRequest)(nil),            // 37: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),               // 38: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),           // 39: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),              // 40: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
-	27, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	28, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	30, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	31, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	3,  // 2: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	27, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	24, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	25, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	26, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	28, // 7: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 8: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 9: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 10: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 11: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 12: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	29, // 13: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
-	28, // 14: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 15: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	28, // 16: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	30, // 17: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	28, // 18: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	28, // 19: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 20: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	29, // 21: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	32, // 22: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	0,  // 23: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	2,  // 24: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	4,  // 25: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	6,  // 26: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	8,  // 27: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	10, // 28: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	12, // 29: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	16, // 30: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	14, // 31: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
-	18, // 32: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	20, // 33: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	22, // 34: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	33, // 35: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	34, // 36: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	1,  // 37: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	3,  // 38: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	5,  // 39: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	7,  // 40: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	9,  // 41: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	11, // 42: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	13, // 43: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	17, // 44: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	15, // 45: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
-	19, // 46: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	21, // 47: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	23, // 48: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	35, // 49: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	36, // 50: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	37, // [37:51] is the sub-list for method output_type
-	23, // [23:37] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	30, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	27, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	28, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	29, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	32, // 7: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
+	31, // 8: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 9: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 10: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 11: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 12: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 13: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 14: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	33, // 15: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	17, // 16: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
+	31, // 17: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 18: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 19: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 20: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	31, // 21: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	31, // 22: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	35, // 23: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	33, // 24: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	36, // 25: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	0,  // 26: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	2,  // 27: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	4,  // 28: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	6,  // 29: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	8,  // 30: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	10, // 31: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	12, // 32: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
+	14, // 33: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	19, // 34: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	16, // 35: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	21, // 36: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	23, // 37: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	25, // 38: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	37, // 39: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	38, // 40: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 41: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 42: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 43: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 44: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 45: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 46: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 47: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
+	15, // 48: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	20, // 49: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	18, // 50: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	22, // 51: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	24, // 52: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	26, // 53: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	39, // 54: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	40, // 55: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	41, // [41:56] is the sub-list for method output_type
+	26, // [26:41] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -1925,7 +2155,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

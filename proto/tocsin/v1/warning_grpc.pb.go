@@ -21,20 +21,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WarningService_Submit_FullMethodName    = "/tocsin.v1.WarningService/Submit"
-	WarningService_Preview_FullMethodName   = "/tocsin.v1.WarningService/Preview"
-	WarningService_Approve_FullMethodName   = "/tocsin.v1.WarningService/Approve"
-	WarningService_Reject_FullMethodName    = "/tocsin.v1.WarningService/Reject"
-	WarningService_Hold_FullMethodName      = "/tocsin.v1.WarningService/Hold"
-	WarningService_Release_FullMethodName   = "/tocsin.v1.WarningService/Release"
-	WarningService_Cancel_FullMethodName    = "/tocsin.v1.WarningService/Cancel"
-	WarningService_AllClear_FullMethodName  = "/tocsin.v1.WarningService/AllClear"
-	WarningService_Broadcast_FullMethodName = "/tocsin.v1.WarningService/Broadcast"
-	WarningService_Get_FullMethodName       = "/tocsin.v1.WarningService/Get"
-	WarningService_List_FullMethodName      = "/tocsin.v1.WarningService/List"
-	WarningService_Watch_FullMethodName     = "/tocsin.v1.WarningService/Watch"
-	WarningService_Report_FullMethodName    = "/tocsin.v1.WarningService/Report"
-	WarningService_Who_FullMethodName       = "/tocsin.v1.WarningService/Who"
+	WarningService_Submit_FullMethodName           = "/tocsin.v1.WarningService/Submit"
+	WarningService_Preview_FullMethodName          = "/tocsin.v1.WarningService/Preview"
+	WarningService_Approve_FullMethodName          = "/tocsin.v1.WarningService/Approve"
+	WarningService_Reject_FullMethodName           = "/tocsin.v1.WarningService/Reject"
+	WarningService_Hold_FullMethodName             = "/tocsin.v1.WarningService/Hold"
+	WarningService_Release_FullMethodName          = "/tocsin.v1.WarningService/Release"
+	WarningService_EmergencyRelease_FullMethodName = "/tocsin.v1.WarningService/EmergencyRelease"
+	WarningService_Cancel_FullMethodName           = "/tocsin.v1.WarningService/Cancel"
+	WarningService_AllClear_FullMethodName         = "/tocsin.v1.WarningService/AllClear"
+	WarningService_Broadcast_FullMethodName        = "/tocsin.v1.WarningService/Broadcast"
+	WarningService_Get_FullMethodName              = "/tocsin.v1.WarningService/Get"
+	WarningService_List_FullMethodName             = "/tocsin.v1.WarningService/List"
+	WarningService_Watch_FullMethodName            = "/tocsin.v1.WarningService/Watch"
+	WarningService_Report_FullMethodName           = "/tocsin.v1.WarningService/Report"
+	WarningService_Who_FullMethodName              = "/tocsin.v1.WarningService/Who"
 )
 
 // WarningServiceClient is the client API for WarningService service.
@@ -58,6 +59,9 @@ type WarningServiceClient interface {
 	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error)
 	// Release lets a held warning go on.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
+	// EmergencyRelease lets an actual warning leave that still lacks approvals. It opens a review that another person must
+	// close (AuthorityService).
+	EmergencyRelease(ctx context.Context, in *EmergencyReleaseRequest, opts ...grpc.CallOption) (*EmergencyReleaseResponse, error)
 	// Cancel ends a warning that was issued by mistake; it answers like Hold. The correction to everybody who was or may
 	// have been reached is recorded with it and waits for its approvals.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
@@ -139,6 +143,16 @@ func (c *warningServiceClient) Release(ctx context.Context, in *ReleaseRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseResponse)
 	err := c.cc.Invoke(ctx, WarningService_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *warningServiceClient) EmergencyRelease(ctx context.Context, in *EmergencyReleaseRequest, opts ...grpc.CallOption) (*EmergencyReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EmergencyReleaseResponse)
+	err := c.cc.Invoke(ctx, WarningService_EmergencyRelease_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +269,9 @@ type WarningServiceServer interface {
 	Hold(context.Context, *HoldRequest) (*HoldResponse, error)
 	// Release lets a held warning go on.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
+	// EmergencyRelease lets an actual warning leave that still lacks approvals. It opens a review that another person must
+	// close (AuthorityService).
+	EmergencyRelease(context.Context, *EmergencyReleaseRequest) (*EmergencyReleaseResponse, error)
 	// Cancel ends a warning that was issued by mistake; it answers like Hold. The correction to everybody who was or may
 	// have been reached is recorded with it and waits for its approvals.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
@@ -299,6 +316,9 @@ func (UnimplementedWarningServiceServer) Hold(context.Context, *HoldRequest) (*H
 }
 func (UnimplementedWarningServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedWarningServiceServer) EmergencyRelease(context.Context, *EmergencyReleaseRequest) (*EmergencyReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EmergencyRelease not implemented")
 }
 func (UnimplementedWarningServiceServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
@@ -449,6 +469,24 @@ func _WarningService_Release_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(WarningServiceServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WarningService_EmergencyRelease_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EmergencyReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WarningServiceServer).EmergencyRelease(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WarningService_EmergencyRelease_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WarningServiceServer).EmergencyRelease(ctx, req.(*EmergencyReleaseRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -620,6 +658,10 @@ var WarningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Release",
 			Handler:    _WarningService_Release_Handler,
+		},
+		{
+			MethodName: "EmergencyRelease",
+			Handler:    _WarningService_EmergencyRelease_Handler,
 		},
 		{
 			MethodName: "Cancel",

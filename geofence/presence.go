@@ -1,0 +1,149 @@
+package geofence
+
+import (
+	"strconv"
+
+	"tocsin/warning"
+)
+
+// Who counts as being in an area (warning.Presence). The position of somebody who was never seen is their home; that of
+// somebody who was seen is where. Their home is then known by its unit only: while the position lies in that unit it
+// stands for the home too. Away is who was seen outside of the unit of their home; a unit without an outline is known to
+// hold nobody away. The home of somebody away is inside where the areas name its unit, or the unit around it.
+
+// summary is what a block has in common: most blocks need no look at their people.
+type summary struct {
+	low, high uint32 // codes of homes
+	seen      uint32 // the latest
+	box       box    // of the positions
+}
+
+func summaryOf(c Columns) summary {
+	s := summary{low: c.Home[0], box: nothing()}
+	for i := range c.Home {
+		s.low, s.high, s.seen = min(s.low, c.Home[i]), max(s.high, c.Home[i]), max(s.seen, c.Seen[i])
+		s.box.add(coord{c.Lon[i], c.Lat[i]})
+	}
+	return s
+}
+
+// attendance decides who counts.
+type attendance struct {
+	warning.Presence
+	edition *Edition
+	named   map[uint32]bool // units that the areas name
+	home    uint32          // that was looked up last
+	unit    *Unit           // its unit with an outline, or nil
+	inside  bool            // whether the areas name it
+}
+
+func newAttendance(p warning.Presence, e *Edition, areas []warning.Area) *attendance {
+	a := &attendance{Presence: p, edition: e, named: map[uint32]bool{}}
+	for i := range areas {
+		if code, err := strconv.ParseUint(areas[i].Unit, 10, 32); err == nil {
+			a.named[uint32(code)] = true
+		}
+	}
+	return a
+}
+
+// look looks up the unit of a home. Neighbours live in the same unit.
+func (a *attendance) look(home uint32) {
+	if home == a.home {
+		return
+	}
+	a.home, a.unit, a.inside = home, nil, a.named[home]
+	if u, ok := a.edition.byCode[home]; ok && u.outline != nil {
+		a.unit = u
+	}
+}
+
+// away tells whether somebody was seen outside of the unit of their home, which was looked up.
+func (a *attendance) away(p coord) bool {
+	if a.unit == nil {
+		return false
+	}
+	if e := a.edition; e.box.has(p) {
+		if c := e.grid.at(p); c < cellBorder && e.Units[c] == a.unit {
+			return false
+		}
+	}
+	return a.unit.outline.locate(p) == outside
+}
+
+// allHome tells whether a block surely has nobody away.
+func (a *attendance) allHome(s *summary) bool {
+	if s.seen == 0 {
+		return true
+	}
+	if s.low != s.high {
+		return false
+	}
+	a.look(s.low)
+	return a.unit == nil || a.edition.grid.covers(a.edition, s.box, a.unit)
+}
+
+// block is who of a block counts, given who is inside by position.
+func (a *attendance) block(c Columns, m warning.Mask) warning.Mask {
+	for i, home := range c.Home {
+		if c.Seen[i] == 0 {
+			continue
+		}
+		a.look(home)
+		is := m.Has(i)
+		switch {
+		case a.inside == is || is && (a.Both || a.Fresh(c.Seen[i])):
+		case a.inside && !a.Both && a.Fresh(c.Seen[i]):
+		case !a.away(coord{c.Lon[i], c.Lat[i]}):
+		case is:
+			m[i>>6] &^= 1 << (i & 63)
+		default:
+			m.Set(i)
+		}
+	}
+	return m
+}
+
+// attend is a selection by position with who counts instead, over the blocks of a run.
+func (a *attendance) attend(r *run, by warning.Selection) (out warning.Selection) {
+	next := 0
+	for i := range r.blocks() {
+		var m warning.Mask
+		if next < len(by.Blocks) && int(by.Blocks[next]) == i {
+			m = by.Masks[next]
+			next++
+		}
+		s := &r.born.summaries[i]
+		c, changed := r.now[i]
+		if changed {
+			fresh := summaryOf(c)
+			s = &fresh
+		} else {
+			c = Columns(r.born.Block(i))
+		}
+		if !a.allHome(s) {
+			m = a.block(c, m)
+		}
+		if m != (warning.Mask{}) {
+			out.Blocks, out.Masks = append(out.Blocks, uint32(i)), append(out.Masks, m)
+		}
+	}
+	return out
+}
+
+// covers tells whether a box lies in cells that a unit covers.
+func (g *grid) covers(e *Edition, b box, u *Unit) bool {
+	if !g.box.has(b.min) || !g.box.has(b.max) {
+		return false
+	}
+	x0, y0 := g.cell(b.min)
+	x1, y1 := g.cell(b.max)
+	for y := y0; y <= y1; y++ {
+		for x := x0; x <= x1; x++ {
+			if c := g.cells[y*gridSide+x]; c >= cellBorder || e.Units[c] != u {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,37 @@
+package verify
+
+import (
+	"slices"
+	"time"
+
+	tocsinv1 "tocsin/proto/tocsin/v1"
+)
+
+// Presence is who counts as being in an area. Whoever was never seen is where they live. Whoever was seen no longer than
+// Within before the release is there. Whoever was seen earlier, outside of the unit of their home, is at home again: in
+// the area when that names the unit. For the tiers in Both the place and the home always count.
+type Presence struct {
+	Within time.Duration
+	Both   []tocsinv1.Tier
+}
+
+// counts tells whether somebody counts as being in the area of a warning.
+func (p *Presence) counts(w *tocsinv1.Warning, a area, units map[string]area, r *row) bool {
+	there := a.holds(r.at)
+	if p == nil || r.seen == 0 {
+		return there
+	}
+	home, known := units[r.home]
+	if !known || home.holds(r.at) { // the place stands for the home
+		return there
+	}
+	named := slices.ContainsFunc(w.GetSpec().GetAreas(), func(a *tocsinv1.Area) bool { return a.GetUnit() == r.home })
+	if slices.Contains(p.Both, w.GetSpec().GetTier()) {
+		return there || named
+	}
+	released := w.GetReleasedAt().AsTime().Unix() / 60
+	if released-int64(r.seen) <= int64(p.Within/time.Minute) {
+		return there
+	}
+	return named
+}
