@@ -31,7 +31,11 @@ type AccountOptions struct {
 	Guard    time.Duration // jitter up to the carrier for which the rate holds there
 	Channels []warning.Channel
 	Prefixes []string // of numbers; the longest wins
-	Weight   int      // among accounts with the same prefix
+	Carrier  string   // whose numbers it carries too, by the table of numbers; empty: prefixes alone
+	Weight   int      // among accounts with the same prefix or carrier
+	// TestNumber is the operator's own, for link tests each TestEvery; 0: none, by hand only.
+	TestNumber uint64
+	TestEvery  time.Duration
 }
 
 // EpochStore keeps the highest epoch that this process has had, by account, fsynced beside the engine's other data, so
@@ -89,8 +93,15 @@ type account struct {
 	sentTotal progress
 	lastError string
 	busySince time.Time // somebody has waited since then
+	condition condition
+	test      *linkTest // under way; nil: none
+	tested    *LinkTest // the newest
+	judging   bool      // the condition has begun where the owner before was
+	out       bool      // it is left: who waits goes another way
+	outAt     StrandID  // the newest when it was left
 
 	folds  sync.WaitGroup
+	tests  sync.WaitGroup
 	wake   chan struct{} // something may be sent
 	commit chan struct{} // something is to be written
 }
@@ -118,6 +129,8 @@ func (a *account) reset() {
 	a.acks, a.before, a.early, a.people = nil, nil, early{}, index{}
 	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
 	a.seen, a.obeyed, a.unfolded, a.folding = 0, 0, 0, false
+	a.condition, a.judging, a.out, a.outAt = newCondition(), false, false, 0
+	a.test, a.tested = nil, nil
 	a.setRate()
 }
 
@@ -248,6 +261,7 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	cancel()
 	group.Wait()
 	a.folds.Wait()
+	a.tests.Wait()
 	return errors.Join(err, a.leave(carrier, err))
 }
 

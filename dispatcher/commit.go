@@ -43,6 +43,7 @@ type request struct {
 	Commit
 	granted []*strand  // by grant
 	again   [][]uint32 // by grant: positions that are sent another time
+	moves   []move
 	acks    []channels.Receipts
 	chunks  []Chunk
 }
@@ -130,6 +131,7 @@ func (a *account) request() *request {
 	}
 	live := a.live[:0]
 	for _, s := range a.live {
+		a.moveOn(s, r, now)
 		a.wind(s, r, now)
 		if !s.finished() {
 			live = append(live, s)
@@ -200,14 +202,7 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 	if s.limit > s.next {
 		a.giveBack(r, s, s.next)
 	}
-	for _, pos := range s.again {
-		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
-		a.journal.add(s.ID, now, rec)
-		s.led.apply(now, rec)
-		s.wait(pos, now)
-		a.touch(s)
-	}
-	s.again = nil
+	a.takeAgainBack(s, now)
 	s.ready(&a.sched)
 	if s.closing == warning.Waiting {
 		return
@@ -222,6 +217,18 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		s.led.close(s.closing, why)
 		a.touch(s)
 	}
+}
+
+// takeAgainBack ends the grants of people who were to be sent to another time.
+func (a *account) takeAgainBack(s *strand, now time.Time) {
+	for _, pos := range s.again {
+		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
+		a.journal.add(s.ID, now, rec)
+		s.led.apply(now, rec)
+		s.wait(pos, now)
+		a.touch(s)
+	}
+	s.again = nil
 }
 
 // conclude makes true in memory what the store has allowed.
@@ -257,6 +264,7 @@ func (a *account) conclude(r *request, done Committed) {
 		a.touch(s)
 		s.ready(&a.sched)
 	}
+	a.moved(r.moves, now)
 	kick(a.wake)
 }
 

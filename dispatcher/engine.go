@@ -59,6 +59,8 @@ type Options struct {
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
+	Numbers   *Numbers // nil: prefixes of accounts alone say who carries whom
+	FailOver  FailOver
 	Areas     map[string]channels.AreaAdapter // by protocol
 	Platforms []AreaOptions
 	Policy    func() Policy // the one in force now
@@ -76,7 +78,8 @@ type Engine struct {
 	dir      Directory
 	land     Land
 	epochs   EpochStore
-	options  []AccountOptions
+	routing  atomic.Pointer[routing]
+	failOver FailOver
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
@@ -102,10 +105,14 @@ type Engine struct {
 // New is an engine that does nothing before Run.
 func New(o Options) (*Engine, error) {
 	e := &Engine{
-		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, options: o.Accounts,
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
 		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
+	if e.failOver == (FailOver{}) {
+		e.failOver = UsualFailOver()
+	}
+	e.routing.Store(&routing{accounts: o.Accounts, numbers: o.Numbers})
 	e.patrol = newPatrol(e, o.Fences)
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
@@ -137,6 +144,7 @@ func (e *Engine) Run(ctx context.Context) {
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
+	group.Go(func() { e.watchRoutes(ctx) })
 	group.Wait()
 }
 
@@ -233,7 +241,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		kick(e.plan)
 		return 0, nil
 	}
-	if !expired && e.moves(w.ID, &plan, tails) {
+	if !expired && e.moves(w.ID, tails) {
 		return 0, nil
 	}
 	var c warning.Counts

@@ -21,7 +21,7 @@ func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 	}
 	s := &post{p: p, w: w}
 	for _, ch := range addressed(w.Spec.Channels) {
-		s.routers = append(s.routers, newRouter(p.e.options, ch, w.Spec.Status))
+		s.routers = append(s.routers, p.e.routing.Load().router(ch, w.Spec.Status))
 	}
 	if ok, err := s.reread(ctx, w, rev); !ok || err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (s *post) part(ctx context.Context, t *crowd) error {
 			return err
 		}
 	}
-	next := makePlan(&s.w, t.snap, &sel, s.p.e.options)
+	next := makePlan(&s.w, t.snap, &sel, s.p.e.routing.Load())
 	next.Parts, next.Pending = s.plan.Parts+1, s.plan.Pending
 	next.Entered, next.InArea = s.plan.Entered+next.InArea, s.plan.InArea
 	next.NoAddress += s.plan.NoAddress

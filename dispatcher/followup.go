@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,14 +154,13 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		}
 	}
 	if w.Spec.Type == warning.Update && before.Parts == 0 {
-		f.newcomers(e.options)
+		f.newcomers(e.routing.Load())
 	}
 	if f.plan.Snapshot == "" {
 		if snap, ok := e.dir.Current(); ok {
 			f.plan.Snapshot = snap.ID()
 		}
 	}
-	e.finish(w.ID, f.plan.Pending)
 	return f.plan, nil
 }
 
@@ -226,6 +226,10 @@ func (e *Engine) covered(ctx context.Context, before *Plan) (map[place]*warning.
 		}
 	}
 	return out, nil
+}
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.channel, o.channel), cmp.Compare(p.account, o.account))
 }
 
 func maskAt[K comparable](m map[K]*warning.Mask, key K) *warning.Mask {
@@ -312,7 +316,7 @@ func (f *followUp) kindFor(number uint64) warning.Type {
 }
 
 // newcomers adds who is in the area of an update and was not reached: they get the warning itself.
-func (f *followUp) newcomers(accounts []AccountOptions) {
+func (f *followUp) newcomers(g *routing) {
 	sel := f.sel
 	sel.Masks = slices.Clone(sel.Masks)
 	for i, b := range sel.Blocks {
@@ -322,7 +326,7 @@ func (f *followUp) newcomers(accounts []AccountOptions) {
 			}
 		}
 	}
-	p := makePlan(f.w, f.inside.snap, &sel, accounts)
+	p := makePlan(f.w, f.inside.snap, &sel, g)
 	f.plan.InArea += p.InArea
 	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = p.NoAddress, p.OptedOut, p.NoRoute
 	f.plan.Strands = append(f.plan.Strands, p.Strands...)

@@ -31,7 +31,11 @@ func (e *Engine) Accounts(ctx context.Context) ([]AccountHealth, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return e.accountsOf(owners), nil
+	routes, err := e.routesOf(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return e.accountsOf(owners, routes), nil
 }
 
 // names is of all accounts and platforms.
@@ -45,7 +49,7 @@ func (e *Engine) names() (all []string) {
 	return all
 }
 
-func (e *Engine) accountsOf(owners map[string]Owned) []AccountHealth {
+func (e *Engine) accountsOf(owners map[string]Owned, routes map[string]Route) []AccountHealth {
 	out := make([]AccountHealth, len(e.accounts))
 	for i, a := range e.accounts {
 		h := a.health(time.Now())
@@ -61,6 +65,11 @@ func (e *Engine) accountsOf(owners map[string]Owned) []AccountHealth {
 			h.Owner = o.Owner
 		default:
 			h.Owner = o.Owner
+		}
+		if r, ok := routes[h.Name]; ok {
+			h.Route = r
+		} else {
+			h.Route.Share = 1 // nobody says that it is left
 		}
 		out[i] = h
 	}

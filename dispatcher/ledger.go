@@ -155,7 +155,9 @@ func (l *ledger) close(as warning.PersonState, why channels.Reason) {
 	n := int64(l.people - l.granted)
 	l.counts[warning.Waiting] -= n
 	l.counts[as] += n
-	l.reasons[why] += n
+	if reachesNobody(as) {
+		l.reasons[why] += n
+	}
 	l.closed = as
 }
 
@@ -422,7 +424,7 @@ func (l *ledger) restore(granted uint32, closed warning.PersonState) {
 			l.reasons[x.reason]++
 		}
 	}
-	if closed != warning.Waiting {
+	if reachesNobody(closed) {
 		l.reasons[closedReason(closed)] += int64(l.people - granted)
 	}
 }
@@ -434,6 +436,8 @@ func closedReason(s warning.PersonState) channels.Reason {
 		return channels.ExpiredHere
 	case warning.CancelledIn:
 		return channels.CancelledHere
+	case warning.Moved:
+		return channels.OtherRoute
 	}
 	return channels.SupersededHere
 }

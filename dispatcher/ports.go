@@ -19,6 +19,8 @@ type Snapshot interface {
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
+	// Remarks is what is no fault of areas, but should make whoever sends or approves them think.
+	Remarks(areas []warning.Area) []warning.Violation
 	// Order is the order in which the focus is told of: indices into sel.Blocks, those in the greatest danger first.
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.
@@ -131,10 +133,12 @@ const (
 	TableUsers    = "users"    // user name → JSON of identity
 	TableControls = "controls" // account → JSON of Control
 	TablePlays    = "plays"    // warning and platform → JSON of Play
+	TableRoutes   = "routes"   // account → JSON of Route
 	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableNodes    = "nodes"    // node → JSON of its last pulse
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
 
@@ -203,6 +207,8 @@ type Strand struct {
 	Account  string          `json:"account"`
 	Snapshot string          `json:"snapshot"`
 	People   uint32          `json:"people"`
+	// From is the account at which these people waited before they were moved within the channel; empty: they did not.
+	From string `json:"from,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
 	Batches []Batch `json:"-"`
 }
@@ -295,7 +301,7 @@ type Grant struct {
 // Close settles the positions of a strand that were never granted.
 type Close struct {
 	Strand StrandID
-	As     warning.PersonState // CancelledIn, ExpiredOut or Superseded
+	As     warning.PersonState // CancelledIn, ExpiredOut, Superseded or Moved
 }
 
 // Committed is the answer to a Commit.

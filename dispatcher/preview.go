@@ -56,7 +56,7 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	}
 	r := &resolved{
 		digest: digest, who: who, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
+		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.routing.Load()),
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -116,6 +116,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	p := Preview{
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
+		Remarks: r.snap.Remarks(s.Areas),
 	}
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
@@ -180,7 +181,7 @@ func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
 			return true
 		}
 	}
-	return !newRouter(e.options, ch, status).empty()
+	return !e.routing.Load().router(ch, status).empty()
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.
@@ -211,9 +212,9 @@ func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 	for i, b := range sel.Blocks {
 		home := snap.Block(int(b)).Home
 		for slot := range sel.Masks[i].Slots {
-			if home[slot] != code {
+			if at := warning.DistrictOf(home[slot]); at != code {
 				people[code] += run
-				code, run = home[slot], 0
+				code, run = at, 0
 			}
 			run++
 		}

@@ -179,7 +179,11 @@ func (e *Engine) Status(ctx context.Context) Status {
 			owners[name] = Owned{Owner: e.node}
 		}
 	}
-	s.Accounts = e.accountsOf(owners)
+	routes, err := e.routesOf(ctx)
+	if err != nil {
+		routes = map[string]Route{}
+	}
+	s.Accounts = e.accountsOf(owners, routes)
 	for _, p := range e.platforms {
 		h := p.health()
 		owner := owners[h.Name].Owner

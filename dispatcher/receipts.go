@@ -88,6 +88,9 @@ func (a *account) takeIn(rs channels.Receipts, now time.Time) {
 }
 
 func (a *account) receipt(r channels.Receipt, now time.Time) {
+	if a.test.received(r, now) {
+		return
+	}
 	s, pos, segment, ok, known := a.people.find(r.Number, r.Print)
 	switch {
 	case ok:
@@ -95,6 +98,7 @@ func (a *account) receipt(r channels.Receipt, now time.Time) {
 	case known: // it may have come before the answer to its submission
 		a.early.keep(r, now)
 		a.early.note(a, r, now)
+	case a.opt.TestNumber != 0 && r.Number == a.opt.TestNumber: // of a link test that is over
 	default:
 		a.stats.UnknownReceipts++
 		a.early.counted = true
@@ -240,8 +244,18 @@ var recordOf = [...]recordKind{
 	channels.HandedOver: recHandedOver, channels.Retry: recRetry, channels.Refused: recRefused, channels.Unknown: recUnknown,
 }
 
+// failures is the reasons that speak against a carrier, and not against a message.
+var failures = [channels.Reasons]bool{
+	channels.QueueFull: true, channels.SystemError: true, channels.LinkDown: true, channels.NoAnswer: true, channels.SubmitFailed: true,
+	channels.DailyQuota: true,
+}
+
 func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	a.inflight--
+	if o.Token>>32 == testStrand {
+		a.test.answered(o, now)
+		return
+	}
 	if i := o.Token >> 32; i >= uint64(len(a.strands)) {
 		return // of an ownership before
 	}
@@ -256,8 +270,10 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
-	if o.Reason == channels.Throttled {
+	if o.Reason == channels.Throttled { // no failure of the carrier: we are too fast
 		a.slow.throttled(now, a.trip.median)
+	} else {
+		a.condition.answered(now, !failures[o.Reason])
 	}
 	if again {
 		a.schedule(s, rec.pos, now)

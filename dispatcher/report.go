@@ -35,8 +35,13 @@ func (e *Engine) lanes(plan *Plan, tails []StrandTail) []LaneCounts {
 			out = append(out, LaneCounts{Channel: s.Channel, Balanced: true})
 		}
 		l := &out[k]
-		l.Planned += int64(s.People)
 		l.Counts.Add(t.Counts)
+		if s.From == "" {
+			l.Planned += int64(s.People)
+		} else { // moved from one strand of the lane to another: counted where they are now
+			l.Counts[warning.Moved] -= int64(s.People)
+			l.Rerouted += int64(s.People)
+		}
 		l.Segments = max(l.Segments, t.Stats.Segments)
 		l.Messages += t.Stats.Messages
 		l.PossibleRepeats += t.Stats.PossibleRepeats
@@ -264,7 +269,7 @@ func (e *Engine) Who(ctx context.Context, c Caller, number uint64, why string) (
 	}
 	if snap, ok := e.dir.Current(); ok {
 		if block, slot, in := snap.Find(number); in {
-			out.Known, out.District = true, snap.District(snap.Block(block).Home[slot])
+			out.Known, out.District = true, snap.District(warning.DistrictOf(snap.Block(block).Home[slot]))
 		}
 	}
 	for i := range list {

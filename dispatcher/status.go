@@ -250,6 +250,9 @@ func (h *AccountHealth) judge() (all []Finding) {
 	if up > 0 && up < len(h.Links) {
 		tell(LevelDegraded, "links", fmt.Sprintf("%d of %d: %s", up, len(h.Links), h.LastError))
 	}
+	if h.Route.Share < 1 {
+		tell(LevelDegraded, "route", fmt.Sprintf("%.0f %%: %s", 100*h.Route.Share, h.Route.Why))
+	}
 	if h.Slowed > 0 && h.Slowed < 1 {
 		tell(LevelDegraded, "slowed", fmt.Sprintf("%.0f %%", 100*h.Slowed))
 	}

@@ -15,7 +15,7 @@ func well() Status {
 	return Status{
 		Node: "n1", At: at,
 		Accounts: []AccountHealth{{
-			Name: "mobile", Health: HealthOK, Contract: 1500, Slowed: 1, Links: []AccountLink{{Up: true}, {Up: true}}, WaitingPeople: 7,
+			Name: "mobile", Health: HealthOK, Contract: 1500, Slowed: 1, Route: Route{Share: 1}, Links: []AccountLink{{Up: true}, {Up: true}}, WaitingPeople: 7,
 		}},
 		Platforms:    []PlatformHealth{{Name: "loud", Owner: "n1", Heard: true, Up: true}},
 		Nodes:        []NodeHealth{{Node: "n1", Policy: "p"}, {Node: "n2", Policy: "p", Accounts: []string{"telecom"}}},
@@ -55,6 +55,7 @@ func TestEachFaultIsTold(t *testing.T) {
 		{"slow mobile", LevelDegraded, account(func(h *AccountHealth) { h.Health = HealthSlow })},
 		{"links mobile", LevelDegraded, account(func(h *AccountHealth) { h.Links[1].Up = false })},
 		{"slowed mobile", LevelDegraded, account(func(h *AccountHealth) { h.Slowed = 0.5 })},
+		{"route mobile", LevelDegraded, account(func(h *AccountHealth) { h.Route.Share = 0 })},
 		{"unowned loud", LevelWrong, func(s *Status) { s.Platforms[0].Owner = "" }},
 		{"down loud", LevelWrong, func(s *Status) { s.Platforms[0].Up = false }},
 		{"silent n2", LevelWrong, func(s *Status) { s.Nodes[1].Silent = silentAfter + 1 }},

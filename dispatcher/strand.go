@@ -37,6 +37,8 @@ type strand struct {
 	closing warning.PersonState
 	checked warning.Counts // as they were compared with the states last
 	touched bool           // its tail changed since the last commit
+	moving  bool           // people are leaving it with the commit under way
+	stays   *routing       // nobody who waits here may go another way, by this one
 	first   time.Time
 	last    time.Time
 	sent    int64 // messages given to sockets
@@ -282,6 +284,7 @@ func (d *dues) Pop() any {
 
 // wait puts pos back to be sent again at due.
 func (s *strand) wait(pos uint32, due time.Time) {
+	s.stays = nil
 	ms := max(0, due.Sub(s.led.base).Milliseconds())
 	heap.Push(&s.due, uint64(ms)<<32|uint64(pos))
 }

@@ -43,6 +43,7 @@ type Preview struct {
 	Share       float64       // of the jurisdiction's surface, 0 to 1
 	Finish      time.Duration // of the slowest account at its contract
 	Digest      string        // of the spec: what an approver approves
+	Remarks     []warning.Violation
 	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
 	Border  string
 	Beyond  error
@@ -111,6 +112,7 @@ type LaneCounts struct {
 	Messages        int64     // given to sockets so far, repeats counted again
 	First, Last     time.Time // first and last message given to a socket; zero: none yet
 	Finish          time.Time // when the last one is expected to be handed over at the contract; zero when nobody waits
+	Rerouted        int64     // people moved from an account that was left to another one
 	PossibleRepeats int64     // hand-offs that repeated an unknown one (promise 3)
 }
 
@@ -165,6 +167,7 @@ type ReportPlay struct {
 type ReportRow struct {
 	Key, Name                                           string
 	Planned, Delivered, HandedOver, NotReached, Waiting int64
+	Moved                                               int64 // to another channel or account
 }
 
 // ReportWhy is how many people were not reached for one reason.
@@ -227,6 +230,7 @@ type AccountHealth struct {
 	Why, By        string        // of a pause or a rate set by hand
 	Slowed         float64       // part of the contract that the carrier's flow control leaves, 0 to 1; 1: not slowed
 	Backlog        []TierBacklog `json:",omitempty"` // who waits here, by tier; no Finish
+	Route          Route
 }
 
 // AccountLink is one connection of an account.

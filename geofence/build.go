@@ -2,6 +2,7 @@ package geofence
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -13,60 +14,62 @@ import (
 // position. Responsible persons cannot opt out, so their flag is cleared.
 //
 // The columns become part of the snapshot: they are sorted in place and must not be used afterwards. Beyond them Build
-// needs 16 bytes a row for a while, and 5.4 for good.
+// needs 32 bytes a row for a while, and 5.4 for good. It works on all cores.
 func Build(c Columns) (*Snapshot, []BadRow) {
 	n := c.Len()
 	short := shortest(&c, n)
 	pad(&c, n)
 	e := EditionAt(time.Time{})
-
-	var bad []BadRow
-	kept := 0
-	rows := make([]uint32, 0, n) // where the kept rows were, for telling about duplicates
-	for i := range n {
-		if i >= short {
-			bad = append(bad, BadRow{Row: i, Field: "row", Rule: "directory.row", Detail: "columns have different lengths"})
-			continue
-		}
-		if b, is := c.badRow(i); is {
-			bad = append(bad, b)
-			continue
-		}
-		if i != kept {
-			c.copyRow(kept, i)
-		}
-		if c.Home[kept] == 0 {
-			c.Home[kept], _ = e.Locate(c.Lon[kept], c.Lat[kept])
-		}
-		if c.Duty[kept] == uint8(warning.Responsible) {
-			c.Flags[kept] &^= warning.OptedOut
-		}
-		rows = append(rows, uint32(i))
-		kept++
-	}
-	c = c.Slice(0, kept)
-	if doubles := duplicates(&c); len(doubles) > 0 {
-		kept = 0
-		for i := range c.Len() {
-			if len(doubles) > 0 && doubles[0] == i {
-				doubles = doubles[1:]
-				bad = append(bad, BadRow{Row: int(rows[i]), Field: "number", Rule: "directory.number.duplicate", Detail: "another row has the same number"})
+	bad := admit(&c, short, e)
+	people := arrange(&c)
+	numbers, again := indexNumbers(c.Number)
+	if len(again) > 0 {
+		kept := 0
+		lose := doubles(people, numbers, &c, again)
+		for i, p := range people {
+			if len(lose) > 0 && lose[0] == i {
+				lose = lose[1:]
+				bad = append(bad, BadRow{Row: int(p.row), Field: "number", Rule: "directory.number.duplicate", Detail: "another row has the same number"})
 				continue
 			}
-			if i != kept {
-				c.copyRow(kept, i)
-			}
+			c.put(kept, &people[i])
 			kept++
 		}
+		slices.SortFunc(bad, func(a, b BadRow) int { return a.Row - b.Row })
 		c = c.Slice(0, kept)
-		slices.SortStableFunc(bad, func(a, b BadRow) int { return a.Row - b.Row })
+		numbers, _ = indexNumbers(c.Number)
 	}
-	arrange(&c)
-	s := &Snapshot{columns: c, edition: e, limits: DefaultLimits()}
+	s := &Snapshot{columns: c, edition: e, limits: DefaultLimits(), numbers: numbers}
 	s.place()
-	s.numbers, _ = indexNumbers(c.Number)
 	s.seal()
 	return s, bad
+}
+
+// admit mends what can be mended and gives each row that cannot be used the flag warning.Gone. It answers why, in the
+// order of the rows; those from short on are not whole.
+func admit(c *Columns, short int, e *Edition) []BadRow {
+	bad := make([][]BadRow, pieces(len(c.Number)))
+	together(len(bad), func(p int) {
+		from, to := piece(p, len(c.Number))
+		for i := from; i < to; i++ {
+			b, is := c.badRow(i)
+			if i >= short {
+				b, is = BadRow{Row: i, Field: "row", Rule: "directory.row", Detail: "columns have different lengths"}, true
+			}
+			if is {
+				bad[p] = append(bad[p], b)
+				c.Flags[i] = warning.Gone
+				continue
+			}
+			if c.Home[i] == 0 {
+				c.Home[i], _ = e.Locate(c.Lon[i], c.Lat[i])
+			}
+			if c.Duty[i] == uint8(warning.Responsible) {
+				c.Flags[i] &^= warning.OptedOut
+			}
+		}
+	})
+	return slices.Concat(bad...)
 }
 
 // shortest is the length of the shortest column that is there.
@@ -94,21 +97,24 @@ func padded[T any](col []T, n int) []T {
 	return append(make([]T, 0, n), col...)[:n]
 }
 
-// duplicates is the rows, ascending, that give way to another row with the same number.
-func duplicates(c *Columns) []int {
-	numbers, again := indexNumbers(c.Number)
-	if len(again) == 0 {
-		return nil
+// doubles is the rows of c, ascending, that give way to another row with the same number. again is those that the index
+// does not have.
+func doubles(people []person, numbers numberIndex, c *Columns, again []int) []int {
+	wins := func(a, b *person) bool {
+		if a.duty != b.duty {
+			return a.duty == uint8(warning.Responsible)
+		}
+		return a.row < b.row
 	}
 	winner := map[uint64]int{}
-	var lose []int
-	for _, i := range again { // ascending, and each behind the row that is in the index
+	lose := make([]int, 0, len(again))
+	for _, i := range again {
 		number := c.Number[i]
 		w, known := winner[number]
 		if !known {
 			w, _ = numbers.find(c.Number, number)
 		}
-		if c.Duty[i] == uint8(warning.Responsible) && c.Duty[w] != uint8(warning.Responsible) {
+		if wins(&people[i], &people[w]) {
 			w, i = i, w
 		}
 		winner[number] = w
@@ -151,46 +157,130 @@ func unmorton(key uint64) coord {
 	return coord{int32(gather(key) ^ 1<<31), int32(gather(key>>1) ^ 1<<31)}
 }
 
-// arrange sorts the rows by morton key, and rows at one position by everything else, so that the same people are
-// always in the same order.
-func arrange(c *Columns) {
-	type keyed struct {
-		key uint64
-		row uint32
+// person is one row while it is sorted: 32 bytes, which move together.
+type person struct {
+	key                   uint64 // the position
+	number                uint64
+	home, seen            uint32
+	row                   uint32 // where it came
+	language, duty, flags uint8
+}
+
+func (c *Columns) person(i int) person {
+	return person{
+		key: morton(c.Lon[i], c.Lat[i]), number: c.Number[i], home: c.Home[i], seen: c.Seen[i], row: uint32(i),
+		language: c.Language[i], duty: c.Duty[i], flags: c.Flags[i],
 	}
-	order := make([]keyed, c.Len())
-	for i := range order {
-		order[i] = keyed{morton(c.Lon[i], c.Lat[i]), uint32(i)}
-	}
-	slices.SortFunc(order, func(a, b keyed) int {
-		if a.key != b.key {
-			if a.key < b.key {
-				return -1
-			}
-			return 1
+}
+
+// put makes p row i.
+func (c *Columns) put(i int, p *person) {
+	at := unmorton(p.key)
+	c.Number[i], c.Lon[i], c.Lat[i], c.Home[i], c.Seen[i] = p.number, at.x, at.y, p.home, p.seen
+	c.Language[i], c.Duty[i], c.Flags[i] = p.language, p.duty, p.flags
+}
+
+// comparePeople orders by place, and people at one position by everything else, so that the same people are always in
+// the same order.
+func comparePeople(a, b person) int {
+	if a.key != b.key {
+		if a.key < b.key {
+			return -1
 		}
-		return c.compareRows(int(a.row), int(b.row))
-	})
-	rows := make([]uint32, len(order))
-	for i, k := range order {
-		rows[i] = k.row
+		return 1
 	}
-	c.Number, c.Lon, c.Lat = picked(c.Number, rows), picked(c.Lon, rows), picked(c.Lat, rows)
-	c.Home, c.Seen = picked(c.Home, rows), picked(c.Seen, rows)
-	c.Language, c.Duty, c.Flags = picked(c.Language, rows), picked(c.Duty, rows), picked(c.Flags, rows)
-}
-
-// compareRows orders rows at the same position.
-func (c *Columns) compareRows(i, j int) int {
 	return cmp.Or(
-		cmp.Compare(c.Number[i], c.Number[j]), cmp.Compare(c.Home[i], c.Home[j]), cmp.Compare(c.Seen[i], c.Seen[j]),
-		cmp.Compare(c.Language[i], c.Language[j]), cmp.Compare(c.Duty[i], c.Duty[j]), cmp.Compare(c.Flags[i], c.Flags[j]))
+		cmp.Compare(a.number, b.number), cmp.Compare(a.home, b.home), cmp.Compare(a.seen, b.seen),
+		cmp.Compare(a.language, b.language), cmp.Compare(a.duty, b.duty), cmp.Compare(a.flags, b.flags))
 }
 
-func picked[T any](col []T, rows []uint32) []T {
-	out := make([]T, len(rows))
-	for i, r := range rows {
-		out[i] = col[r]
+// neighbourhood is how many people are sorted together: so few that they stay in a core's cache.
+const neighbourhood = 1 << 13
+
+// arrange sorts the rows without those that are gone, and answers them as they are then.
+func arrange(c *Columns) []person {
+	borders := borders(c)
+	people, ends := grouped(len(c.Number), len(borders)+1, func(i int) uint16 {
+		if c.Flags[i] == warning.Gone {
+			return noGroup
+		}
+		key := morton(c.Lon[i], c.Lat[i])
+		low := 0
+		for step := bits.Len(uint(len(borders))); step > 0; { // of the borders below low none is above key
+			step--
+			if next := low + 1<<step; next <= len(borders) && borders[next-1] <= key {
+				low = next
+			}
+		}
+		return uint16(low)
+	}, c.person)
+	*c = c.Slice(0, len(people))
+	together(len(ends), func(g int) {
+		from, to := groupAt(ends, g)
+		sortPeople(people[from:to], make([]person, to-from))
+		for i := from; i < to; i++ {
+			c.put(i, &people[i])
+		}
+	})
+	return people
+}
+
+// digit is how many bits of the key people are sorted by at a time; fewPeople are compared with each other instead.
+const (
+	digit     = 10
+	fewPeople = 24
+)
+
+// sortPeople sorts by the first bits in which keys differ, and then those who have these in common. spare is as long.
+func sortPeople(people, spare []person) {
+	var same, all uint64 = ^uint64(0), 0 // bits that all keys have, and that any has
+	for i := range people {
+		same, all = same&people[i].key, all|people[i].key
+	}
+	if len(people) <= fewPeople || same == all {
+		slices.SortFunc(people, comparePeople)
+		return
+	}
+	shift := max(0, bits.Len64(same^all)-digit)
+	var at, ends [1 << digit]int32
+	for i := range people {
+		ends[people[i].key>>shift&(1<<digit-1)]++
+	}
+	sum := int32(0)
+	for d, n := range ends {
+		at[d], sum = sum, sum+n
+		ends[d] = sum
+	}
+	for i := range people {
+		d := people[i].key >> shift & (1<<digit - 1)
+		spare[at[d]] = people[i]
+		at[d]++
+	}
+	copy(people, spare)
+	from := int32(0)
+	for _, to := range ends {
+		if to > from+1 {
+			sortPeople(people[from:to], spare[from:to])
+		}
+		from = to
+	}
+}
+
+// borders is keys, ascending, with about a neighbourhood of people between two of them. They are taken from people who
+// are asked at even distances, so that it does not matter how unevenly the people live.
+func borders(c *Columns) (out []uint64) {
+	const asked = 16 // people for each neighbourhood
+	n := len(c.Number)
+	between := min(1<<14, n/neighbourhood)
+	var keys []uint64
+	for i := range between * asked {
+		if row := i * (n / (between * asked)); c.Flags[row] != warning.Gone {
+			keys = append(keys, morton(c.Lon[row], c.Lat[row]))
+		}
+	}
+	slices.Sort(keys)
+	for i := asked; i < len(keys); i += asked {
+		out = append(out, keys[i])
 	}
 	return out
 }

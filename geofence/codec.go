@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"tocsin/warning"
 )
@@ -47,43 +49,67 @@ func manifestOf(rows int, e *Edition, hashes [][sha256.Size]byte) []byte {
 	return b
 }
 
-// Load makes the snapshot of a manifest from its blocks, which fetch gives by hash. Everything is checked: hashes,
-// values, order; what does not fit is an error and no snapshot.
-func Load(manifest []byte, fetch func(hash [32]byte) ([]byte, error)) (*Snapshot, error) {
+// Fetch reads blocks by hash and calls take with each, once: in any order, and side by side where it can. data is only
+// valid during the call. An error of take ends it.
+type Fetch func(hashes [][32]byte, take func(i int, data []byte) error) error
+
+// Load makes the snapshot of a manifest from its blocks. Everything is checked: hashes, values, order; what does not fit
+// is an error and no snapshot.
+func Load(manifest []byte, fetch Fetch) (*Snapshot, error) {
 	people, edition, hashes, err := parseManifest(manifest)
 	if err != nil {
 		return nil, err
 	}
 	s := &Snapshot{columns: makeColumns(people), edition: edition, limits: DefaultLimits(), hashes: hashes}
-	for i, h := range hashes {
-		data, err := fetch(h)
-		if err != nil {
-			return nil, fmt.Errorf("block %d of the directory: %w", i, err)
+	var taken atomic.Int64
+	err = fetch(hashes, func(i int, data []byte) error {
+		taken.Add(1)
+		if err := s.take(i, data); err != nil {
+			return fmt.Errorf("block %d of the directory: %w", i, err)
 		}
-		if sha256.Sum256(data) != h {
-			return nil, fmt.Errorf("block %d of the directory is not what its hash says", i)
-		}
-		from := i * warning.BlockSize
-		into := s.columns.Slice(from, min(from+warning.BlockSize, people))
-		if err := decodeBlock(data, &into); err != nil {
-			return nil, fmt.Errorf("block %d of the directory: %w", i, err)
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	for i := 1; i < people; i++ {
-		c := &s.columns
-		if morton(c.Lon[i-1], c.Lat[i-1]) > morton(c.Lon[i], c.Lat[i]) {
+	if n := int(taken.Load()); n != len(hashes) {
+		return nil, fmt.Errorf("the store gave %d blocks where %d were asked", n, len(hashes))
+	}
+	s.place()
+	c := &s.columns
+	for i := warning.BlockSize; i < people; i += warning.BlockSize {
+		if morton(c.Lon[i-1], c.Lat[i-1]) > s.firsts[i/warning.BlockSize] {
 			return nil, fmt.Errorf("rows %d and %d of the directory are out of order", i-1, i)
 		}
 	}
-	numbers, again := indexNumbers(s.columns.Number)
+	numbers, again := indexNumbers(c.Number)
 	if len(again) > 0 {
 		return nil, fmt.Errorf("row %d of the directory has the number of an earlier row", again[0])
 	}
 	s.numbers = numbers
-	s.place()
 	sum := sha256.Sum256(manifest)
 	s.id = hex.EncodeToString(sum[:])
 	return s, nil
+}
+
+// take reads block i and checks it for itself.
+func (s *Snapshot) take(i int, data []byte) error {
+	if sha256.Sum256(data) != s.hashes[i] {
+		return errors.New("it is not what its hash says")
+	}
+	c := Columns(s.Block(i))
+	if err := decodeBlock(data, &c); err != nil {
+		return err
+	}
+	before := uint64(0)
+	for k, lon := range c.Lon {
+		key := morton(lon, c.Lat[k])
+		if key < before {
+			return fmt.Errorf("row %d is out of order", k)
+		}
+		before = key
+	}
+	return nil
 }
 
 // BlobsOf is the hashes that Load will fetch, in order, so that a store can read many at once.

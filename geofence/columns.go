@@ -67,12 +67,6 @@ func makeColumns(n int) Columns {
 	}
 }
 
-// copyRow makes row to the same as row from.
-func (c *Columns) copyRow(to, from int) {
-	c.Number[to], c.Lon[to], c.Lat[to], c.Home[to], c.Seen[to] = c.Number[from], c.Lon[from], c.Lat[from], c.Home[from], c.Seen[from]
-	c.Language[to], c.Duty[to], c.Flags[to] = c.Language[from], c.Duty[from], c.Flags[from]
-}
-
 // BadRow is a row that was left out, and why. It never quotes the row: numbers and positions are private.
 type BadRow struct {
 	Row    int // from 0
@@ -97,8 +91,8 @@ func (c *Columns) badRow(i int) (BadRow, bool) {
 		return bad("lon", "directory.position", "the position is missing")
 	case !inRange(c.Lon[i], c.Lat[i]):
 		return bad("lon", "directory.position", "the position is out of range")
-	case c.Home[i] != 0 && (c.Home[i] < 100000 || c.Home[i] > 999999):
-		return bad("home", "directory.home", "the home code has not six digits")
+	case c.Home[i] != 0 && (c.Home[i] < 100000 || c.Home[i] > 999999 && c.Home[i] < 100000000 || c.Home[i] > 999999999):
+		return bad("home", "directory.home", "the home code has neither six digits nor nine")
 	case int(c.Language[i]) >= len(warning.Languages):
 		return bad("language", "directory.language", "language %d is not one of %v", c.Language[i], warning.Languages)
 	case warning.Duty(c.Duty[i]) > warning.Responsible:

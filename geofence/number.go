@@ -1,27 +1,66 @@
 package geofence
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // numberIndex finds a row by its number: open addressing, three slots of four used, row + 1 in each used slot.
 type numberIndex []uint32
 
+// slotsTogether is how many slots are filled together: so few that they and their numbers stay in a core's cache.
+const slotsTogether = 1 << 15
+
 // indexNumbers indexes every number but 0. again is the rows, ascending, whose number an earlier row has.
 func indexNumbers(numbers []uint64) (x numberIndex, again []int) {
 	x = make(numberIndex, len(numbers)+len(numbers)/3+1)
-	for row, number := range numbers {
-		if number == 0 {
-			continue
+	stretches := (len(x) + slotsTogether - 1) / slotsTogether
+	type pair struct {
+		number uint64
+		row    uint32
+	}
+	pairs, ends := grouped(len(numbers), stretches, func(row int) uint16 {
+		if numbers[row] == 0 {
+			return noGroup
 		}
-		at := x.slot(number)
-		for x[at] != 0 && numbers[x[at]-1] != number {
+		return uint16(x.slot(numbers[row]) / slotsTogether)
+	}, func(row int) pair { return pair{numbers[row], uint32(row)} })
+
+	over := make([][]uint32, stretches) // rows that found no slot in their stretch
+	same := make([][]int, stretches)
+	together(stretches, func(s int) {
+		first := s * slotsTogether
+		slots := x[first:min(first+slotsTogether, len(x))]
+		used := make([]uint64, len(slots)) // the numbers in them
+		from, to := groupAt(ends, s)
+		for _, p := range pairs[from:to] {
+			at := x.slot(p.number) - first
+			for at < len(slots) && used[at] != 0 && used[at] != p.number {
+				at++
+			}
+			switch {
+			case at == len(slots):
+				over[s] = append(over[s], p.row)
+			case used[at] == p.number:
+				same[s] = append(same[s], int(p.row))
+			default:
+				slots[at], used[at] = p.row+1, p.number
+			}
+		}
+	})
+	for _, row := range slices.Concat(over...) {
+		at := x.slot(numbers[row])
+		for x[at] != 0 && numbers[x[at]-1] != numbers[row] {
 			at = x.next(at)
 		}
 		if x[at] != 0 {
-			again = append(again, row)
+			again = append(again, int(row))
 			continue
 		}
-		x[at] = uint32(row) + 1
+		x[at] = row + 1
 	}
+	again = append(again, slices.Concat(same...)...)
+	slices.Sort(again)
 	return x, again
 }
 

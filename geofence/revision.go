@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 
 	"tocsin/warning"
 )
@@ -139,7 +140,7 @@ func (r *Revision) Resolve(areas []warning.Area, p warning.Presence) (warning.Se
 	if err != nil {
 		return warning.Selection{}, err
 	}
-	all := warning.Selection{Snapshot: r.id, Share: r.edition.share(shapes)}
+	all := warning.Selection{Snapshot: r.id, Share: min(1, r.edition.share(shapes)+r.edition.townShare(areas))}
 	present := newAttendance(p, r.edition, areas)
 	first := 0
 	for _, run := range r.runs {
@@ -300,27 +301,31 @@ func BlobsOfRevision(manifest []byte) (all [][32]byte, err error) {
 	return all, err
 }
 
-// Encode gives every block that old does not have to yield, with its SHA-256; old may be nil. data is only valid during
-// the call. An error of yield ends it.
-func (r *Revision) Encode(old *Revision, yield func(hash [32]byte, data []byte) error) error {
-	var buf []byte
+// Fresh is the blocks that old does not have; old may be nil.
+func (r *Revision) Fresh(old *Revision) (blocks []int) {
+	first := 0
 	for _, run := range r.runs {
 		before := old.run(run.name)
 		for i, h := range run.hashes {
-			if before != nil && before.hashes[i] == h {
-				continue
-			}
-			buf = appendBlock(buf[:0], warning.Block(run.block(i)))
-			if err := yield(h, buf); err != nil {
-				return err
+			if before == nil || before.hashes[i] != h {
+				blocks = append(blocks, first+i)
 			}
 		}
+		first += run.blocks()
 	}
-	return nil
+	return blocks
 }
 
-// Fetch reads blocks by hash and calls take with each, in their order; data is only valid during the call.
-type Fetch func(hashes [][32]byte, take func(i int, data []byte) error) error
+// Encode appends the stored form of block i to b, and says its SHA-256.
+func (r *Revision) Encode(b []byte, i int) (hash [32]byte, data []byte) {
+	for _, run := range r.runs {
+		if i < run.blocks() {
+			return run.hashes[i], appendBlock(b, warning.Block(run.block(i)))
+		}
+		i -= run.blocks()
+	}
+	panic("geofence: no such block")
+}
 
 // LoadRevision makes the revision of a manifest. It takes every block that have holds from there (have may be nil), and
 // fetches the others. Everything is checked as by Load.
@@ -337,7 +342,7 @@ func LoadRevision(manifest []byte, have *Revision, l Limits, fetch Fetch) (*Revi
 		}
 		run, err := have.run(p.name).turned(hashes, fetch)
 		if run == nil && err == nil {
-			run, err = loadRun(p, hashes, fetch)
+			run, err = loadRun(p, fetch)
 		}
 		if err != nil {
 			return nil, err
@@ -352,27 +357,8 @@ func LoadRevision(manifest []byte, have *Revision, l Limits, fetch Fetch) (*Revi
 	return r, nil
 }
 
-func loadRun(p part, hashes [][32]byte, fetch Fetch) (*run, error) {
-	next, stop := iter.Pull2(func(yield func([]byte, error) bool) {
-		done := errors.New("no more is taken")
-		err := fetch(hashes, func(_ int, data []byte) error {
-			if !yield(data, nil) {
-				return done
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, done) {
-			yield(nil, err)
-		}
-	})
-	defer stop()
-	s, err := Load(p.manifest, func([32]byte) ([]byte, error) {
-		data, err, ok := next()
-		if !ok {
-			return nil, errors.New("the store gave fewer blocks than were asked")
-		}
-		return data, err
-	})
+func loadRun(p part, fetch Fetch) (*run, error) {
+	s, err := Load(p.manifest, fetch)
 	if err != nil {
 		return nil, err
 	}
@@ -398,6 +384,7 @@ func (r *run) turned(hashes [][32]byte, fetch Fetch) (*run, error) {
 		return nil, nil
 	}
 	next := r.copied()
+	var mu sync.Mutex // guards next
 	err := fetch(missing, func(i int, data []byte) error {
 		block := at[i]
 		old := r.block(block)
@@ -414,6 +401,8 @@ func (r *run) turned(hashes [][32]byte, fetch Fetch) (*run, error) {
 				return fmt.Errorf("block %d of the directory has somebody at another place than before", block)
 			}
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		next.put(block, c, missing[i])
 		return nil
 	})

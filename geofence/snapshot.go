@@ -113,10 +113,11 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 			if c.Flags[i] == warning.Gone {
 				continue
 			}
-			u := units[c.Home[i]]
+			code := warning.DistrictOf(c.Home[i])
+			u := units[code]
 			if u == nil {
 				u = &Count{}
-				units[c.Home[i]] = u
+				units[code] = u
 			}
 			u.People++
 			switch {
@@ -146,10 +147,13 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 
 // place notes where the rows are.
 func (s *Snapshot) place() {
-	s.box, s.firsts, s.summaries = nothing(), make([]uint64, s.Blocks()), make([]summary, s.Blocks())
-	for i := range s.firsts {
+	s.firsts, s.summaries = make([]uint64, s.Blocks()), make([]summary, s.Blocks())
+	together(s.Blocks(), func(i int) {
 		c := Columns(s.Block(i))
 		s.firsts[i], s.summaries[i] = morton(c.Lon[0], c.Lat[0]), summaryOf(c)
+	})
+	s.box = nothing()
+	for i := range s.summaries {
 		s.box.join(s.summaries[i].box)
 	}
 }
@@ -157,11 +161,14 @@ func (s *Snapshot) place() {
 // seal computes the hashes of the blocks and the ID.
 func (s *Snapshot) seal() {
 	s.hashes = make([][sha256.Size]byte, s.Blocks())
-	var buf []byte
-	for i := range s.hashes {
-		buf = appendBlock(buf[:0], s.Block(i))
-		s.hashes[i] = sha256.Sum256(buf)
-	}
+	together(pieces(s.People()), func(p int) {
+		var buf []byte
+		from, to := piece(p, s.People())
+		for i := from / warning.BlockSize; i*warning.BlockSize < to; i++ {
+			buf = appendBlock(buf[:0], s.Block(i))
+			s.hashes[i] = sha256.Sum256(buf)
+		}
+	})
 	sum := sha256.Sum256(s.manifest())
 	s.id = hex.EncodeToString(sum[:])
 }

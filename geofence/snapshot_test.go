@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -159,7 +160,7 @@ func TestEmptyDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err := geofence.Load(manifest, nil); err != nil || l.ID() != s.ID() {
+	if l, err := geofence.Load(manifest, blobs{}.fetch); err != nil || l.ID() != s.ID() {
 		t.Errorf("%v", err)
 	}
 }
@@ -227,9 +228,9 @@ func TestEncodeAndLoad(t *testing.T) {
 		t.Errorf("%.1f bytes a person", perPerson)
 	}
 	var fetched [][32]byte
-	l, err := geofence.Load(manifest, func(h [32]byte) ([]byte, error) {
-		fetched = append(fetched, h)
-		return blocks[h], nil
+	l, err := geofence.Load(manifest, func(hashes [][32]byte, take func(int, []byte) error) error {
+		fetched = hashes
+		return blobs(blocks).fetch(hashes, take)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -250,13 +251,7 @@ func TestEncodeAndLoad(t *testing.T) {
 func TestLoadRefusesWhatDoesNotFit(t *testing.T) {
 	s := build(t, synth(t, 3000, 1))
 	manifest, blocks := encoded(t, s)
-	gone := errors.New("gone")
-	fetch := func(h [32]byte) ([]byte, error) {
-		if b, ok := blocks[h]; ok {
-			return b, nil
-		}
-		return nil, gone
-	}
+	fetch := blobs(blocks).fetch
 	for n := range manifest {
 		if _, err := geofence.Load(manifest[:n], fetch); err == nil {
 			t.Fatalf("a manifest cut at %d is taken", n)
@@ -269,20 +264,35 @@ func TestLoadRefusesWhatDoesNotFit(t *testing.T) {
 			t.Fatalf("a manifest changed at %d is taken: %s", i, l.ID())
 		}
 	}
-	changed := func(h [32]byte) ([]byte, error) {
-		b := bytes.Clone(blocks[h])
+	changed := maps.Clone(blobs(blocks))
+	for h, b := range changed {
+		b := bytes.Clone(b)
 		b[100] ^= 1
-		return b, nil
+		changed[h] = b
 	}
-	if _, err := geofence.Load(manifest, changed); err == nil || !strings.Contains(err.Error(), "hash") {
+	if _, err := geofence.Load(manifest, changed.fetch); err == nil || !strings.Contains(err.Error(), "hash") {
 		t.Errorf("a changed block: %v", err)
+	}
+	few := func(hashes [][32]byte, take func(int, []byte) error) error { return fetch(hashes[1:], take) }
+	if _, err := geofence.Load(manifest, few); err == nil {
+		t.Error("fewer blocks than the manifest names are taken")
+	}
+	// Blocks that are each in order, but not one behind the other.
+	names, err := geofence.BlobsOf(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := len(manifest) - len(names)*sha256.Size
+	swapped := slices.Concat(manifest[:head], names[1][:], names[0][:], manifest[head+2*sha256.Size:])
+	if _, err := geofence.Load(swapped, fetch); err == nil || !strings.Contains(err.Error(), "order") {
+		t.Errorf("blocks in another order: %v", err)
 	}
 	huge := binary.LittleEndian.AppendUint64([]byte{1}, math.MaxUint64)
 	if _, err := geofence.Load(append(huge, manifest[9:]...), fetch); err == nil {
 		t.Error("a manifest of too many people is taken")
 	}
 	clear(blocks)
-	if _, err := geofence.Load(manifest, fetch); !errors.Is(err, gone) {
+	if _, err := geofence.Load(manifest, fetch); err == nil || err.Error() != "gone" {
 		t.Errorf("a missing block: %v", err)
 	}
 }

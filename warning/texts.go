@@ -21,23 +21,26 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
-	TextClipped Text = "clipped" // name, corners
+	TextByChannel    Text = "by_channel"
+	TextNotAddressed Text = "not_addressed" // people, no address, opted out
+	TextByDistrict   Text = "by_district"
+	TextByCarrier    Text = "by_carrier"
+	TextByMinute     Text = "by_minute"
+	TextHead         Text = "head" // columns of a table in the report, separated by |
+	TextContract     Text = "contract"
+	TextSpeed        Text = "speed"
+	TextKept         Text = "kept"
+	TextPlay         Text = "play"     // channel, platform, state, messages
+	TextCoverage     Text = "coverage" // percent, ends
+	TextClipped      Text = "clipped"  // name, corners
+	TextPolicy       Text = "policy"   // digest, since, who agreed
+	TextProposal     Text = "proposal" // digest, how many agreed
 
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
 	TextReviewDue     Text = "review_due"     // when
 	TextReviewOverdue Text = "review_overdue" // when
 	TextReviewClosed  Text = "review_closed"  // who, finding
-
-	TextByDistrict Text = "by_district"
-	TextByCarrier  Text = "by_carrier"
-	TextByMinute   Text = "by_minute"
-	TextHead       Text = "head" // columns of a table in the report, separated by |
-	TextContract   Text = "contract"
-	TextSpeed      Text = "speed"
-	TextKept       Text = "kept"
-	TextPlay       Text = "play"     // channel, platform, state, messages
-	TextCoverage   Text = "coverage" // percent, ends
 
 	TextProgress Text = "progress" // tier, event, handed over, planned, waiting
 	TextRates    Text = "rates"    // people/s, messages/s, contract
@@ -59,22 +62,25 @@ const (
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody     Text = "nobody"   // masked number
-	TextPerson     Text = "person"   // masked number, district
-	TextNoLane     Text = "no_lane"  // warning, event, why
-	TextInLane     Text = "in_lane"  // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported   Text = "imported" // people, snapshot
-	TextChanged    Text = "changed"  // changes, people, snapshot
-	TextBadRows    Text = "bad_rows" // rows left out
-	TextBadRow     Text = "bad_row"  // row, field, detail, rule
-	TextStats      Text = "stats"    // people, addressable, no address, opted out, responsible
-	TextMoved      Text = "moved"    // positions, known, people
-	TextSnapshot   Text = "snapshot" // id, edition, time
-	TextByHand     Text = "by_hand"  // account, account
+	TextNobody     Text = "nobody"    // masked number
+	TextPerson     Text = "person"    // masked number, district
+	TextNoLane     Text = "no_lane"   // warning, event, why
+	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported   Text = "imported"  // people, snapshot
+	TextChanged    Text = "changed"   // changes, people, snapshot
+	TextBadRows    Text = "bad_rows"  // rows left out
+	TextBadRow     Text = "bad_row"   // row, field, detail, rule
+	TextStats      Text = "stats"     // people, addressable, no address, opted out, responsible
+	TextMoved      Text = "moved"     // positions, known, people
+	TextSnapshot   Text = "snapshot"  // id, edition, time
+	TextAccount    Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute      Text = "route"     // percent of its weight, why
+	TextTested     Text = "tested"    // time, result, milliseconds to the answer, receipt
+	TextLinkTest   Text = "link_test" // account, time
+	TextByHand     Text = "by_hand"   // account, account
 	TextUnchanged  Text = "unchanged"
 	TextApplied    Text = "applied"
 	TextNotApplied Text = "not_applied"
-	TextAccount    Text = "account" // name, protocol, health, links up, links, contract, percent used, people waiting
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -99,6 +105,7 @@ var phrases = map[Text]phrase{
 	TextListJoin:     {"、", ", "},
 	TextFew:          {"少于 20", "fewer than 20"},
 
+	TextByChannel:  {"按渠道", "By channel"},
 	TextByDistrict: {"按区县", "By district"},
 	TextByCarrier:  {"按运营商", "By carrier"},
 	TextByMinute:   {"按分钟", "By minute"},
@@ -106,6 +113,8 @@ var phrases = map[Text]phrase{
 	TextContract:   {"%s：%s 条，任意一秒最多 %s 条，合同每秒 %s 条，使用 %.1f%%", "%s: %s messages, at most %s in any second, contract %s/s, %.1f%% used"},
 	TextSpeed:      {"每秒 %s 人、%s 条；发布后 %.0f 毫秒发出第一条，%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
+
+	TextNotAddressed: {"不能联系 %s 人：无地址 %s，已退订 %s", "Cannot be told %s: no address %s, opted out %s"},
 
 	TextPlay:     {"%s（%s）：%s，%s 条消息", "%s (%s): %s, %s messages"},
 	TextCoverage: {"，覆盖 %.0f%%，终端 %s", ", %.0f%% covered, %s ends"},
@@ -141,13 +150,18 @@ var phrases = map[Text]phrase{
 	TextMoved:      {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
 	TextSnapshot:   {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
 	TextAccount:    {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
+	TextRoute:      {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
+	TextTested:     {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
+	TextLinkTest:   {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
+	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
 	TextByHand:     {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
 	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
 	TextApplied:    {"已全部生效", "all of it holds now"},
 	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
-	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
 
-	TextClipped: {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
+	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
+	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
+	TextClipped:  {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
 
 	TextReview:        {"%s 于 %s 单独发布（%s）", "released alone by %s at %s (%s)"},
 	TextReviewOpen:    {"待复核", "waits for review"},
@@ -173,7 +187,7 @@ var phrases = map[Text]phrase{
 	"person.undelivered": {"未送达", "undelivered"}, "person.refused": {"被拒绝", "refused"}, "person.expired": {"已过期", "expired"}, "person.cancelled": {"已撤销", "cancelled"},
 	"person.superseded": {"被新版替代", "superseded"}, "person.moved": {"改走其他渠道", "moved"}, "person.withdrawn": {"已退订", "withdrawn"}, "person.unknown": {"结果不明", "unknown"},
 
-	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
+	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.other_route": {"改走其他线路", "by another carrier"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
 	"reason.throttled": {"运营商限速", "throttled"}, "reason.queue_full": {"运营商队列已满", "carrier's queue full"}, "reason.system_error": {"运营商系统错误", "carrier failed"},
 	"reason.link_down": {"链路中断", "link down"}, "reason.no_answer": {"运营商无应答", "no answer"}, "reason.bad_number": {"号码无效", "bad number"},
 	"reason.bad_content": {"内容被拒", "words refused"}, "reason.not_allowed": {"合同不允许", "not allowed"}, "reason.submit_failed": {"提交失败", "refused by the carrier"},
@@ -182,6 +196,8 @@ var phrases = map[Text]phrase{
 	"reason.expired": {"发送前过期", "expired before hand-off"}, "reason.cancelled": {"发送前撤销", "cancelled before hand-off"}, "reason.too_many_retries": {"多次重试失败", "too many retries"},
 	"reason.withdrawn":     {"发送前退订或注销", "unsubscribed or erased before hand-off"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
+
+	"receipt.arrived": {"已送达", "delivered"}, "receipt.failed": {"未送达", "not delivered"},
 
 	// The page of those on watch. What stands under finding is what is not well, under remedy what to do; {} is its subject.
 	"level.ok": {"正常", "ALL WELL"}, "level.degraded": {"有降级", "DEGRADED"}, "level.wrong": {"有故障", "SOMETHING IS WRONG"},
@@ -211,6 +227,7 @@ var phrases = map[Text]phrase{
 	"finding.slow": {"有待发却不到合同一半", "with work due it sends less than half of its contract"}, "remedy.slow": {"看链路、窗口和运营商的应答时间", "look at links, window and the carrier's answer times"},
 	"finding.links": {"部分链路中断", "some links are down"}, "remedy.links": {"联系运营商；其余链路继续发送", "call the carrier; the other links go on"},
 	"finding.slowed": {"运营商流控，降速", "the carrier's flow control slows it"}, "remedy.slowed": {"核对合同速率：tocsin channel rate {} N", "compare the contract: tocsin channel rate {} N"},
+	"finding.route": {"路由份额下降", "plans give it less than its share"}, "remedy.route": {"tocsin channel probe {}", "tocsin channel probe {}"},
 	"finding.silent": {"进程无心跳", "the process is silent"}, "remedy.silent": {"它的账户由别的进程接管；查看该机器", "others take its accounts over; look at its machine"},
 	"finding.clocks": {"时钟相差过大", "clocks are apart"}, "remedy.clocks": {"检查 NTP", "look at NTP"},
 	"finding.step": {"时钟跳变", "the clock stepped"}, "remedy.step": {"检查 NTP；有效期以 UTC 计", "look at NTP; validity counts in UTC"},

@@ -77,7 +77,8 @@ type Words struct {
 // Area is one part of where: exactly one of Unit, Polygons and Circle is set.
 type Area struct {
 	Name string `json:"name,omitempty"`
-	// Unit is the code of an administrative unit (GB/T 2260: six digits) in the edition of AsOf.
+	// Unit is the code of an administrative unit in the edition of AsOf: six digits (GB/T 2260), of a town nine, or twelve
+	// of which the last three are 000.
 	Unit string    `json:"unit,omitempty"`
 	AsOf time.Time `json:"as_of,omitzero"` // zero: the newest edition
 	// Polygons has the parts; each has its outer ring first and then its holes. Closed boundary: on the line is inside.

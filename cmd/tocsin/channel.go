@@ -13,7 +13,7 @@ import (
 )
 
 func newChannel() *cobra.Command {
-	return group("channel", "Show and steer the accounts with carriers", newChannelList(), newPause(), newResume(), newRate())
+	return group("channel", "Show and steer the accounts with carriers", newChannelList(), newPause(), newResume(), newRate(), newProbe())
 }
 
 func newChannelList() *cobra.Command {
@@ -84,4 +84,28 @@ func newRate() *cobra.Command {
 		}
 		return api.SetRate(ctx, &pb.SetRateRequest{Key: key, Account: args[0], MessagesPerS: int32(rate)})
 	})
+}
+
+func newProbe() *cobra.Command {
+	c := &cobra.Command{
+		Use: "probe ACCOUNT", Short: "Send a link test to the operator's own number and wait for its receipt", Args: exactly(1),
+		Example: "  tocsin channel probe mobile",
+	}
+	k := calls(c).answers(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewChannelServiceClient(conn).Probe(c.Context(), &pb.ProbeRequest{Account: args[0]})
+			if err != nil {
+				return err
+			}
+			if err := k.put(c.OutOrStdout(), r, k.language().Account(r.GetAccount())); err != nil {
+				return err
+			}
+			if !r.GetAccount().GetTest().GetOk() {
+				return fmt.Errorf("the link test of %s failed", args[0])
+			}
+			return nil
+		})
+	}
+	return c
 }

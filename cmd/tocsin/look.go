@@ -77,10 +77,11 @@ func newList() *cobra.Command {
 func newReport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "report ID", Short: "Say what became of everybody, in people", Args: exactly(1),
-		Example: "  tocsin report 01J… --lang zh-CN\n  tocsin report 01J… -o csv > report.csv",
+		Example: "  tocsin report 01J… --lang zh-CN\n  tocsin report 01J… --brief\n  tocsin report 01J… -o csv > report.csv",
 	}
 	k := calls(c).answers(c)
 	c.Flags().Lookup("output").Usage = "text, json or csv"
+	brief := c.Flags().Bool("brief", false, "only what became of everybody, and by which channel")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return k.with(func(conn *grpc.ClientConn) error {
 			r, err := pb.NewWarningServiceClient(conn).Report(c.Context(), &pb.ReportRequest{Id: args[0]})
@@ -89,6 +90,9 @@ func newReport() *cobra.Command {
 			}
 			if k.output == "csv" {
 				return show.ReportCSV(c.OutOrStdout(), r)
+			}
+			if *brief {
+				return k.put(c.OutOrStdout(), r, k.language().Brief(r)...)
 			}
 			return k.put(c.OutOrStdout(), r, k.language().Report(r)...)
 		})
@@ -136,6 +140,10 @@ func newHealth() *cobra.Command {
 				out[name] = strings.ToLower(r.GetStatus().String())
 				bad = bad || r.GetStatus() != healthpb.HealthCheckResponse_SERVING
 			}
+			waits, err := k.attention(c.Context(), conn)
+			if err != nil {
+				return err
+			}
 			if k.output == "json" {
 				if err := putJSON(c.OutOrStdout(), out); err != nil {
 					return err
@@ -143,6 +151,9 @@ func newHealth() *cobra.Command {
 			} else {
 				for _, name := range args {
 					fmt.Fprintln(c.OutOrStdout(), name+":", out[name])
+				}
+				if err := putLines(c.OutOrStdout(), waits); err != nil {
+					return err
 				}
 			}
 			if bad {

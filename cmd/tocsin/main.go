@@ -50,9 +50,9 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
-		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(),
+		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(), newPolicy(),
 		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(), newStatus(),
-		newChannel(), newDirectory(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
+		newChannel(), newDirectory(), newArea(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)
 	return root
 }

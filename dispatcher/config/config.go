@@ -29,6 +29,7 @@ type Config struct {
 	Limits       Limits       `yaml:"limits"`
 	Policy       Policy       `yaml:"policy"`
 	Words        Words        `yaml:"words"`
+	Routes       Routes       `yaml:"routes"`
 	Accounts     []Account    `yaml:"accounts"`
 	Platforms    []Platform   `yaml:"platforms"`
 
@@ -119,6 +120,17 @@ type Words struct {
 	English  map[string]string `yaml:"english"`  // English of issuers and places, by Chinese name
 }
 
+// Routes says who carries whose messages, and when an account is left for another.
+type Routes struct {
+	Numbers string        `yaml:"numbers"` // file: lines of a range (99912*) or a ported number, and its carrier; empty: prefixes alone
+	After   time.Duration `yaml:"after"`   // an account without a link is left
+	Window  time.Duration `yaml:"window"`  // over which answers are judged
+	Bad     float64       `yaml:"bad"`     // part of the answers that are failures, from which on an account is left
+	Good    float64       `yaml:"good"`    // part up to which it is trusted with more again
+	Least   int           `yaml:"least"`   // answers in the window below which nothing is judged by them
+	Stay    time.Duration `yaml:"stay"`    // between leaving and the first step back, and between two steps
+}
+
 // Account is one contract with one carrier.
 type Account struct {
 	Name         string            `yaml:"name"`
@@ -136,11 +148,19 @@ type Account struct {
 	Guard        time.Duration     `yaml:"guard"`  // jitter up to which the contract holds at the carrier
 	Channels     []warning.Channel `yaml:"channels"`
 	Prefixes     []string          `yaml:"prefixes"` // of E.164 digits; the longest wins
-	Weight       int               `yaml:"weight"`   // share among accounts with the same prefix
+	Carrier      string            `yaml:"carrier"`  // whose numbers it carries by routes.numbers; empty: prefixes alone
+	Weight       int               `yaml:"weight"`   // share among accounts with the same prefix or carrier
 	Kind         Kind              `yaml:"kind"`
 	PublicDrill  bool              `yaml:"public_drill"` // marked for drills with real people
 	HexIDs       bool              `yaml:"hex_ids"`      // receipts give in decimal what the response gave in hexadecimal
+	Test         LinkTest          `yaml:"test"`
 	Timers       Timers            `yaml:"timers"`
+}
+
+// LinkTest is a message to the operator's own number that shows whether the links work.
+type LinkTest struct {
+	Number string        `yaml:"number"` // E.164 digits; empty: no tests
+	Every  time.Duration `yaml:"every"`  // 0: by hand only
 }
 
 // Timers of a session.
@@ -194,6 +214,9 @@ func defaults() *Config {
 			},
 		},
 		Words: Words{Verified: []string{}},
+		Routes: Routes{
+			After: 10 * time.Second, Window: 10 * time.Second, Bad: 0.15, Good: 0.05, Least: 50, Stay: time.Minute,
+		},
 	}
 }
 
@@ -253,6 +276,7 @@ func (c *Config) resolve(dir string, p *problems) {
 		abs(&r.PasswordFile)
 		r.Password = p.secret("redis", r.PasswordFile, r.PasswordEnv, r.User != "")
 	}
+	abs(&c.Routes.Numbers)
 	for i := range c.Accounts {
 		a := &c.Accounts[i]
 		abs(&a.PasswordFile)

@@ -98,6 +98,7 @@ var rights = func() map[string]right {
 		"/tocsin.v1.ChannelService/Resume":    only(all, engineer),
 		"/tocsin.v1.ChannelService/SetRate":   only(all, engineer),
 		"/tocsin.v1.ChannelService/ResetRate": only(all, engineer),
+		"/tocsin.v1.ChannelService/Probe":     only(all, engineer),
 
 		"/tocsin.v1.HouseService/Status": everybody.alsoBlind(),
 		"/tocsin.v1.HouseService/Reload": only(all, engineer),

@@ -37,6 +37,37 @@ func (s *authority) CloseReview(ctx context.Context, r *pb.CloseReviewRequest) (
 	return &pb.CloseReviewResponse{Warning: w}, nil
 }
 
+func (s *authority) ShowPolicy(ctx context.Context, _ *pb.ShowPolicyRequest) (*pb.ShowPolicyResponse, error) {
+	p, err := s.Rule.Policy(ctx)
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	return &pb.ShowPolicyResponse{InForce: policyTo(&p.InForce), Proposed: proposalTo(p.Proposed)}, nil
+}
+
+func (s *authority) AgreePolicy(ctx context.Context, r *pb.AgreePolicyRequest) (*pb.AgreePolicyResponse, error) {
+	c, err := s.caller(ctx)
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	p, err := s.Rule.AgreePolicy(ctx, c, r.GetDigest())
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
+	return &pb.AgreePolicyResponse{InForce: policyTo(&p.InForce), Proposed: proposalTo(p.Proposed)}, nil
+}
+
+func policyTo(p *PolicyKept) *pb.Policy {
+	return &pb.Policy{Digest: p.Digest, Json: p.JSON, Since: timeTo(p.Since), Agreed: p.Agreed}
+}
+
+func proposalTo(p *PolicyKept) *pb.Proposal {
+	if p == nil {
+		return nil
+	}
+	return &pb.Proposal{Digest: p.Digest, Json: p.JSON, Since: timeTo(p.Since), Agreed: p.Agreed, Loosens: p.Loosens}
+}
+
 func reviewTo(r *warning.Review, now time.Time) *pb.Review {
 	if r == nil {
 		return nil

@@ -178,6 +178,9 @@ func specFrom(p *pb.WarningSpec, geoJSON func(field string, text []byte) (warnin
 	for i, a := range p.GetAreas() {
 		at := fmt.Sprintf("warning.areas[%d]", i)
 		area := warning.Area{Name: a.GetName(), Unit: a.GetUnit(), AsOf: timeFrom(a.GetAsOf())}
+		if len(area.Unit) == 12 { // a district in the twelve digits of statistics
+			area.Unit = strings.TrimSuffix(area.Unit, "000000")
+		}
 		switch where := a.GetWhere().(type) {
 		case *pb.Area_Polygons:
 			area.CRS = where.Polygons.GetCrs()

@@ -106,13 +106,17 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 	return out
 }
 
-func previewTo(p dispatcher.Preview) *pb.PreviewResponse {
+func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
 		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil,
 	}
 	for _, a := range p.Clipped {
 		out.Clipped = append(out.Clipped, areaTo(a))
+	}
+	for _, v := range p.Remarks {
+		v = v.In(language)
+		out.Remarks = append(out.Remarks, &pb.PreviewResponse_Remark{Field: v.Field, Rule: v.Rule, Text: v.Text()})
 	}
 	for _, u := range p.Units {
 		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})
@@ -139,7 +143,7 @@ func lanesTo(lanes []dispatcher.LaneCounts) (out []*pb.LaneCounts) {
 			Moved: c[warning.Moved], Withdrawn: c[warning.Withdrawn], Unknown: c[warning.Unknown],
 			Balanced: l.Balanced, Segments: int32(l.Segments), Messages: l.Messages,
 			FirstMessageAt: timeTo(l.First), LastMessageAt: timeTo(l.Last), FinishAt: timeTo(l.Finish),
-			PossibleRepeats: l.PossibleRepeats,
+			PossibleRepeats: l.PossibleRepeats, Rerouted: l.Rerouted,
 		})
 	}
 	return out
@@ -176,7 +180,7 @@ func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
 func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
 	for _, r := range rows {
 		out = append(out, &pb.ReportResponse_Row{
-			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting,
+			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting, Moved: r.Moved,
 		})
 	}
 	return out
@@ -203,13 +207,20 @@ func accountTo(a dispatcher.AccountHealth) *pb.Account {
 		Owner: a.Owner, Epoch: int64(min(a.Epoch, math.MaxInt64)), Health: string(a.Health), WaitingPeople: a.WaitingPeople,
 		MessagesLast_10S: a.Messages10s, ContractUsedLast_10S: a.Used10s, MaxMessagesInAnySecond: a.MaxInAnySecond,
 		LastError: a.LastError, Simulated: a.Simulated, Window: int32(a.Window), ConfiguredMessagesPerS: a.Configured,
-		Why: a.Why, By: a.By, SlowedTo: a.Slowed,
+		Why: a.Why, By: a.By, SlowedTo: a.Slowed, RouteShare: a.Route.Share, RouteWhy: a.Route.Why, RouteSince: timeTo(a.Route.Since),
+	}
+	if t := a.Route.Test; t != nil {
+		out.Test = &pb.LinkTest{
+			At: timeTo(t.At), Ok: t.OK, Outcome: t.Outcome, Reason: t.Reason, AnswerMs: ms(t.Answer), Receipt: t.Receipt, ReceiptMs: ms(t.ReceiptTook),
+		}
 	}
 	for _, l := range a.Links {
 		out.Links = append(out.Links, &pb.Link{Index: int32(l.Index), Up: l.Up, Open: int32(l.Open), LastError: l.LastError, Since: timeTo(l.Since)})
 	}
 	return out
 }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func playsTo(list []dispatcher.ReportPlay) []*pb.Play {
 	out := make([]*pb.Play, len(list))

@@ -39,6 +39,26 @@ type Looks interface {
 	Who(ctx context.Context, c dispatcher.Caller, number uint64, why string) (dispatcher.Who, error)
 }
 
+// Rule keeps the policy in force.
+type Rule interface {
+	Policy(ctx context.Context) (PolicyState, error)
+	// AgreePolicy counts a person who agrees to the policy that waits; agreeing twice is agreeing once.
+	AgreePolicy(ctx context.Context, c dispatcher.Caller, digest string) (PolicyState, error)
+}
+
+// PolicyState is the policy in force, and the one that asks for less and waits for two persons (nil: none).
+type PolicyState struct {
+	InForce  PolicyKept
+	Proposed *PolicyKept
+}
+
+// PolicyKept is one policy as it is kept.
+type PolicyKept struct {
+	Digest, JSON    string
+	Since           time.Time
+	Agreed, Loosens []string
+}
+
 // Accounts shows and steers the accounts with carriers.
 type Accounts interface {
 	Accounts(ctx context.Context) ([]dispatcher.AccountHealth, error)
@@ -46,6 +66,8 @@ type Accounts interface {
 	Resume(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
 	SetRate(ctx context.Context, c dispatcher.Caller, key, account string, rate int) (dispatcher.AccountHealth, error)
 	ResetRate(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
+	// Probe tests the links of an account; it takes up to 30 s.
+	Probe(ctx context.Context, c dispatcher.Caller, account string) (dispatcher.AccountHealth, error)
 }
 
 // House shows how everything is doing, and reads its configuration again.

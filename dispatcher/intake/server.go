@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Acts      Acts
 	Looks     Looks
+	Rule      Rule
 	Accounts  Accounts
 	Directory Directory
 	Moves     Moves
@@ -76,10 +77,10 @@ func New(o Options) (*Server, error) {
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.logUnary, recovery.UnaryServerInterceptor(rescue)),
+		grpc.ChainUnaryInterceptor(speakUnary, s.logUnary, recovery.UnaryServerInterceptor(rescue)),
 		grpc.ChainUnaryInterceptor(o.Unary...),
 		grpc.ChainUnaryInterceptor(s.checkUnary),
-		grpc.ChainStreamInterceptor(s.logStream, recovery.StreamServerInterceptor(rescue)),
+		grpc.ChainStreamInterceptor(speakStream, s.logStream, recovery.StreamServerInterceptor(rescue)),
 		grpc.ChainStreamInterceptor(o.Stream...),
 		grpc.ChainStreamInterceptor(s.checkStream),
 	)

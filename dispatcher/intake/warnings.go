@@ -52,7 +52,7 @@ func (s *warnings) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitR
 	if err != nil {
 		return nil, err
 	}
-	return &pb.SubmitResponse{Warning: w, Preview: previewTo(preview)}, nil
+	return &pb.SubmitResponse{Warning: w, Preview: previewTo(preview, languageOf(ctx))}, nil
 }
 
 func (s *warnings) Preview(ctx context.Context, r *pb.PreviewRequest) (*pb.PreviewResponse, error) {
@@ -64,7 +64,7 @@ func (s *warnings) Preview(ctx context.Context, r *pb.PreviewRequest) (*pb.Previ
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}
-	return previewTo(preview), nil
+	return previewTo(preview, languageOf(ctx)), nil
 }
 
 func (s *warnings) preview(ctx context.Context, c dispatcher.Caller, r *pb.PreviewRequest) (dispatcher.Preview, error) {

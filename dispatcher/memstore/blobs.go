@@ -3,7 +3,6 @@ package memstore
 import (
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -11,11 +10,12 @@ import (
 	"tocsin/dispatcher"
 )
 
-// PutBlobs stores pieces of the directory by the hash of their content.
-func (s *Store) PutBlobs(_ context.Context, blobs iter.Seq2[[32]byte, []byte]) error {
-	for hash, data := range blobs {
+// PutBlobs stores n pieces of the directory by the hash of their content.
+func (s *Store) PutBlobs(_ context.Context, n int, piece func(b []byte, i int) (hash [32]byte, data []byte)) error {
+	for i := range n {
+		hash, data := piece(nil, i)
 		s.mu.Lock()
-		s.blobs[hash] = append([]byte{}, data...)
+		s.blobs[hash] = data
 		s.mu.Unlock()
 	}
 	return nil
@@ -32,7 +32,7 @@ func (s *Store) Blob(_ context.Context, hash [32]byte) ([]byte, error) {
 	return append([]byte{}, data...), nil
 }
 
-// Blobs calls fn with each piece in the order of hashes, until it answers an error. ErrNotFound when one is missing.
+// Blobs calls fn with each piece until it answers an error. ErrNotFound when one is missing.
 func (s *Store) Blobs(ctx context.Context, hashes [][32]byte, fn func(i int, data []byte) error) error {
 	for i, hash := range hashes {
 		data, err := s.Blob(ctx, hash)

@@ -10,9 +10,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -25,8 +25,12 @@ const (
 	fieldNewest    = "newest"
 )
 
-// blobBatch is how many blobs (of about 20 KB) go into one pipeline.
-const blobBatch = 64
+// blobBatch is how many blobs (of about 28 KB) go into one pipeline, and blobPipes how many pipelines there are side by
+// side: while one waits for Redis and its fsync, another encrypts.
+const (
+	blobBatch = 64
+	blobPipes = 4
+)
 
 // sealer encrypts what holds data of people. Redis sees names that are a keyed hash, and ciphertext that is bound to
 // its name, so that one blob cannot stand in for another.
@@ -78,9 +82,10 @@ func (s *sealer) name(hash [32]byte) []byte {
 	return m.Sum(nil)
 }
 
-func (s *sealer) seal(name, plain []byte) []byte {
-	return s.aead.Seal(nil, nil, plain, name)
-}
+func (s *sealer) seal(name, plain []byte) []byte { return s.sealTo(nil, name, plain) }
+
+// sealTo appends plain, sealed, to b.
+func (s *sealer) sealTo(b, name, plain []byte) []byte { return s.aead.Seal(b, nil, plain, name) }
 
 // open appends what was sealed to b.
 func (s *sealer) open(b, name, sealed []byte) ([]byte, error) {
@@ -91,26 +96,52 @@ func (s *sealer) open(b, name, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// PutBlobs stores pieces of the directory by the hash of their content, some at a time. Refused when Redis is at its
-// memory limit; what went in before an error stays, and is written again by a repeat.
-func (s *Store) PutBlobs(ctx context.Context, blobs iter.Seq2[[32]byte, []byte]) error {
-	p := s.db.Pipeline()
-	for hash, data := range blobs {
-		name := s.seal.name(hash)
-		p.Set(ctx, s.keys.blob(name), versioned(s.seal.seal(name, data)), 0)
-		if p.Len() < blobBatch {
-			continue
+// PutBlobs stores n pieces of the directory by the hash of their content, some at a time. piece appends piece i to b and
+// says its hash; it is called side by side. Refused when Redis is at its memory limit; what went in before an error stays,
+// and is written again by a repeat.
+func (s *Store) PutBlobs(ctx context.Context, n int, piece func(b []byte, i int) (hash [32]byte, data []byte)) error {
+	return inBatches(ctx, n, func(ctx context.Context, buf *batchBuffers, from, to int) error {
+		p := s.db.Pipeline()
+		for i := from; i < to; i++ {
+			hash, data := piece(buf.plain[:0], i)
+			name, sealed := s.seal.name(hash), buf.sealed[i-from][:0]
+			sealed = s.seal.sealTo(append(sealed, recordVersion), name, data)
+			buf.plain, buf.sealed[i-from] = data, sealed
+			p.Set(ctx, s.keys.blob(name), sealed, 0)
 		}
-		if _, err := exec(ctx, p); err != nil {
-			return err
-		}
-		p = s.db.Pipeline()
+		_, err := exec(ctx, p)
+		return err
+	})
+}
+
+// batchBuffers is memory that one pipe uses again and again.
+type batchBuffers struct {
+	plain  []byte
+	sealed [blobBatch][]byte
+}
+
+// inBatches calls do for all of n pieces, a batch at a time, on several pipes, until one has an error.
+func inBatches(ctx context.Context, n int, do func(ctx context.Context, buf *batchBuffers, from, to int) error) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var next atomic.Int64
+	var pipes sync.WaitGroup
+	for range min(blobPipes, (n+blobBatch-1)/blobBatch) {
+		pipes.Go(func() {
+			var buf batchBuffers
+			for ctx.Err() == nil {
+				from := int(next.Add(blobBatch)) - blobBatch
+				if from >= n {
+					return
+				}
+				if err := do(ctx, &buf, from, min(from+blobBatch, n)); err != nil {
+					fail(err)
+				}
+			}
+		})
 	}
-	if p.Len() == 0 {
-		return nil
-	}
-	_, err := exec(ctx, p)
-	return err
+	pipes.Wait()
+	return context.Cause(ctx)
 }
 
 // Blob is one piece; ErrNotFound.
@@ -119,64 +150,37 @@ func (s *Store) Blob(ctx context.Context, hash [32]byte) (data []byte, err error
 	return data, err
 }
 
-// Blobs calls fn with each piece in the order of hashes, until it answers an error; data is only valid during the call.
-// ErrNotFound when one is missing. While fn works, the next pieces are read.
+// Blobs calls fn with each piece, side by side and in any order, until one call answers an error; data is only valid
+// during the call. ErrNotFound when one is missing.
 func (s *Store) Blobs(ctx context.Context, hashes [][32]byte, fn func(i int, data []byte) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	names := make([][]byte, len(hashes))
-	batches := make(chan sealedBlobs, 2)
-	var reader sync.WaitGroup
-	defer reader.Wait()
-	defer cancel()
-	reader.Go(func() {
-		defer close(batches)
-		for first := 0; first < len(hashes); first += blobBatch {
-			p := s.db.Pipeline()
-			for i := first; i < min(first+blobBatch, len(hashes)); i++ {
-				names[i] = s.seal.name(hashes[i])
-				p.Get(ctx, s.keys.blob(names[i]))
-			}
-			answers, err := exec(ctx, p)
-			select {
-			case batches <- sealedBlobs{first, answers, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
+	return inBatches(ctx, len(hashes), func(ctx context.Context, buf *batchBuffers, from, to int) error {
+		p := s.db.Pipeline()
+		var names [blobBatch][]byte
+		for i := from; i < to; i++ {
+			names[i-from] = s.seal.name(hashes[i])
+			p.Get(ctx, s.keys.blob(names[i-from]))
 		}
-	})
-	var buf []byte
-	for batch := range batches {
-		if batch.err != nil {
-			return batch.err
+		answers, err := exec(ctx, p)
+		if err != nil {
+			return err
 		}
-		for n, c := range batch.answers {
-			i := batch.first + n
+		for n, c := range answers {
 			stored, err := c.(*redis.StringCmd).Bytes()
 			if errors.Is(err, redis.Nil) {
-				return fmt.Errorf("%w: piece %x of the directory", dispatcher.ErrNotFound, hashes[i][:4])
+				return fmt.Errorf("%w: piece %x of the directory", dispatcher.ErrNotFound, hashes[from+n][:4])
 			}
 			if len(stored) == 0 || stored[0] != recordVersion {
 				return notOfVersion("a piece of the directory")
 			}
-			if buf, err = s.seal.open(buf[:0], names[i], stored[1:]); err != nil {
+			if buf.plain, err = s.seal.open(buf.plain[:0], names[n], stored[1:]); err != nil {
 				return err
 			}
-			if err := fn(i, buf); err != nil {
+			if err := fn(from+n, buf.plain); err != nil {
 				return err
 			}
 		}
-	}
-	return ctx.Err()
-}
-
-// sealedBlobs is pieces as they are stored, from number first on.
-type sealedBlobs struct {
-	first   int
-	answers []redis.Cmder
-	err     error
+		return nil
+	})
 }
 
 // Manifest is what SetSnapshot stored of a snapshot; ErrNotFound.

@@ -322,7 +322,7 @@ func TestMemoryLimit(t *testing.T) {
 			return err
 		}},
 		{"import", false, func() error {
-			return s.PutBlobs(t.Context(), func(yield func([32]byte, []byte) bool) { yield([32]byte{}, []byte("x")) })
+			return s.PutBlobs(t.Context(), 1, func(b []byte, _ int) ([32]byte, []byte) { return [32]byte{}, append(b, 'x') })
 		}},
 		{"snapshot", false, func() error { _, err := w.SetSnapshot(t.Context(), dispatcher.NewSnapshot{ID: "one"}); return err }},
 		{"plan", false, func() error { _, err := s.PutPlan(t.Context(), 1, dispatcher.Plan{Warning: "x"}); return err }},

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +21,10 @@ func TestBlobsAreSealed(t *testing.T) {
 	s, realm := openRealm(t, db)
 	one, two := []byte("synthetic person one, 999000000001"), []byte("synthetic person two, 999000000002")
 	h1, h2 := sha256.Sum256(one), sha256.Sum256(two)
-	if err := s.PutBlobs(t.Context(), maps.All(map[[32]byte][]byte{h1: one, h2: two})); err != nil {
+	err := s.PutBlobs(t.Context(), 2, func(b []byte, i int) ([32]byte, []byte) {
+		return [][32]byte{h1, h2}[i], append(b, [][]byte{one, two}[i]...)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	w, err := s.BeginWriting(t.Context(), "token", time.Minute)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"testing"
 	"time"
 
@@ -21,7 +20,7 @@ import (
 type Store interface {
 	dispatcher.Records
 	dispatcher.Queue
-	PutBlobs(ctx context.Context, blobs iter.Seq2[[32]byte, []byte]) error
+	PutBlobs(ctx context.Context, n int, piece func(b []byte, i int) (hash [32]byte, data []byte)) error
 	Blob(ctx context.Context, hash [32]byte) ([]byte, error)
 	Blobs(ctx context.Context, hashes [][32]byte, fn func(i int, data []byte) error) error
 	BeginWriting(ctx context.Context, token string, life time.Duration) (dispatcher.DirectoryWriter, error)

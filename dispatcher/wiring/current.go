@@ -6,7 +6,6 @@ import (
 
 	"tocsin/dispatcher"
 	"tocsin/dispatcher/config"
-	"tocsin/dispatcher/policy"
 	"tocsin/warning"
 )
 
@@ -16,17 +15,13 @@ type current struct{ now atomic.Pointer[settings] }
 // settings is one configuration as it was loaded.
 type settings struct {
 	cfg    *config.Config
-	policy *policy.Policy
 	words  dispatcher.Wording
 	loaded time.Time
 }
 
 func (c *current) take(cfg *config.Config) {
-	c.now.Store(&settings{cfg: cfg, policy: policyOf(cfg), words: wording(deskOf(&cfg.Words)), loaded: time.Now()})
+	c.now.Store(&settings{cfg: cfg, words: wording(deskOf(&cfg.Words)), loaded: time.Now()})
 }
-
-// inForce is the policy that holds now.
-func (c *current) inForce() dispatcher.Policy { return c.now.Load().policy }
 
 func (c *current) wording(s warning.Spec, before *warning.Spec, at time.Time) (warning.Spec, error) {
 	return c.now.Load().words(s, before, at)

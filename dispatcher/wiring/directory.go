@@ -221,15 +221,8 @@ func (d *directory) write(ctx context.Context, do func(context.Context, dispatch
 
 // put stores what base does not have of s.
 func (d *directory) put(ctx context.Context, s, base *geofence.Revision) error {
-	return d.store.PutBlobs(ctx, func(yield func([32]byte, []byte) bool) {
-		enough := errors.New("no more is taken")
-		_ = s.Encode(base, func(hash [32]byte, data []byte) error { // it has no errors of its own
-			if !yield(hash, data) {
-				return enough
-			}
-			return nil
-		})
-	})
+	fresh := s.Fresh(base)
+	return d.store.PutBlobs(ctx, len(fresh), func(b []byte, i int) ([32]byte, []byte) { return s.Encode(b, fresh[i]) })
 }
 
 // made is what is noted beside every new snapshot.

@@ -60,6 +60,7 @@ var uses = map[string]use{
 	pb.ChannelService_Resume_FullMethodName:    changes,
 	pb.ChannelService_SetRate_FullMethodName:   changes,
 	pb.ChannelService_ResetRate_FullMethodName: changes,
+	pb.ChannelService_Probe_FullMethodName:     changes,
 
 	pb.HouseService_Status_FullMethodName: reads,
 	pb.HouseService_Reload_FullMethodName: changes,

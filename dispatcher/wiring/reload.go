@@ -17,6 +17,7 @@ import (
 // What a changed value takes.
 const (
 	atOnce  = "at once"
+	agreed  = "two persons"
 	restart = "restart"
 )
 
@@ -58,7 +59,8 @@ func hasAccount(cfg *config.Config, name string) bool {
 	return slices.ContainsFunc(cfg.Accounts, func(a config.Account) bool { return a.Name == name })
 }
 
-// Reload applies the configuration as the file says it now, all of it or nothing, and writes the act down.
+// Reload applies the configuration as the file says it now, all of it or nothing, and writes the act down. A policy that
+// asks for less is proposed with it and waits for two persons.
 func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, checkOnly bool) (intake.Reloaded, error) {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
@@ -70,8 +72,12 @@ func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, c
 	var r intake.Reloaded
 	var keys, later []string
 	both := func(account string) bool { return hasAccount(was, account) && hasAccount(cfg, account) }
+	looser := len(p.rule.now.Load().Loosened(policyOf(cfg))) > 0
 	for _, d := range config.Diff(was, cfg) {
 		change := intake.Change{Key: d.Key, Before: d.Before, After: d.After, Takes: takenBy(d.Key, both)}
+		if looser && (strings.HasPrefix(d.Key, "policy.") || strings.HasPrefix(d.Key, "limits.share.")) {
+			change.Takes = agreed
+		}
 		r.Changes, keys = append(r.Changes, change), append(keys, d.Key)
 		if change.Takes == restart {
 			later = append(later, d.Key)
@@ -92,6 +98,9 @@ func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, c
 			Detail: "changed: " + strings.Join(keys, ", ") + "; policy " + policyOf(cfg).Digest(),
 		},
 	}); err != nil {
+		return intake.Reloaded{}, dispatcher.Refusal(err)
+	}
+	if err := p.rule.meet(ctx, policyOf(cfg), c); err != nil {
 		return intake.Reloaded{}, dispatcher.Refusal(err)
 	}
 	p.current.take(cfg)

@@ -76,6 +76,7 @@ type process struct {
 	*House
 	dir    *directory
 	sealer *audit.Sealer
+	rule   *rule
 	engine *dispatcher.Engine
 	server *intake.Server
 	gate   gate
@@ -118,14 +119,21 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
+		return nil, err
+	}
+	numbers, err := numbersOf(&h.Config.Routes)
+	if err != nil {
+		return nil, err
+	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
-		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
-		Adapters:  map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
-		Accounts:  accountsOf(h.Config.Accounts),
+		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
+		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
+		Accounts: accountsOf(h.Config.Accounts), Numbers: numbers, FailOver: failOverOf(&h.Config.Routes),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
-		Policy:    p.current.inForce,
+		Policy:    p.rule.inForce,
 		Words:     p.current.wording,
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
@@ -144,7 +152,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Accounts: p.engine, Directory: p.dir, Moves: p.engine, House: p,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
@@ -173,6 +181,7 @@ func (p *process) run(ctx context.Context) error {
 	keepers.Go(func() { p.sealer.Run(sealing) })
 	keepers.Go(func() { p.dir.follow(sending) })
 	keepers.Go(func() { p.keepRedis(sending) })
+	keepers.Go(func() { p.rule.follow(sending) })
 	if p.own != nil {
 		keepers.Go(func() { p.own.Watch(sending, p.redisDown) })
 	}
@@ -243,7 +252,8 @@ func accountsOf(accounts []config.Account) []dispatcher.AccountOptions {
 				BindTimeout: a.Timers.Bind, AnswerTimeout: a.Timers.Answer, KeepAlive: a.Timers.KeepAlive,
 			},
 			Protocol: a.Protocol.String(), Rate: a.Rate, Burst: a.Burst, Guard: a.Guard,
-			Channels: a.Channels, Prefixes: a.Prefixes, Weight: a.Weight,
+			Channels: a.Channels, Prefixes: a.Prefixes, Carrier: a.Carrier, Weight: a.Weight,
+			TestNumber: testNumber(a.Test.Number), TestEvery: a.Test.Every,
 		}
 	}
 	return out

@@ -113,7 +113,7 @@ func (p *process) certificates(now time.Time) []dispatcher.Certificate {
 // configHealth compares what is in force with the file as it is now.
 func (p *process) configHealth() dispatcher.ConfigHealth {
 	now := p.current.now.Load()
-	h := dispatcher.ConfigHealth{File: filepath.Base(now.cfg.Path), LoadedAt: now.loaded.UTC(), Policy: now.policy.Digest()}
+	h := dispatcher.ConfigHealth{File: filepath.Base(now.cfg.Path), LoadedAt: now.loaded.UTC(), Policy: p.rule.inForce().Digest()}
 	cfg, err := config.Load(now.cfg.Path)
 	if err != nil {
 		h.Fault = err.Error()

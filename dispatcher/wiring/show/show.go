@@ -105,6 +105,24 @@ func (l Language) Review(r *pb.Review) string {
 	return line + "; " + l.say(warning.TextReviewDue, clock(r.GetDue(), "2006-01-02 15:04"))
 }
 
+// Policy is the policy in force, and the one that waits.
+func (l Language) Policy(now *pb.Policy, waits *pb.Proposal) []string {
+	lines := []string{l.say(warning.TextPolicy, now.GetDigest(), clock(now.GetSince(), "2006-01-02 15:04"), strings.Join(now.GetAgreed(), " ")), now.GetJson()}
+	return append(lines, l.Proposal(waits)...)
+}
+
+// Proposal is a policy that waits for two persons; nothing where there is none.
+func (l Language) Proposal(p *pb.Proposal) []string {
+	if p == nil {
+		return nil
+	}
+	lines := []string{l.say(warning.TextProposal, p.GetDigest(), len(p.GetAgreed()))}
+	for _, way := range p.GetLoosens() {
+		lines = append(lines, "  "+way)
+	}
+	return lines
+}
+
 // Preview is who would get what.
 func (l Language) Preview(p *pb.PreviewResponse) []string {
 	veiled := func(n int64) string { return l.orFew(n, p.GetFew()) }
@@ -130,6 +148,9 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		for _, s := range t.GetSegments() {
 			lines = append(lines, "    "+s)
 		}
+	}
+	for _, r := range p.GetRemarks() {
+		lines = append(lines, "! "+r.GetField()+": "+r.GetText())
 	}
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
 }
@@ -232,6 +253,20 @@ func (l Language) Account(a *pb.Account) string {
 	}
 	line := l.say(warning.TextAccount, a.GetName(), a.GetProtocol(), l.name("health", a.GetHealth()), up, len(a.GetLinks()),
 		count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsedLast_10S(), count(a.GetWaitingPeople()))
+	if a.GetRouteShare() < 1 {
+		line += l.say(warning.TextRoute, 100*a.GetRouteShare(), a.GetRouteWhy())
+	}
+	if t := a.GetTest(); t != nil {
+		outcome := "reason." + t.GetReason()
+		if t.GetReason() == "" {
+			outcome = "person." + t.GetOutcome()
+		}
+		receipt := "–"
+		if t.GetReceipt() != "" {
+			receipt = l.name("receipt", t.GetReceipt())
+		}
+		line += l.say(warning.TextTested, clock(t.GetAt(), "15:04:05"), l.say(warning.Text(outcome)), t.GetAnswerMs(), receipt)
+	}
 	if a.GetRateSetByHand() {
 		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
 	}

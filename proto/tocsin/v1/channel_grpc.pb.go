@@ -24,6 +24,7 @@ const (
 	ChannelService_Resume_FullMethodName    = "/tocsin.v1.ChannelService/Resume"
 	ChannelService_SetRate_FullMethodName   = "/tocsin.v1.ChannelService/SetRate"
 	ChannelService_ResetRate_FullMethodName = "/tocsin.v1.ChannelService/ResetRate"
+	ChannelService_Probe_FullMethodName     = "/tocsin.v1.ChannelService/Probe"
 )
 
 // ChannelServiceClient is the client API for ChannelService service.
@@ -42,6 +43,8 @@ type ChannelServiceClient interface {
 	SetRate(ctx context.Context, in *SetRateRequest, opts ...grpc.CallOption) (*SetRateResponse, error)
 	// ResetRate gives up the rate that was set by hand: the configuration's holds again.
 	ResetRate(ctx context.Context, in *ResetRateRequest, opts ...grpc.CallOption) (*ResetRateResponse, error)
+	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
+	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error)
 }
 
 type channelServiceClient struct {
@@ -102,6 +105,16 @@ func (c *channelServiceClient) ResetRate(ctx context.Context, in *ResetRateReque
 	return out, nil
 }
 
+func (c *channelServiceClient) Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeResponse)
+	err := c.cc.Invoke(ctx, ChannelService_Probe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChannelServiceServer is the server API for ChannelService service.
 // All implementations must embed UnimplementedChannelServiceServer
 // for forward compatibility.
@@ -118,6 +131,8 @@ type ChannelServiceServer interface {
 	SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error)
 	// ResetRate gives up the rate that was set by hand: the configuration's holds again.
 	ResetRate(context.Context, *ResetRateRequest) (*ResetRateResponse, error)
+	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
+	Probe(context.Context, *ProbeRequest) (*ProbeResponse, error)
 	mustEmbedUnimplementedChannelServiceServer()
 }
 
@@ -142,6 +157,9 @@ func (UnimplementedChannelServiceServer) SetRate(context.Context, *SetRateReques
 }
 func (UnimplementedChannelServiceServer) ResetRate(context.Context, *ResetRateRequest) (*ResetRateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetRate not implemented")
+}
+func (UnimplementedChannelServiceServer) Probe(context.Context, *ProbeRequest) (*ProbeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Probe not implemented")
 }
 func (UnimplementedChannelServiceServer) mustEmbedUnimplementedChannelServiceServer() {}
 func (UnimplementedChannelServiceServer) testEmbeddedByValue()                        {}
@@ -254,6 +272,24 @@ func _ChannelService_ResetRate_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChannelService_Probe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChannelServiceServer).Probe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChannelService_Probe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChannelServiceServer).Probe(ctx, req.(*ProbeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ChannelService_ServiceDesc is the grpc.ServiceDesc for ChannelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -280,6 +316,10 @@ var ChannelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetRate",
 			Handler:    _ChannelService_ResetRate_Handler,
+		},
+		{
+			MethodName: "Probe",
+			Handler:    _ChannelService_Probe_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -718,7 +718,7 @@ type isArea_Where interface {
 }
 
 type Area_Unit struct {
-	// Code of an administrative unit: six digits (GB/T 2260).
+	// Code of an administrative unit: six digits (GB/T 2260), of a town nine, or twelve of which the last three are 000.
 	Unit string `protobuf:"bytes,2,opt,name=unit,proto3,oneof"`
 }
 
@@ -1451,11 +1451,10 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x06Circle\x120\n" +
 	"\x06centre\x18\x01 \x01(\v2\x10.tocsin.v1.PointB\x06\xbaH\x03\xc8\x01\x01R\x06centre\x122\n" +
 	"\bradius_m\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\bA)\x00\x00\x00\x00\x00\x00\xf0?R\aradiusM\x125\n" +
-	"\x03crs\x18\x03 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xe1\x02\n" +
+	"\x03crs\x18\x03 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xf0\x02\n" +
 	"\x04Area\x12\x1c\n" +
-	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12'\n" +
-	"\x04unit\x18\x02 \x01(\tB\x11\xbaH\x0er\f2\n" +
-	"^[0-9]{6}$H\x00R\x04unit\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x126\n" +
+	"\x04unit\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[0-9]{6}([0-9]{3}){0,2}$H\x00R\x04unit\x121\n" +
 	"\bpolygons\x18\x03 \x01(\v2\x13.tocsin.v1.PolygonsH\x00R\bpolygons\x12(\n" +
 	"\ageojson\x18\x04 \x01(\tB\f\xbaH\tr\a\x10\x02\x18\x80\x92\xf4\x01H\x00R\ageojson\x12+\n" +
 	"\x06circle\x18\x06 \x01(\v2\x11.tocsin.v1.CircleH\x00R\x06circle\x12/\n" +
