@@ -54,6 +54,25 @@ type Land interface {
 	Clip(areas []warning.Area) ([]warning.Area, error)
 }
 
+// Callee is a user whom the engine may ring.
+type Callee struct {
+	User     string
+	Number   uint64 // E.164 digits
+	Approves bool   // the role may approve
+	Backup   int    // 0 is rung first; each higher one after Duty.Backup more of waiting
+	OnDuty   bool
+	Switched bool // on or off by hand, until they go back to their hours
+}
+
+// Roster is who can be rung.
+type Roster interface {
+	// Callees is everybody of the roster as they stand at a time.
+	Callees(ctx context.Context, at time.Time) ([]Callee, error)
+	// Snapshot is people with these numbers as a directory of their own. Directory.Snapshot gives it again by its id, in
+	// any process and whatever the roster says by then.
+	Snapshot(numbers []uint64) Snapshot
+}
+
 // The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
 // or key.
 var (
@@ -138,6 +157,7 @@ const (
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableNodes    = "nodes"    // node → JSON of its last pulse
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )

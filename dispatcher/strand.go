@@ -97,7 +97,7 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 	st.led = newLedger(s.People, w.ReleasedAt, whole, lang, one)
 	st.led.moves = s.Channel == warning.FlashSMS
 	tier, responsible, public := w.Spec.Tier, rankResponsible, rankPublic
-	if s.Words == warning.Cancel { // the correction of a mistake goes before all else of its tier
+	if s.Words == warning.Cancel || s.Words == warning.Call { // a correction and a call go before all else of their tier
 		responsible, public = rankCorrection, rankCorrection
 	}
 	st.responsible = Flow{strand: st, Cost: st.cost, Class: classOf(tier, responsible)}

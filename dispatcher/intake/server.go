@@ -32,6 +32,7 @@ type Options struct {
 	Directory Directory
 	Moves     Moves
 	House     House
+	Duty      Duty
 	Health    Health
 
 	// TLS has the server's certificate; the server takes nothing below 1.3.
@@ -89,6 +90,7 @@ func New(o Options) (*Server, error) {
 	pb.RegisterDirectoryServiceServer(s.grpc, &directory{Server: s})
 	pb.RegisterChannelServiceServer(s.grpc, &accounts{Server: s})
 	pb.RegisterHouseServiceServer(s.grpc, &house{Server: s})
+	pb.RegisterDutyServiceServer(s.grpc, &duty{Server: s})
 	healthpb.RegisterHealthServer(s.grpc, &health{Server: s})
 	reflection.Register(s.grpc)
 	return s, nil
