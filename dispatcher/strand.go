@@ -106,6 +106,20 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 	return st, nil
 }
 
+// grow takes in people who were added at the end: of the language and duty of those before.
+func (s *strand) grow(to Strand) {
+	from := len(s.Batches)
+	s.Strand, s.stays = to, nil
+	for _, b := range s.Batches[from:] {
+		at := s.starts[len(s.starts)-1] + uint32(b.Mask.Count())
+		s.starts = append(s.starts, at)
+		if b.Duty == warning.Responsible {
+			s.publicFrom = at
+		}
+	}
+	s.led.grow(to.People)
+}
+
 // batchOf is the batch that holds a position.
 func (s *strand) batchOf(pos uint32) int {
 	return sort.Search(len(s.Batches), func(i int) bool { return s.starts[i+1] > pos })
@@ -228,7 +242,7 @@ func (s *strand) toRepeat() int {
 
 func (s *strand) tail() StrandTail {
 	t := StrandTail{
-		Strand: s.ID, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
+		Strand: s.ID, People: s.People, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
 		Stats: StrandStats{
 			Segments: s.cost, Messages: s.sent, PossibleRepeats: s.led.repeats, Due: s.toRepeat(), First: s.first, Last: s.last,
 			MaxInAnySecond: s.highest,
