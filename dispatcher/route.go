@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math/bits"
 	"slices"
 	"sort"
 	"strconv"
@@ -15,6 +16,8 @@ import (
 // can be searched some ten million times a second.
 type router struct {
 	ranges  []numberRange // ascending, apart from each other
+	last    []uint64      // number of each range, close together
+	first   [66]int       // by bits of a number: the first range that may hold it; it lies before the next one's end
 	choices [][]routed
 }
 
@@ -69,6 +72,12 @@ func newRouter(accounts []AccountOptions, ch warning.Channel, status warning.Sta
 		}
 	}
 	sort.Slice(r.ranges, func(i, j int) bool { return r.ranges[i].from < r.ranges[j].from })
+	for _, x := range r.ranges {
+		r.last = append(r.last, x.to-1)
+	}
+	for n := range r.first {
+		r.first[n] = sort.Search(len(r.ranges), func(i int) bool { return n > 0 && bits.Len64(r.last[i]) >= n })
+	}
 	return r
 }
 
@@ -95,25 +104,25 @@ func (r *router) empty() bool { return len(r.choices) == 0 }
 
 // route is the index of the account for a number, or -1.
 func (r *router) route(number uint64) int {
-	lo, hi := 0, len(r.ranges)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if r.ranges[mid].to <= number {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	// Numbers of different carriers come mixed, so that no step can be foreseen: none of them is a jump.
+	size := bits.Len64(number)
+	at := r.first[size]
+	for left := min(r.first[size+1]+1, len(r.last)) - at; left > 0; {
+		half := (left + 1) / 2
+		below := (r.last[at+half-1] - number) >> 63 // 1 where the range ends before the number
+		at += half * int(below)
+		left -= half
 	}
-	if lo == len(r.ranges) || number < r.ranges[lo].from {
+	if at == len(r.ranges) || number < r.ranges[at].from {
 		return -1
 	}
-	list := r.choices[r.ranges[lo].choice]
+	list := r.choices[r.ranges[at].choice]
 	if len(list) == 1 {
 		return list[0].account
 	}
-	at := (number * 0x9e3779b97f4a7c15 >> 32) % list[len(list)-1].upTo
+	lot := (number * 0x9e3779b97f4a7c15 >> 32) % list[len(list)-1].upTo
 	for _, x := range list {
-		if at < x.upTo {
+		if lot < x.upTo {
 			return x.account
 		}
 	}
