@@ -127,15 +127,16 @@ const (
 	AlreadyThere          // had by another way
 	SupersededHere        // a newer version took its place before hand-off
 	WithdrawnHere         // unsubscribed, erased or under another number before hand-off
+	OtherRoute            // goes by another account, because this one was left
 
-	Reasons = int(WithdrawnHere) + 1
+	Reasons = int(OtherRoute) + 1
 )
 
 var reasonNames = [Reasons]string{
 	"", "throttled", "queue_full", "system_error", "link_down", "no_answer", "bad_number", "bad_content", "not_allowed",
 	"submit_failed", "daily_quota", "undeliverable", "expired_at_carrier", "rejected_at_carrier", "deleted_at_carrier",
 	"unknown_at_carrier", "expired", "cancelled", "too_many_retries", "already_there",
-	"superseded", "withdrawn",
+	"superseded", "withdrawn", "other_route",
 }
 
 func (r Reason) String() string {

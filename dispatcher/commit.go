@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,6 +45,7 @@ type request struct {
 	Commit
 	granted []*strand  // by grant
 	again   [][]uint32 // by grant: positions that are sent another time
+	moves   []move
 	acks    []channels.Receipts
 	chunks  []Chunk
 }
@@ -130,6 +133,7 @@ func (a *account) request() *request {
 	}
 	live := a.live[:0]
 	for _, s := range a.live {
+		a.moveOn(s, r, now)
 		a.wind(s, r, now)
 		if !s.finished() {
 			live = append(live, s)
@@ -200,14 +204,7 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 	if s.limit > s.next {
 		a.giveBack(r, s, s.next)
 	}
-	for _, pos := range s.again {
-		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
-		a.journal.add(s.ID, now, rec)
-		s.led.apply(now, rec)
-		s.wait(pos, now)
-		a.touch(s)
-	}
-	s.again = nil
+	a.takeAgainBack(s, now)
 	s.ready(&a.sched)
 	if s.closing == warning.Waiting {
 		return
@@ -222,6 +219,18 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		s.led.close(s.closing, why)
 		a.touch(s)
 	}
+}
+
+// takeAgainBack ends the grants of people who were to be sent to another time.
+func (a *account) takeAgainBack(s *strand, now time.Time) {
+	for _, pos := range s.again {
+		rec := record{pos: pos, kind: recBack, reason: channels.LinkDown}
+		a.journal.add(s.ID, now, rec)
+		s.led.apply(now, rec)
+		s.wait(pos, now)
+		a.touch(s)
+	}
+	s.again = nil
 }
 
 // conclude makes true in memory what the store has allowed.
@@ -257,6 +266,7 @@ func (a *account) conclude(r *request, done Committed) {
 		a.touch(s)
 		s.ready(&a.sched)
 	}
+	a.moved(r.moves, now)
 	kick(a.wake)
 }
 
@@ -265,34 +275,31 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	a.mu.Lock()
 	stale := a.stale || a.seen > a.obeyed
 	a.stale = false
-	newest := a.newest
+	mark := a.mark
 	a.mu.Unlock()
 	if !stale {
 		return false, nil
 	}
-	img, err := a.e.queue.Load(ctx, a.opt.Name, newest, false)
+	img, err := a.e.queue.Load(ctx, a.opt.Name, mark, false)
 	if err != nil {
 		a.nudge()
 		return false, err
 	}
-	for i := range img.Strands {
-		s, err := a.openOne(ctx, img.Strands[i])
-		if err != nil {
+	for _, st := range img.Strands {
+		if err := a.take(ctx, st); err != nil {
 			a.log.Error("strand cannot be sent", zap.Error(err))
 			a.nudge()
 			return false, err
 		}
-		a.mu.Lock()
-		a.add(s)
-		a.mu.Unlock()
 	}
 	a.mu.Lock()
-	ids := make([]StrandID, len(a.live))
-	for i, s := range a.live {
-		ids[i] = s.ID
+	a.mark = img.Generation
+	ids := map[string]bool{}
+	for _, s := range a.live {
+		ids[s.Warning] = true
 	}
 	a.mu.Unlock()
-	states, err := a.e.queue.States(ctx, ids)
+	states, err := a.e.queue.States(ctx, slices.Collect(maps.Keys(ids)))
 	if err != nil {
 		a.nudge()
 		return false, err
@@ -302,14 +309,18 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 }
 
 // obey makes the decisions of people count: when it returns, no byte of a stopped strand is on its way to a socket.
-func (a *account) obey(states []StrandState, generation uint64) {
+func (a *account) obey(states []Standing, generation uint64) {
+	of := make(map[string]warning.State, len(states))
+	for _, st := range states {
+		of[st.ID] = st.State
+	}
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, st := range states {
-		if s := a.byID[st.Strand]; s != nil && s.closing == warning.Waiting {
-			s.state = st.State
+	for _, s := range a.live {
+		if state, ok := of[s.Warning]; ok && s.closing == warning.Waiting && s.state != state {
+			s.state = state
 			s.ready(&a.sched)
 		}
 	}

@@ -14,6 +14,7 @@ type standing uint8
 
 const (
 	nowhere standing = iota // in no lane
+	moved                   // to another strand
 	notReached
 	waits
 	handedOver
@@ -28,6 +29,8 @@ func standingOf(s warning.PersonState) standing {
 		return handedOver
 	case warning.Waiting, warning.Sending:
 		return waits
+	case warning.Moved:
+		return moved
 	}
 	return notReached
 }
@@ -95,7 +98,7 @@ func toldOf(s *strand, pos uint32) told {
 	t := told{standing: standingOf(state)}
 	if pos < s.led.granted {
 		t.reason = s.led.at(pos).reason
-	} else if t.standing == notReached {
+	} else if t.standing <= notReached {
 		t.reason = closedReason(state)
 	}
 	if at, ok := s.handedAt(pos); ok {
@@ -113,6 +116,8 @@ func (r *ReportRow) add(s standing) {
 		r.HandedOver++
 	case waits:
 		r.Waiting++
+	case moved:
+		r.Moved++
 	default:
 		r.NotReached++
 	}
@@ -144,8 +149,13 @@ func (b *reportBuilder) finish() {
 	for of, block := range b.people {
 		home := of.snap.Block(int(of.block)).Home
 		for slot, t := range block {
-			if t.standing == nowhere {
+			switch t.standing {
+			case nowhere:
 				continue
+			case moved: // and has no place yet, or will have none
+				if t.standing = notReached; b.r.Warning.State == warning.Released || b.r.Warning.State == warning.Held {
+					t.standing = waits
+				}
 			}
 			all.add(t.standing)
 			code := home[slot]

@@ -398,13 +398,15 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return err
 	}
 	if w.State != warning.Released {
+		e.finish(id, false)
 		return nil
 	}
 	plan, err := e.planFor(ctx, &w)
 	if err != nil {
 		return err
 	}
-	if plan.Parts > 1 && len(plan.Strands) == 0 && (plan.Pending || w.Spec.Type == warning.Alert) { // nothing new to store
+	if plan.Parts > 1 && len(plan.Strands) == 0 && plan.Pending { // nothing new to store
+		e.finish(id, true)
 		e.nudge()
 		return nil
 	}
@@ -413,21 +415,26 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return nil
 	}
 	if err == nil {
+		e.finish(id, plan.Pending)
 		e.nudge()
 		kick(e.patrol.look)
 	}
 	return err
 }
 
-// planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows.
+// planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows. A plan that is
+// made grows by those who moved.
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
-	if w.Spec.Type != warning.Alert {
-		return e.planFollowUp(ctx, w)
-	}
-	if before, _, err := e.planOf(ctx, w.ID); err == nil {
+	before, _, err := e.planOf(ctx, w.ID)
+	switch {
+	case err == nil && !before.Pending:
 		return e.planMoved(ctx, w, before)
-	} else if !errors.Is(err, ErrNotFound) {
+	case err != nil && !errors.Is(err, ErrNotFound):
 		return Plan{}, err
+	case w.Summons != nil:
+		return e.planCall(ctx, w)
+	case w.Spec.Type != warning.Alert:
+		return e.planFollowUp(ctx, w)
 	}
 	r, err := e.resolve(w.Spec, w.ReleasedAt)
 	if err != nil {

@@ -37,6 +37,8 @@ type Policy interface {
 	Emergency(w *warning.Warning, user string, role warning.Role, why string, now time.Time) (warning.Review, error)
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
+	// Digest names the policy.
+	Digest() string
 }
 
 // Wording completes the words of a spec: those that are made from the official pattern, and the correction and all-clear
@@ -57,11 +59,14 @@ type Options struct {
 	Epochs    EpochStore
 	Adapters  map[string]channels.Adapter // by protocol
 	Accounts  []AccountOptions
+	Numbers   *Numbers // nil: prefixes of accounts alone say who carries whom
+	FailOver  FailOver
 	Areas     map[string]channels.AreaAdapter // by protocol
 	Platforms []AreaOptions
 	Policy    func() Policy // the one in force now
 	Segments  Segmenter
 	Words     Wording                      // nil: words are taken as they are given
+	Duty      Duty                         // without Roster nobody is rung
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
 	Log       *zap.Logger
 }
@@ -74,16 +79,20 @@ type Engine struct {
 	dir      Directory
 	land     Land
 	epochs   EpochStore
-	options  []AccountOptions
+	routing  atomic.Pointer[routing]
+	failOver FailOver
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
+	duty     Duty
 	seal     func(context.Context) string
 	log      *zap.Logger
 
 	accounts  []*account
 	platforms []*platform
 	patrol    *patrol
+	nodes     nodes
+	began     time.Time
 	plan      chan struct{} // something may be to plan
 	departed  departures
 
@@ -98,10 +107,14 @@ type Engine struct {
 // New is an engine that does nothing before Run.
 func New(o Options) (*Engine, error) {
 	e := &Engine{
-		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, options: o.Accounts,
-		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
+	if e.failOver == (FailOver{}) {
+		e.failOver = UsualFailOver()
+	}
+	e.routing.Store(&routing{accounts: o.Accounts, numbers: o.Numbers})
 	e.patrol = newPatrol(e, o.Fences)
 	for _, a := range o.Accounts {
 		adapter, ok := o.Adapters[a.Protocol]
@@ -131,7 +144,10 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
+	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
+	group.Go(func() { e.rings(ctx) })
+	group.Go(func() { e.watchRoutes(ctx) })
 	group.Wait()
 }
 
@@ -228,7 +244,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		kick(e.plan)
 		return 0, nil
 	}
-	if !expired && e.moves(w.ID, &plan, tails) {
+	if !expired && e.moves(w.ID, tails) {
 		return 0, nil
 	}
 	var c warning.Counts

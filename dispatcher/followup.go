@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,14 +154,13 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		}
 	}
 	if w.Spec.Type == warning.Update && before.Parts == 0 {
-		f.newcomers(e.options)
+		f.newcomers(e.routing.Load())
 	}
 	if f.plan.Snapshot == "" {
 		if snap, ok := e.dir.Current(); ok {
 			f.plan.Snapshot = snap.ID()
 		}
 	}
-	e.finish(w.ID, f.plan.Pending)
 	return f.plan, nil
 }
 
@@ -207,25 +207,39 @@ type place struct {
 // covered is who has a place in the parts before.
 func (e *Engine) covered(ctx context.Context, before *Plan) (map[place]*warning.Mask, error) {
 	out := map[place]*warning.Mask{}
-	for i := range before.Strands {
-		st := &before.Strands[i]
-		img, err := e.queue.Load(ctx, st.Account, st.ID-1, false)
-		if err != nil {
-			return nil, err
+	err := e.eachStrand(ctx, before.Strands, func(st *Strand) error {
+		for i := range st.Batches {
+			maskAt(out, place{st.Channel, st.Account, st.Snapshot, st.Batches[i].Block}).Add(&st.Batches[i].Mask)
 		}
-		for k := range img.Strands {
-			if img.Strands[k].ID != st.ID {
-				continue
+		return nil
+	})
+	return out, err
+}
+
+// eachStrand reads strands with their batches, those of an account together.
+func (e *Engine) eachStrand(ctx context.Context, strands []Strand, visit func(*Strand) error) error {
+	byAccount := map[string][]StrandID{}
+	for i := range strands {
+		byAccount[strands[i].Account] = append(byAccount[strands[i].Account], strands[i].ID)
+	}
+	for account, ids := range byAccount {
+		for part := range slices.Chunk(ids, 256) {
+			img, err := e.queue.Read(ctx, account, part, false)
+			if err != nil {
+				return err
 			}
-			for _, b := range img.Strands[k].Batches {
-				m := maskAt(out, place{st.Channel, st.Account, st.Snapshot, b.Block})
-				for w := range m {
-					m[w] |= b.Mask[w]
+			for i := range img.Strands {
+				if err := visit(&img.Strands[i]); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	return out, nil
+	return nil
+}
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.channel, o.channel), cmp.Compare(p.account, o.account))
 }
 
 func maskAt[K comparable](m map[K]*warning.Mask, key K) *warning.Mask {
@@ -312,7 +326,7 @@ func (f *followUp) kindFor(number uint64) warning.Type {
 }
 
 // newcomers adds who is in the area of an update and was not reached: they get the warning itself.
-func (f *followUp) newcomers(accounts []AccountOptions) {
+func (f *followUp) newcomers(g *routing) {
 	sel := f.sel
 	sel.Masks = slices.Clone(sel.Masks)
 	for i, b := range sel.Blocks {
@@ -322,7 +336,7 @@ func (f *followUp) newcomers(accounts []AccountOptions) {
 			}
 		}
 	}
-	p := makePlan(f.w, f.inside.snap, &sel, accounts)
+	p := makePlan(f.w, f.inside.snap, &sel, g)
 	f.plan.InArea += p.InArea
 	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = p.NoAddress, p.OptedOut, p.NoRoute
 	f.plan.Strands = append(f.plan.Strands, p.Strands...)

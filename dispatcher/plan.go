@@ -10,11 +10,16 @@ import (
 
 // makePlan says who gets the warning by which accounts, in which order: responsible persons first, then the public, in
 // the order of the selection. It is a pure function of its arguments; parts of the selection are sorted side by side.
-func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, accounts []AccountOptions) Plan {
+func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, g *routing) Plan {
+	accounts := g.accounts
 	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
+	words := warning.Alert
+	if w.Summons != nil {
+		words = warning.Call
+	}
 	for i, ch := range addressed(w.Spec.Channels) {
 		parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
-		router := newRouter(accounts, ch, w.Spec.Status)
+		router := g.router(ch, w.Spec.Status)
 		var group sync.WaitGroup
 		for k := range parts {
 			from, to := k*len(sel.Blocks)/len(parts), (k+1)*len(sel.Blocks)/len(parts)
@@ -35,7 +40,7 @@ func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, account
 		}
 		for a := range accounts {
 			if s := strandOf(parts, a); s.People > 0 {
-				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, warning.Alert
+				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, words
 				s.Account, s.Snapshot = accounts[a].Name, p.Snapshot
 				p.Strands = append(p.Strands, s)
 			}

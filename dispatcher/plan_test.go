@@ -25,7 +25,7 @@ func TestRouteIsTheLongestPrefix(t *testing.T) {
 				Prefixes: rapid.SliceOfNDistinct(digits, 1, 4, rapid.ID[string]).Draw(t, "prefixes"),
 			})
 		}
-		r := newRouter(accounts, warning.SMS, warning.Exercise)
+		r := (&routing{accounts: accounts}).router(warning.SMS, warning.Exercise)
 		for range 50 {
 			number := rapid.StringMatching(`[1-9][0-9]{7,14}`).Draw(t, "number")
 			if rapid.Bool().Draw(t, "near") {
@@ -72,7 +72,7 @@ func TestRouteSharesByWeight(t *testing.T) {
 			Channels: []warning.Channel{warning.SMS}, Weight: weight, Prefixes: []string{"999"},
 		}
 	}
-	r := newRouter([]AccountOptions{account("a", 1), account("b", 3)}, warning.SMS, warning.Exercise)
+	r := (&routing{accounts: []AccountOptions{account("a", 1), account("b", 3)}}).router(warning.SMS, warning.Exercise)
 	var got [2]int
 	for i := range 40_000 {
 		got[r.route(9991_000000000+uint64(i))]++
@@ -117,14 +117,15 @@ func crowded(blocks int) (city, warning.Selection) {
 	return c, sel
 }
 
-func threeCarriers() (accounts []AccountOptions) {
+func threeCarriers() *routing {
+	g := &routing{}
 	for i := range 3 {
-		accounts = append(accounts, AccountOptions{
+		g.accounts = append(g.accounts, AccountOptions{
 			Account:  channels.Account{Name: fmt.Sprint(i), Statuses: []warning.Status{warning.Exercise}},
 			Channels: []warning.Channel{warning.SMS}, Prefixes: []string{fmt.Sprint(9991 + i)},
 		})
 	}
-	return accounts
+	return g
 }
 
 // BenchmarkMakePlan is the plan of a million people, and what a preview counts of it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -56,7 +57,7 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	}
 	r := &resolved{
 		digest: digest, who: who, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.options),
+		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.routing.Load()),
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -116,6 +117,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	p := Preview{
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
+		Remarks: r.snap.Remarks(s.Areas),
 	}
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
@@ -180,7 +182,7 @@ func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
 			return true
 		}
 	}
-	return !newRouter(e.options, ch, status).empty()
+	return !e.routing.Load().router(ch, status).empty()
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.
@@ -215,9 +217,9 @@ func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 			continue
 		}
 		for slot := range sel.Masks[i].Slots {
-			if home[slot] != code {
+			if at := warning.DistrictOf(home[slot]); at != code {
 				people[code] += run
-				code, run = home[slot], 0
+				code, run = at, 0
 			}
 			run++
 		}
@@ -262,14 +264,6 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 	return l.For(c), err
 }
 
-// For is the preview as this caller may see it.
-func (p Preview) For(c Caller) Preview {
-	if c.Role == warning.Commander {
-		return p
-	}
-	return p.Veiled()
-}
-
 // Get is one warning as it is recorded.
 func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
 	w, _, err := e.records.Warning(ctx, id)
@@ -282,14 +276,42 @@ func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
 	return w, nil
 }
 
-// List is the warnings in any of the states (none named: all), active ones first, then the newest first.
-func (e *Engine) List(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
-	list, err := e.records.Warnings(ctx, states, limit)
-	if err != nil {
-		return nil, unavailable(err)
+// List is the warnings of people in any of the states (none named: all), active ones first, then the newest first; at most
+// limit, and with 0 all.
+func (e *Engine) List(ctx context.Context, states []warning.State, limit int) (out []warning.Warning, err error) {
+	if len(states) == 0 {
+		states = slices.Collect(maps.Keys(warning.Transitions))
 	}
-	sort.SliceStable(list, func(i, j int) bool { return !final(list[i].State) && final(list[j].State) })
-	return list, nil
+	over := slices.DeleteFunc(slices.Clone(states), func(s warning.State) bool { return !final(s) })
+	for _, some := range [][]warning.State{slices.DeleteFunc(slices.Clone(states), final), over} {
+		if len(some) == 0 || limit > 0 && len(out) >= limit {
+			continue
+		}
+		list, err := e.listed(ctx, some, max(0, limit-len(out)))
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// listed leaves out what the engine made for itself: it reads more as long as too few are left.
+func (e *Engine) listed(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
+	for n := limit; ; n *= 4 {
+		list, err := e.records.Warnings(ctx, states, n)
+		if err != nil {
+			return nil, err
+		}
+		all := len(list) < n || n == 0
+		list = slices.DeleteFunc(list, func(w warning.Warning) bool { return w.Summons != nil })
+		if limit > 0 && len(list) > limit {
+			list = list[:limit]
+		}
+		if all || len(list) == limit {
+			return list, nil
+		}
+	}
 }
 
 func final(s warning.State) bool {

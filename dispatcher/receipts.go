@@ -22,7 +22,8 @@ type blockRef struct {
 	batch uint32
 }
 
-func (x *index) add(s *strand) {
+// add takes in the batches of a strand from one on.
+func (x *index) add(s *strand, from int) {
 	var si *snapIndex
 	for i := range x.snaps {
 		if x.snaps[i].snap.ID() == s.snap.ID() {
@@ -33,7 +34,7 @@ func (x *index) add(s *strand) {
 		x.snaps = append(x.snaps, snapIndex{snap: s.snap, blocks: map[uint32][]blockRef{}})
 		si = &x.snaps[len(x.snaps)-1]
 	}
-	for i := range s.Batches {
+	for i := from; i < len(s.Batches); i++ {
 		b := s.Batches[i].Block
 		si.blocks[b] = append(si.blocks[b], blockRef{s, uint32(i)})
 	}
@@ -88,6 +89,9 @@ func (a *account) takeIn(rs channels.Receipts, now time.Time) {
 }
 
 func (a *account) receipt(r channels.Receipt, now time.Time) {
+	if a.test.received(r, now) {
+		return
+	}
 	s, pos, segment, ok, known := a.people.find(r.Number, r.Print)
 	switch {
 	case ok:
@@ -95,6 +99,7 @@ func (a *account) receipt(r channels.Receipt, now time.Time) {
 	case known: // it may have come before the answer to its submission
 		a.early.keep(r, now)
 		a.early.note(a, r, now)
+	case a.opt.TestNumber != 0 && r.Number == a.opt.TestNumber: // of a link test that is over
 	default:
 		a.stats.UnknownReceipts++
 		a.early.counted = true
@@ -240,8 +245,18 @@ var recordOf = [...]recordKind{
 	channels.HandedOver: recHandedOver, channels.Retry: recRetry, channels.Refused: recRefused, channels.Unknown: recUnknown,
 }
 
+// failures is the reasons that speak against a carrier, and not against a message.
+var failures = [channels.Reasons]bool{
+	channels.QueueFull: true, channels.SystemError: true, channels.LinkDown: true, channels.NoAnswer: true, channels.SubmitFailed: true,
+	channels.DailyQuota: true,
+}
+
 func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	a.inflight--
+	if o.Token>>32 == testStrand {
+		a.test.answered(o, now)
+		return
+	}
 	if i := o.Token >> 32; i >= uint64(len(a.strands)) {
 		return // of an ownership before
 	}
@@ -256,8 +271,10 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
-	if o.Reason == channels.Throttled {
+	if o.Reason == channels.Throttled { // no failure of the carrier: we are too fast
 		a.slow.throttled(now, a.trip.median)
+	} else {
+		a.condition.answered(now, !failures[o.Reason])
 	}
 	if again {
 		a.schedule(s, rec.pos, now)

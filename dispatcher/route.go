@@ -5,20 +5,30 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"sync"
 
 	"tocsin/warning"
 )
 
-// router says which account carries a person's message: the longest prefix of the number, and among accounts with the
-// same prefix by weight. A pure function of the number, so that a plan can be made again.
+// router says which account carries a person's message. The person's carrier decides, as the table of numbers has it: the
+// number itself (it was ported), else the longest prefix, of the table or of an account. Among the accounts of one prefix
+// it goes by weight. A pure function of the number, so that a plan can be made again.
 //
 // Prefixes are kept as ranges of whole numbers, for each length that an E.164 number may have: the shortest table that
 // can be searched some ten million times a second.
 type router struct {
+	numbers *Numbers
+	open    lanes // accounts that are in use
+	all     lanes // for whom no open account may carry: they wait for theirs
+}
+
+// lanes is a router over some of the accounts.
+type lanes struct {
 	ranges  []numberRange // ascending, apart from each other
 	last    []uint64      // number of each range, close together
 	first   [66]int       // by bits of a number: the first range that may hold it; it lies before the next one's end
 	choices [][]routed
+	ported  []int // by carrier: into choices; -1: no account
 }
 
 type numberRange struct {
@@ -34,89 +44,189 @@ type routed struct {
 // The lengths of a number: E.164 allows 15 digits, and no subscriber has fewer than 8.
 const leastDigits, mostDigits = 8, 15
 
-// newRouter is the router over the accounts that serve the channel and take the status.
-func newRouter(accounts []AccountOptions, ch warning.Channel, status warning.Status) *router {
-	r := &router{}
-	byPrefix := map[string]int{}
-	var prefixes []string
-	for i := range accounts {
-		a := &accounts[i]
+// routing is what routers are made of.
+type routing struct {
+	accounts []AccountOptions
+	shares   []float64 // by account, 0 to 1: how much of its weight it is trusted with; nil: all of it
+	numbers  *Numbers  // nil: prefixes of accounts alone
+	routers  sync.Map  // by lane: routers that were asked for before
+}
+
+// lane is what a router is for.
+type lane struct {
+	channel warning.Channel
+	status  warning.Status
+}
+
+// router is the router over the accounts that serve the channel and take the status.
+func (g *routing) router(ch warning.Channel, status warning.Status) *router {
+	if r, ok := g.routers.Load(lane{ch, status}); ok {
+		return r.(*router)
+	}
+	r := &router{numbers: g.numbers}
+	weights := make([]uint64, len(g.accounts))
+	whole := true
+	for i := range g.accounts {
+		a := &g.accounts[i]
 		if !slices.Contains(a.Channels, ch) || !slices.Contains(a.Statuses, status) {
 			continue
 		}
-		for _, p := range a.Prefixes {
-			at, ok := byPrefix[p]
-			if !ok {
-				at = len(r.choices)
-				byPrefix[p] = at
-				prefixes = append(prefixes, p)
-				r.choices = append(r.choices, nil)
-			}
-			sum := uint64(max(1, a.Weight))
-			if list := r.choices[at]; len(list) > 0 {
-				sum += list[len(list)-1].upTo
-			}
-			r.choices[at] = append(r.choices[at], routed{i, sum})
+		weights[i] = 1000 * uint64(max(1, a.Weight))
+		whole = whole && (g.shares == nil || g.shares[i] == 1)
+	}
+	r.all = g.lanes(weights)
+	if r.open = r.all; !whole {
+		for i := range weights {
+			weights[i] = uint64(float64(weights[i]) * g.shares[i])
 		}
+		r.open = g.lanes(weights)
 	}
-	sort.Slice(prefixes, func(i, j int) bool { return len(prefixes[i]) < len(prefixes[j]) }) // a longer one lies over a shorter
-	for digits := leastDigits; digits <= mostDigits; digits++ {
-		for _, p := range prefixes {
-			if n, err := strconv.ParseUint(p, 10, 64); err == nil && len(p) <= digits {
-				width := uint64(1)
-				for range digits - len(p) {
-					width *= 10
-				}
-				r.lay(numberRange{n * width, (n + 1) * width, byPrefix[p]})
-			}
-		}
-	}
-	sort.Slice(r.ranges, func(i, j int) bool { return r.ranges[i].from < r.ranges[j].from })
-	for _, x := range r.ranges {
-		r.last = append(r.last, x.to-1)
-	}
-	for n := range r.first {
-		r.first[n] = sort.Search(len(r.ranges), func(i int) bool { return n > 0 && bits.Len64(r.last[i]) >= n })
-	}
+	g.routers.Store(lane{ch, status}, r)
 	return r
 }
 
-// lay puts a range over those that are there.
-func (r *router) lay(over numberRange) {
-	var out []numberRange
-	for _, x := range r.ranges {
-		if x.to <= over.from || over.to <= x.from {
-			out = append(out, x)
+// lanes lays out the accounts that have a weight.
+func (g *routing) lanes(weights []uint64) (l lanes) {
+	byPrefix := map[string]int{}
+	choice := func(prefix string) int {
+		at, ok := byPrefix[prefix]
+		if !ok {
+			at = len(l.choices)
+			byPrefix[prefix] = at
+			l.choices = append(l.choices, nil)
+		}
+		return at
+	}
+	add := func(at, account int) {
+		list := l.choices[at]
+		if slices.ContainsFunc(list, func(x routed) bool { return x.account == account }) {
+			return
+		}
+		sum := weights[account]
+		if len(list) > 0 {
+			sum += list[len(list)-1].upTo
+		}
+		l.choices[at] = append(list, routed{account, sum})
+	}
+	ofCarrier := map[string][]int{}
+	for i := range g.accounts {
+		if weights[i] == 0 {
 			continue
 		}
-		if x.from < over.from {
-			out = append(out, numberRange{x.from, over.from, x.choice})
+		for _, p := range g.accounts[i].Prefixes {
+			add(choice(p), i)
 		}
-		if over.to < x.to {
-			out = append(out, numberRange{over.to, x.to, x.choice})
+		if c := g.accounts[i].Carrier; c != "" {
+			ofCarrier[c] = append(ofCarrier[c], i)
 		}
 	}
-	r.ranges = append(out, over)
+	if n := g.numbers; n != nil {
+		for _, p := range n.prefixes {
+			for _, i := range ofCarrier[n.carriers[p.carrier]] {
+				add(choice(p.digits), i)
+			}
+		}
+		for _, c := range n.carriers {
+			at := -1
+			if len(ofCarrier[c]) > 0 {
+				at = choice("of " + c)
+				for _, i := range ofCarrier[c] {
+					add(at, i)
+				}
+			}
+			l.ported = append(l.ported, at)
+		}
+	}
+	l.ranges = spread(byPrefix)
+	for _, x := range l.ranges {
+		l.last = append(l.last, x.to-1)
+	}
+	for n := range l.first {
+		l.first[n] = sort.Search(len(l.ranges), func(i int) bool { return n > 0 && bits.Len64(l.last[i]) >= n })
+	}
+	return l
+}
+
+// spread cuts prefixes into ranges that do not overlap. Of two prefixes one holds the other or they are apart, so the
+// innermost counts.
+func spread(byPrefix map[string]int) (out []numberRange) {
+	var in []numberRange
+	for p, choice := range byPrefix {
+		n, err := strconv.ParseUint(p, 10, 64)
+		if err != nil {
+			continue // of ported numbers: no range
+		}
+		for digits := max(leastDigits, len(p)); digits <= mostDigits; digits++ {
+			width := uint64(1)
+			for range digits - len(p) {
+				width *= 10
+			}
+			in = append(in, numberRange{n * width, (n + 1) * width, choice})
+		}
+	}
+	sort.Slice(in, func(i, j int) bool {
+		return in[i].from < in[j].from || in[i].from == in[j].from && in[i].to > in[j].to
+	})
+	var within []numberRange // innermost last
+	at := uint64(0)
+	upTo := func(to uint64) {
+		if k := len(within); k > 0 && at < to {
+			out = append(out, numberRange{at, to, within[k-1].choice})
+		}
+		at = max(at, to)
+	}
+	leave := func(from uint64) {
+		for k := len(within); k > 0 && within[k-1].to <= from; k-- {
+			upTo(within[k-1].to)
+			within = within[:k-1]
+		}
+	}
+	for _, x := range in {
+		leave(x.from)
+		upTo(x.from)
+		within = append(within, x)
+	}
+	leave(1 << 63)
+	return out
 }
 
 // empty tells whether the router leads nowhere.
-func (r *router) empty() bool { return len(r.choices) == 0 }
+func (r *router) empty() bool { return len(r.all.choices) == 0 }
 
 // route is the index of the account for a number, or -1.
 func (r *router) route(number uint64) int {
+	carrier := r.numbers.ported(number)
+	if i := r.open.route(number, carrier); i >= 0 {
+		return i
+	}
+	return r.all.route(number, carrier)
+}
+
+// reach answers like route, and -1 where only an account that is out could carry the message.
+func (r *router) reach(number uint64) int { return r.open.route(number, r.numbers.ported(number)) }
+
+// route is the account for a number of a carrier, -1 for none that is known.
+func (l *lanes) route(number uint64, carrier int) int {
+	if carrier >= 0 && l.ported[carrier] >= 0 {
+		return pick(l.choices[l.ported[carrier]], number)
+	}
 	// Numbers of different carriers come mixed, so that no step can be foreseen: none of them is a jump.
 	size := bits.Len64(number)
-	at := r.first[size]
-	for left := min(r.first[size+1]+1, len(r.last)) - at; left > 0; {
+	at := l.first[size]
+	for left := min(l.first[size+1]+1, len(l.last)) - at; left > 0; {
 		half := (left + 1) / 2
-		below := (r.last[at+half-1] - number) >> 63 // 1 where the range ends before the number
+		below := (l.last[at+half-1] - number) >> 63 // 1 where the range ends before the number
 		at += half * int(below)
 		left -= half
 	}
-	if at == len(r.ranges) || number < r.ranges[at].from {
+	if at == len(l.ranges) || number < l.ranges[at].from {
 		return -1
 	}
-	list := r.choices[r.ranges[at].choice]
+	return pick(l.choices[l.ranges[at].choice], number)
+}
+
+// pick takes one of the accounts of a choice by weight.
+func pick(list []routed, number uint64) int {
 	if len(list) == 1 {
 		return list[0].account
 	}

@@ -26,10 +26,11 @@ type town struct {
 	blocks  []warning.Block
 	without int
 	now     *atomic.Int64 // without of the newest snapshot
+	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}}
+	t := &town{now: &atomic.Int64{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -80,6 +81,8 @@ func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Select
 	return s, nil
 }
 
+func (t *town) Remarks([]warning.Area) []warning.Violation { return nil }
+
 // Order takes the longitude of the focus as the block that is told first; the others follow as in a ring.
 func (t *town) Order(sel *warning.Selection, f warning.Focus) []int {
 	out := make([]int, len(sel.Blocks))
@@ -105,6 +108,9 @@ func (t *town) Current() (dispatcher.Snapshot, bool) {
 }
 
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
+	if s := t.roster.snapshot(id); s != nil {
+		return s, nil
+	}
 	was := *t
 	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
@@ -118,6 +124,9 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 func (t *town) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
 	out := warning.Selection{Snapshot: id, Blocks: []uint32{0}, Masks: make([]warning.Mask, 1)}
 	old, err := t.Snapshot(ctx, id)
+	if _, ok := old.(*town); !ok { // people on duty
+		return warning.Selection{}, err
+	}
 	for i := range int(t.now.Load()) {
 		if i%3 == 0 && err == nil && i >= old.(*town).without {
 			out.Masks[0].Set(i)
@@ -145,6 +154,7 @@ type carrier struct {
 	window int
 	dead   bool // the engine's process was killed: answers go nowhere
 	keep   bool // receipts are owed until a link opens
+	down   bool // no link is up
 	owed   receipts
 	sink   channels.Sink // of the newest links
 }
@@ -160,6 +170,13 @@ func (c *carrier) holds(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.window = n
+}
+
+// cut takes the carrier's links down, or lets them up again.
+func (c *carrier) cut(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
 }
 
 // answers says what arrivals are answered.
@@ -203,14 +220,19 @@ type words struct {
 
 func (w words) Segments() int { return w.segments }
 
-// Prepare makes a segment of each ten bytes.
+// parts is a segment of each ten bytes, and eight of all that is longer.
+func parts(text string) int { return min(8, (len(text)+9)/10) }
+
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, (len(c.Text) + 9) / 10, c.Flash}, nil
+	return words{c.Text, parts(c.Text), c.Flash}, nil
 }
 
 func (l *link) Room() int {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
+	if l.c.down {
+		return 0
+	}
 	return l.c.window - l.open
 }
 
@@ -219,7 +241,7 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 	defer l.c.mu.Unlock()
 	w := p.(words)
 	for _, m := range batch {
-		if l.open+w.segments > l.c.window || l.closed {
+		if l.open+w.segments > l.c.window || l.closed || l.c.down {
 			return n
 		}
 		for seg := range w.segments {
@@ -273,7 +295,11 @@ type receipts []channels.Receipt
 func (r receipts) All() []channels.Receipt { return r }
 func (r receipts) Ack()                    {}
 
-func (l *link) Links() []channels.LinkHealth { return []channels.LinkHealth{{Up: true}} }
+func (l *link) Links() []channels.LinkHealth {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return []channels.LinkHealth{{Up: !l.c.down}}
+}
 
 func (l *link) Close(context.Context) error {
 	l.c.mu.Lock()
@@ -320,41 +346,6 @@ func (e *epochs) SetEpoch(account string, n uint64) error {
 	}
 	e.n[account] = n
 	return nil
-}
-
-// loudspeakers is a platform of an area channel that outlives the engine.
-type loudspeakers struct {
-	mu      sync.Mutex
-	played  []channels.AreaMessage
-	stopped []uint32
-	answer  func(n int) channels.AreaOutcome // to the n-th play; nil: taken
-}
-
-func (l *loudspeakers) Open(channels.AreaAccount) (channels.AreaCarrier, error) { return l, nil }
-func (l *loudspeakers) Link() channels.LinkHealth                               { return channels.LinkHealth{Up: true} }
-func (l *loudspeakers) Close(context.Context) error                             { return nil }
-
-func (l *loudspeakers) Play(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.played = append(l.played, m)
-	if l.answer != nil {
-		return l.answer(len(l.played))
-	}
-	return channels.AreaOutcome{Kind: channels.HandedOver}
-}
-
-func (l *loudspeakers) Stop(_ context.Context, m channels.AreaMessage) channels.AreaOutcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stopped = append(l.stopped, m.Serial)
-	return channels.AreaOutcome{Kind: channels.HandedOver}
-}
-
-func (l *loudspeakers) log() (played []channels.AreaMessage, stopped []uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]channels.AreaMessage(nil), l.played...), append([]uint32(nil), l.stopped...)
 }
 
 // cut is a store that a killed process cannot reach any more.
@@ -411,44 +402,61 @@ type house struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 	ids    *epochs
+	test   uint64        // for link tests; 0: none
+	every  time.Duration // link tests; 0: by hand
+	other  *carrier      // of a second account with the same prefix; nil: there is none
 }
 
 // pass lets time go by in the bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
 func newHouse(t *testing.T, people, rate int) *house {
-	h := &house{
+	h := houseOf(t, people, rate)
+	h.start()
+	return h
+}
+
+func houseOf(t *testing.T, people, rate int) *house {
+	return &house{
 		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
-		c: &carrier{trip: 20 * time.Millisecond, window: 160}, ids: &epochs{}, loud: &loudspeakers{},
+		c: newCarrier(), ids: &epochs{}, loud: &loudspeakers{},
 		policy: policy.Policy{
 			Approvals: map[warning.Tier]int{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 0},
 			Share:     map[warning.Tier]float64{warning.Red: 1, warning.Orange: 1, warning.Yellow: 1, warning.Blue: 1, warning.Notice: 1},
 			Margin:    0.1, Review: 10 * time.Minute, Border: policy.Border{Share: 0.02, Metres: 500},
 		},
 	}
-	h.start()
-	return h
 }
+
+func newCarrier() *carrier { return &carrier{trip: 20 * time.Millisecond, window: 160} }
 
 func (h *house) start() {
 	h.cut = &cut{Store: h.store}
 	statuses := []warning.Status{warning.Actual, warning.Exercise, warning.Test}
+	account := func(name, protocol string) dispatcher.AccountOptions {
+		return dispatcher.AccountOptions{
+			Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
+			Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
+			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, TestNumber: h.test, TestEvery: h.every,
+		}
+	}
+	accounts := []dispatcher.AccountOptions{account("mobile", "fake")}
+	if h.other != nil {
+		accounts = append(accounts, account("unicom", "other"))
+	}
 	e, err := dispatcher.New(dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
-		Adapters: map[string]channels.Adapter{"fake": h.c},
-		Accounts: []dispatcher.AccountOptions{{
-			Account:  channels.Account{Name: "mobile", Links: 10, Window: 16, Simulated: true, Statuses: statuses},
-			Protocol: "fake", Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1,
-		}},
-		Areas: map[string]channels.AreaAdapter{"fake": h.loud},
+		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
+		Accounts: accounts,
+		Areas:    map[string]channels.AreaAdapter{"fake": h.loud},
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
 		Policy: func() dispatcher.Policy { return &h.policy },
+		Duty:   dispatcher.Duty{Roster: h.town.roster, Channels: []warning.Channel{warning.SMS}, Backup: 3 * time.Minute},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
-			return make([]string, (len(text)+9)/10), "test", nil
+			return make([]string, parts(text)), "test", nil
 		},
 		Log: zaptest.NewLogger(h.t),
 	})
@@ -475,14 +483,20 @@ func (h *house) kill() {
 	h.cut.mu.Lock()
 	h.cut.dead = true
 	h.cut.mu.Unlock()
-	h.c.mu.Lock()
-	h.c.dead = true
-	h.c.mu.Unlock()
+	h.die(true)
 	h.stop()
 	<-h.done
-	h.c.mu.Lock()
-	h.c.dead = false
-	h.c.mu.Unlock()
+	h.die(false)
+}
+
+func (h *house) die(dead bool) {
+	for _, c := range []*carrier{h.c, h.other} {
+		if c != nil {
+			c.mu.Lock()
+			c.dead = dead
+			c.mu.Unlock()
+		}
+	}
 }
 
 func spec(tier warning.Tier, text, area string) warning.Spec {

@@ -22,13 +22,16 @@ func (a *account) hungry() bool {
 
 // demand is what one strand could send if it were granted: people for the first time, and people another time.
 func demand(s *strand, now time.Time) (first, again int) {
-	if s.state != warning.Released || s.closing != warning.Waiting || s.led.closed != warning.Waiting {
+	if s.state != warning.Released || s.closing != warning.Waiting || s.moving {
 		return 0, 0
 	}
 	if at, ok := s.nextDue(); ok && !at.After(now) {
 		again = len(s.due)
 	}
-	return int(s.People - s.led.granted), again
+	if s.led.closed == warning.Waiting {
+		first = int(s.People - s.led.granted)
+	}
+	return first, again
 }
 
 // claim is what a strand could be granted in one class.

@@ -27,9 +27,6 @@ type Submission struct {
 	SourceID     string `json:",omitempty"` // what that system calls it
 }
 
-// Few is the head count below which a preview is veiled for all but commanders (promise 10).
-const Few = 20
-
 // Preview is who would get what. Where Few is set the count beside it is 0 and means "fewer than Few".
 type Preview struct {
 	People      int64 // in the area
@@ -43,6 +40,7 @@ type Preview struct {
 	Share       float64       // of the jurisdiction's surface, 0 to 1
 	Finish      time.Duration // of the slowest account at its contract
 	Digest      string        // of the spec: what an approver approves
+	Remarks     []warning.Violation
 	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
 	Border  string
 	Beyond  error
@@ -66,6 +64,14 @@ type PreviewCarrier struct {
 	Few      bool
 }
 
+// Waits is how long a warning has waited for approval; 0 where it does not.
+func Waits(w *warning.Warning, now time.Time) time.Duration {
+	if w.State != warning.Submitted {
+		return 0
+	}
+	return max(0, now.Sub(w.SubmittedAt))
+}
+
 // PreviewText is words as the phone gets them.
 type PreviewText struct {
 	Language string
@@ -73,32 +79,6 @@ type PreviewText struct {
 	Kind     warning.Type // what the words are for
 	Segments []string
 	Coding   string // "gsm7" or "ucs2"
-}
-
-// Veiled is p as everybody but a commander sees it: where fewer than Few people are meant, no count is shown. Districts
-// and accounts are veiled one by one; a total that is shown may still let a reader subtract.
-func (p Preview) Veiled() Preview {
-	few := func(n int64) bool { return n < Few }
-	out := p
-	out.Units = make([]PreviewUnit, 0, len(p.Units))
-	for _, u := range p.Units {
-		if few(u.People) {
-			u.People, u.Few = 0, true
-		}
-		out.Units = append(out.Units, u)
-	}
-	out.Carriers = make([]PreviewCarrier, 0, len(p.Carriers))
-	for _, c := range p.Carriers {
-		if few(c.People) {
-			c.People, c.Messages, c.Takes, c.Few = 0, 0, 0, true
-		}
-		out.Carriers = append(out.Carriers, c)
-	}
-	if few(p.People) {
-		out.People, out.Few = 0, true
-		out.Addressable, out.NoAddress, out.OptedOut, out.Finish = 0, 0, 0, 0
-	}
-	return out
 }
 
 // LaneCounts is promise 2 for one lane, with what the lane has done so far.
@@ -111,6 +91,7 @@ type LaneCounts struct {
 	Messages        int64     // given to sockets so far, repeats counted again
 	First, Last     time.Time // first and last message given to a socket; zero: none yet
 	Finish          time.Time // when the last one is expected to be handed over at the contract; zero when nobody waits
+	Rerouted        int64     // people moved from an account that was left to another one
 	PossibleRepeats int64     // hand-offs that repeated an unknown one (promise 3)
 }
 
@@ -123,6 +104,7 @@ type Progress struct {
 	People   int64   // people/s over the last second
 	Messages int64   // messages/s over the last second
 	Contract float64 // messages/s of the accounts that carry it
+	Few      bool    // fewer than Few people: counts are veiled
 }
 
 // Report is what became of everybody.
@@ -152,6 +134,7 @@ type Report struct {
 	Unmatched   int64         // receipts that matched no message within ten minutes
 	Seal        string        // over the record of acts when the report was made
 	Plays       []ReportPlay  // on area channels: messages, never people
+	Few         bool          // fewer than Few people: counts are veiled
 }
 
 // ReportPlay is one platform of an area channel.
@@ -165,6 +148,8 @@ type ReportPlay struct {
 type ReportRow struct {
 	Key, Name                                           string
 	Planned, Delivered, HandedOver, NotReached, Waiting int64
+	Moved                                               int64 // to another channel or account
+	Few                                                 bool  // veiled
 }
 
 // ReportWhy is how many people were not reached for one reason.
@@ -220,8 +205,14 @@ type AccountHealth struct {
 	Used10s        float64 // part of the contract in the last 10 s
 	MaxInAnySecond int64
 	Links          []AccountLink
+	Window         int // messages without an answer that one link may have
 	LastError      string
 	Simulated      bool
+	Configured     float64       // messages/s of the configuration; Contract differs where RateSetByHand
+	Why, By        string        // of a pause or a rate set by hand
+	Slowed         float64       // part of the contract that the carrier's flow control leaves, 0 to 1; 1: not slowed
+	Backlog        []TierBacklog `json:",omitempty"` // who waits here, by tier; no Finish
+	Route          Route
 }
 
 // AccountLink is one connection of an account.
@@ -244,5 +235,6 @@ const (
 	HealthDown      Health = "down"      // no link is up
 	HealthPaused    Health = "paused"    // by an engineer
 	HealthWaiting   Health = "waiting"   // a new owner waits before it sends
-	HealthElsewhere Health = "elsewhere" // another process owns it
+	HealthUnowned   Health = "unowned"   // no process owns it
+	HealthElsewhere Health = "elsewhere" // another process owns it, and says nothing
 )

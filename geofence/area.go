@@ -38,10 +38,10 @@ func Share(areas []warning.Area, l Limits) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return e.share(shapes), nil
+	return min(1, e.share(shapes)+e.townShare(areas)), nil
 }
 
-// shapesOf makes one shape of each area, or names every fault (promise 6). Units without a day are those of e.
+// shapesOf makes one shape of each area but towns, or names every fault (promise 6). Units without a day are those of e.
 func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
 	c := &checker{limits: l, edition: e}
 	if len(areas) == 0 {
@@ -79,7 +79,7 @@ func (c *checker) fault(field, rule, remedy, format string, args ...any) {
 	}
 }
 
-// area is the shape of one area, or nil after a fault. Faults name places in WGS-84.
+// area is the shape of one area, or nil after a fault and for a town. Faults name places in WGS-84.
 func (c *checker) area(field string, a *warning.Area) *shape {
 	given := 0
 	for _, is := range []bool{a.Unit != "", a.Polygons != nil, a.Circle != nil} {
@@ -94,6 +94,9 @@ func (c *checker) area(field string, a *warning.Area) *shape {
 	case given > 1:
 		c.fault(field, "area.kind", "give several areas", "more than one of unit, polygons and circle is given")
 		return nil
+	case len(a.Unit) == 9 || len(a.Unit) == 12:
+		c.town(field+".unit", a.Unit)
+		return nil // no shape: who lives there is found by home
 	case a.Unit != "":
 		return c.unit(field+".unit", a)
 	}

@@ -12,7 +12,7 @@ import (
 // Clip is the areas without what lies beyond the jurisdiction. An area that does not reach beyond is left as it is; what is
 // cut is polygons in WGS-84. An area of which nothing is left, and one that cannot be cut cleanly, is refused.
 func (j *Jurisdiction) Clip(areas []warning.Area) ([]warning.Area, error) {
-	shapes, err := shapesOf(areas, j.limits, j.edition)
+	shapes, err := shapesOf(inDistricts(areas), j.limits, j.edition)
 	if err != nil {
 		return nil, err
 	}

@@ -91,8 +91,8 @@ func (c *Columns) badRow(i int) (BadRow, bool) {
 		return bad("lon", "directory.position", "the position is missing")
 	case !inRange(c.Lon[i], c.Lat[i]):
 		return bad("lon", "directory.position", "the position is out of range")
-	case c.Home[i] != 0 && (c.Home[i] < 100000 || c.Home[i] > 999999):
-		return bad("home", "directory.home", "the home code has not six digits")
+	case c.Home[i] != 0 && (c.Home[i] < 100000 || c.Home[i] > 999999 && c.Home[i] < 100000000 || c.Home[i] > 999999999):
+		return bad("home", "directory.home", "the home code has neither six digits nor nine")
 	case int(c.Language[i]) >= len(warning.Languages):
 		return bad("language", "directory.language", "language %d is not one of %v", c.Language[i], warning.Languages)
 	case warning.Duty(c.Duty[i]) > warning.Responsible:

@@ -15,7 +15,7 @@ import (
 )
 
 // CSVHeader is the first line of a directory as CSV. One row is one recipient: number in E.164 digits or empty; degrees
-// with up to 7 decimals; code of the home district or empty; minutes since 1970 or empty; zh-CN or en; public or
+// with up to 7 decimals; code of the home district or town or empty; minutes since 1970 or empty; zh-CN or en; public or
 // responsible; opted_out or empty. No field is quoted.
 const CSVHeader = "number,lon,lat,home,seen,language,duty,flags"
 

@@ -51,7 +51,7 @@ func (s *Snapshot) ByHome(areas ...warning.Area) (map[uint32]int64, error) {
 	for i, b := range sel.Blocks {
 		home := s.Block(int(b)).Home
 		for slot := range sel.Masks[i].Slots {
-			people[home[slot]]++
+			people[warning.DistrictOf(home[slot])]++
 		}
 	}
 	return people, nil

@@ -52,7 +52,7 @@ func Inspect(b []byte, crs string, l Limits) (Inspection, error) {
 		v.Notes = append(v.Notes, "an engine refuses it all the same: "+err.Error())
 	}
 	for _, s := range Suspicious(areas, l) {
-		v.Notes = append(v.Notes, fmt.Sprintf("half of the corners lie within %.0f m of a border of a unit, but within %.0f m when they are read as %s: is that what they are?", s.AsGiven, s.AsCRS, s.CRS))
+		v.Notes = append(v.Notes, s.String()+": is that what they are?")
 	}
 	return v, nil
 }

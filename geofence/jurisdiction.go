@@ -88,7 +88,7 @@ const negligible = 1
 // Border measures what of the areas lies beyond the jurisdiction, and the part of the jurisdiction's surface that they
 // cover, 0 to 1. The people of the neighbours are left at 0: the areas hold none. Faulty areas are refused as Resolve does.
 func (j *Jurisdiction) Border(areas []warning.Area) (o warning.Outside, share float64, err error) {
-	shapes, err := shapesOf(areas, j.limits, j.edition)
+	shapes, err := shapesOf(inDistricts(areas), j.limits, j.edition)
 	if err != nil {
 		return o, 0, err
 	}
@@ -229,7 +229,7 @@ func (j *Jurisdiction) Beyond(x, y int32) string {
 
 // Within tells whether all of the areas lie in the units, six digits each. Faulty areas lie nowhere.
 func (j *Jurisdiction) Within(areas []warning.Area, units []string) bool {
-	shapes, err := shapesOf(areas, j.limits, j.edition)
+	shapes, err := shapesOf(inDistricts(areas), j.limits, j.edition)
 	if err != nil {
 		return false
 	}

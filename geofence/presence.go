@@ -10,19 +10,21 @@ import (
 // Who counts as being in an area (warning.Presence). The position of somebody who was never seen is their home; that of
 // somebody who was seen is where. Their home is then known by its unit only: while the position lies in that unit it
 // stands for the home too. Away is who was seen outside of the unit of their home; a unit without an outline is known to
-// hold nobody away. The home of somebody away is inside where the areas name its unit, or the unit around it.
+// hold nobody away. The home of somebody away is inside where the areas name its unit, or the unit around it. A town has
+// no outline: who has it as home is in it, unless they were seen outside of its district.
 
 // summary is what a block has in common: most blocks need no look at their people.
 type summary struct {
-	low, high uint32 // codes of homes
+	low, high uint32 // codes of the districts of homes
 	seen      uint32 // the latest
 	box       box    // of the positions
 }
 
 func summaryOf(c Columns) summary {
-	s := summary{low: c.Home[0], box: nothing()}
-	for i := range c.Home {
-		s.low, s.high, s.seen = min(s.low, c.Home[i]), max(s.high, c.Home[i]), max(s.seen, c.Seen[i])
+	s := summary{low: warning.DistrictOf(c.Home[0]), box: nothing()}
+	for i, home := range c.Home {
+		code := warning.DistrictOf(home)
+		s.low, s.high, s.seen = min(s.low, code), max(s.high, code), max(s.seen, c.Seen[i])
 		s.box.add(coord{c.Lon[i], c.Lat[i]})
 	}
 	return s
@@ -33,15 +35,19 @@ type attendance struct {
 	warning.Presence
 	edition *Edition
 	named   map[uint32]bool // units that the areas name
+	towns   bool            // a town is among them
 	home    uint32          // that was looked up last
 	unit    *Unit           // its unit with an outline, or nil
 	inside  bool            // whether the areas name it
+	town    bool            // whether they name it as a town
 }
 
 func newAttendance(p warning.Presence, e *Edition, areas []warning.Area) *attendance {
 	a := &attendance{Presence: p, edition: e, named: map[uint32]bool{}}
 	for i := range areas {
-		if code, err := strconv.ParseUint(areas[i].Unit, 10, 32); err == nil {
+		if t, ok := TownAt(areas[i].Unit); ok {
+			a.named[t.Code], a.towns = true, true
+		} else if code, err := strconv.ParseUint(areas[i].Unit, 10, 32); err == nil {
 			a.named[uint32(code)] = true
 		}
 	}
@@ -53,8 +59,10 @@ func (a *attendance) look(home uint32) {
 	if home == a.home {
 		return
 	}
-	a.home, a.unit, a.inside = home, nil, a.named[home]
-	if u, ok := a.edition.byCode[home]; ok && u.outline != nil {
+	district := warning.DistrictOf(home)
+	a.home, a.unit, a.town = home, nil, a.named[home] && home != district
+	a.inside = a.town || a.named[district]
+	if u, ok := a.edition.byCode[district]; ok && u.outline != nil {
 		a.unit = u
 	}
 }
@@ -72,8 +80,11 @@ func (a *attendance) away(p coord) bool {
 	return a.unit.outline.locate(p) == outside
 }
 
-// allHome tells whether a block surely has nobody away.
-func (a *attendance) allHome(s *summary) bool {
+// asPlaced tells whether everybody of a block surely counts by position.
+func (a *attendance) asPlaced(s *summary) bool {
+	if a.towns {
+		return false
+	}
 	if s.seen == 0 {
 		return true
 	}
@@ -87,12 +98,15 @@ func (a *attendance) allHome(s *summary) bool {
 // block is who of a block counts, given who is inside by position.
 func (a *attendance) block(c Columns, m warning.Mask) warning.Mask {
 	for i, home := range c.Home {
-		if c.Seen[i] == 0 {
+		if c.Seen[i] == 0 && !a.towns {
 			continue
 		}
 		a.look(home)
 		is := m.Has(i)
 		switch {
+		case a.town && (a.Both || c.Seen[i] == 0 || !a.Fresh(c.Seen[i]) || !a.away(coord{c.Lon[i], c.Lat[i]})):
+			m.Set(i)
+		case c.Seen[i] == 0:
 		case a.inside == is || is && (a.Both || a.Fresh(c.Seen[i])):
 		case a.inside && !a.Both && a.Fresh(c.Seen[i]):
 		case !a.away(coord{c.Lon[i], c.Lat[i]}):
@@ -135,7 +149,7 @@ func (a *attendance) attendPart(r *run, by warning.Selection, from, to int) (out
 		} else {
 			c = Columns(r.born.Block(i))
 		}
-		if !a.allHome(s) {
+		if !a.asPlaced(s) {
 			m = a.block(c, m)
 		}
 		if m != (warning.Mask{}) {

@@ -17,7 +17,7 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 	}
 	sel, err := s.choose(shapes)
 	if err == nil {
-		sel.Share = s.edition.share(shapes)
+		sel.Share = min(1, s.edition.share(shapes)+s.edition.townShare(areas))
 	}
 	return sel, err
 }

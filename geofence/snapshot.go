@@ -113,10 +113,11 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 			if c.Flags[i] == warning.Gone {
 				continue
 			}
-			u := units[c.Home[i]]
+			code := warning.DistrictOf(c.Home[i])
+			u := units[code]
 			if u == nil {
 				u = &Count{}
-				units[c.Home[i]] = u
+				units[code] = u
 			}
 			u.People++
 			switch {

@@ -14,6 +14,13 @@ func (m *Mask) Has(slot int) bool { return m[slot>>6]>>(slot&63)&1 != 0 }
 // Set chooses slot.
 func (m *Mask) Set(slot int) { m[slot>>6] |= 1 << (slot & 63) }
 
+// Add chooses what o chooses too.
+func (m *Mask) Add(o *Mask) {
+	for i, w := range o {
+		m[i] |= w
+	}
+}
+
 // Count is how many slots are chosen.
 func (m *Mask) Count() (n int) {
 	for _, w := range m {
@@ -45,11 +52,19 @@ func (m *Mask) Slots(yield func(slot int) bool) {
 type Block struct {
 	Number   []uint64 // E.164 digits, no plus; 0: no address
 	Lon, Lat []int32  // degrees times 10^7, WGS-84: where somebody was seen last, or lives where they never were
-	Home     []uint32 // code of the registered home district, six digits
+	Home     []uint32 // code of the registered home: a district of six digits or a town of nine; 0: outside of all
 	Seen     []uint32 // minutes since 1970 of the last position; 0: never
 	Language []uint8  // index into Languages
 	Duty     []uint8  // Duty
 	Flags    []uint8  // Flag bits
+}
+
+// DistrictOf is the district of a home.
+func DistrictOf(home uint32) uint32 {
+	if home >= 100_000_000 {
+		return home / 1000
+	}
+	return home
 }
 
 // Len is how many recipients the block holds.

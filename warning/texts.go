@@ -21,25 +21,27 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
-	TextClipped  Text = "clipped"  // name, corners
-	TextPolicy   Text = "policy"   // digest, since, who agreed
-	TextProposal Text = "proposal" // digest, how many agreed
+	TextFollows      Text = "follows" // event, type
+	TextByChannel    Text = "by_channel"
+	TextNotAddressed Text = "not_addressed" // people, no address, opted out
+	TextByDistrict   Text = "by_district"
+	TextByCarrier    Text = "by_carrier"
+	TextByMinute     Text = "by_minute"
+	TextHead         Text = "head" // columns of a table in the report, separated by |
+	TextContract     Text = "contract"
+	TextSpeed        Text = "speed"
+	TextKept         Text = "kept"
+	TextPlay         Text = "play"     // channel, platform, state, messages
+	TextCoverage     Text = "coverage" // percent, ends
+	TextClipped      Text = "clipped"  // name, corners
+	TextPolicy       Text = "policy"   // digest, since, who agreed
+	TextProposal     Text = "proposal" // digest, how many agreed
 
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
 	TextReviewDue     Text = "review_due"     // when
 	TextReviewOverdue Text = "review_overdue" // when
 	TextReviewClosed  Text = "review_closed"  // who, finding
-
-	TextByDistrict Text = "by_district"
-	TextByCarrier  Text = "by_carrier"
-	TextByMinute   Text = "by_minute"
-	TextHead       Text = "head" // columns of a table in the report, separated by |
-	TextContract   Text = "contract"
-	TextSpeed      Text = "speed"
-	TextKept       Text = "kept"
-	TextPlay       Text = "play"     // channel, platform, state, messages
-	TextCoverage   Text = "coverage" // percent, ends
 
 	TextProgress Text = "progress" // tier, event, handed over, planned, waiting
 	TextRates    Text = "rates"    // people/s, messages/s, contract
@@ -56,23 +58,32 @@ const (
 	TextDigest       Text = "digest"        // digest
 	TextMissing      Text = "missing"       // approvals
 	TextAsk          Text = "ask"
+	TextWaits        Text = "waits"   // time
+	TextOnDuty       Text = "on_duty" // user, duty, by hand or hours, when rung
 
 	TextWordsWarning Text = "words_warning" // zh: event, tier; en: tier, event
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody   Text = "nobody"   // masked number
-	TextPerson   Text = "person"   // masked number, district
-	TextNoLane   Text = "no_lane"  // warning, event, why
-	TextInLane   Text = "in_lane"  // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported Text = "imported" // people, snapshot
-	TextChanged  Text = "changed"  // changes, people, snapshot
-	TextBadRows  Text = "bad_rows" // rows left out
-	TextBadRow   Text = "bad_row"  // row, field, detail, rule
-	TextStats    Text = "stats"    // people, addressable, no address, opted out, responsible
-	TextMoved    Text = "moved"    // positions, known, people
-	TextSnapshot Text = "snapshot" // id, edition, time
-	TextAccount  Text = "account"  // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextNobody     Text = "nobody"    // masked number
+	TextPerson     Text = "person"    // masked number, district
+	TextNoLane     Text = "no_lane"   // warning, event, why
+	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported   Text = "imported"  // people, snapshot
+	TextChanged    Text = "changed"   // changes, people, snapshot
+	TextBadRows    Text = "bad_rows"  // rows left out
+	TextBadRow     Text = "bad_row"   // row, field, detail, rule
+	TextStats      Text = "stats"     // people, addressable, no address, opted out, responsible
+	TextMoved      Text = "moved"     // positions, known, people
+	TextSnapshot   Text = "snapshot"  // id, edition, time
+	TextAccount    Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute      Text = "route"     // percent of its weight, why
+	TextTested     Text = "tested"    // time, result, milliseconds to the answer, receipt
+	TextLinkTest   Text = "link_test" // account, time
+	TextByHand     Text = "by_hand"   // account, account
+	TextUnchanged  Text = "unchanged"
+	TextApplied    Text = "applied"
+	TextNotApplied Text = "not_applied"
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -83,6 +94,7 @@ func TextOf(kind, name string) Text { return Text(kind + "." + name) }
 type phrase struct{ zh, en string }
 
 var phrases = map[Text]phrase{
+	TextFollows:      {"%s（%s）", "%s %s"},
 	TextTitle:        {"%s %s预警（%s）：%s", "%s, %s (%s): %s"},
 	TextInArea:       {"区域内 %s 人，可联系 %s 人", "In the area %s people, addressable %s"},
 	TextEntered:      {"之后进入区域 %s 人", "Entered later %s"},
@@ -97,6 +109,7 @@ var phrases = map[Text]phrase{
 	TextListJoin:     {"、", ", "},
 	TextFew:          {"少于 20", "fewer than 20"},
 
+	TextByChannel:  {"按渠道", "By channel"},
 	TextByDistrict: {"按区县", "By district"},
 	TextByCarrier:  {"按运营商", "By carrier"},
 	TextByMinute:   {"按分钟", "By minute"},
@@ -104,6 +117,8 @@ var phrases = map[Text]phrase{
 	TextContract:   {"%s：%s 条，任意一秒最多 %s 条，合同每秒 %s 条，使用 %.1f%%", "%s: %s messages, at most %s in any second, contract %s/s, %.1f%% used"},
 	TextSpeed:      {"每秒 %s 人、%s 条；发布后 %.0f 毫秒发出第一条，%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
+
+	TextNotAddressed: {"不能联系 %s 人：无地址 %s，已退订 %s", "Cannot be told %s: no address %s, opted out %s"},
 
 	TextPlay:     {"%s（%s）：%s，%s 条消息", "%s (%s): %s, %s messages"},
 	TextCoverage: {"，覆盖 %.0f%%，终端 %s", ", %.0f%% covered, %s ends"},
@@ -123,23 +138,40 @@ var phrases = map[Text]phrase{
 	TextDigest:       {"摘要 %s", "Digest %s"},
 	TextMissing:      {"还需 %d 人批准", "%d more must approve"},
 	TextAsk:          {"批准以上内容？", "Approve this?"},
+	TextWaits:        {"已等待 %s", "waits %s"},
+	TextOnDuty:       {"%s：%s（%s），%s", "%s: %s (%s), %s"},
+
+	"duty.on": {"值班", "on duty"}, "duty.off": {"不值班", "off duty"}, "duty.by_hand": {"手动", "by hand"}, "duty.hours": {"按排班", "by hours"},
+	"duty.first": {"首先呼叫", "rung first"}, "duty.backup": {"备岗", "backup"}, "duty.tells": {"仅通知到期", "told of ends"},
 
 	TextWordsWarning: {"%s%s预警", "%s %s warning"},
 	TextWordsNotice:  {"%s提示", "%s notice"},
 	TextWordsUntil:   {"（有效至%s）", " (valid until %s)"},
 
-	TextNobody:   {"%s 不在名录中", "%s is not in the directory"},
-	TextPerson:   {"%s，%s", "%s, %s"},
-	TextNoLane:   {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
-	TextInLane:   {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
-	TextImported: {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
-	TextChanged:  {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
-	TextBadRow:   {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
-	TextStats:    {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
-	TextMoved:    {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
-	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
-	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
-	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
+	// of calls to people on duty: issuer, warning, minutes or time, id
+	"call.approve": {"【待批准】%s%s已等待%d分钟，编号%s，请批准或驳回。", "To approve: %s, %s, waits %d min. %s: approve or reject it."},
+	"call.ending":  {"【即将到期】%s%s于%s到期，编号%s，请延长或解除。", "Ends soon: %s, %s, at %s. %s: extend or lift it."},
+	"call.ended":   {"【已到期】%s%s已于%s到期，编号%s。", "Ended: %s, %s, at %s. %s."},
+
+	TextNobody:     {"%s 不在名录中", "%s is not in the directory"},
+	TextPerson:     {"%s，%s", "%s, %s"},
+	TextNoLane:     {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
+	TextInLane:     {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
+	TextImported:   {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
+	TextChanged:    {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
+	TextBadRow:     {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
+	TextStats:      {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
+	TextMoved:      {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
+	TextSnapshot:   {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
+	TextAccount:    {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
+	TextRoute:      {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
+	TextTested:     {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
+	TextLinkTest:   {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
+	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
+	TextByHand:     {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
+	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
+	TextApplied:    {"已全部生效", "all of it holds now"},
+	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
 
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
 	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
@@ -150,6 +182,8 @@ var phrases = map[Text]phrase{
 	TextReviewDue:     {"应于 %s 前复核", "review due %s"},
 	TextReviewOverdue: {"复核已逾期，期限为 %s", "review OVERDUE since %s"},
 	TextReviewClosed:  {"%s 已复核：%s", "reviewed by %s: %s"},
+
+	"type.update": {"更新", "update"}, "type.cancel": {"更正", "correction"}, "type.all_clear": {"解除", "all-clear"},
 
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
@@ -169,7 +203,7 @@ var phrases = map[Text]phrase{
 	"person.undelivered": {"未送达", "undelivered"}, "person.refused": {"被拒绝", "refused"}, "person.expired": {"已过期", "expired"}, "person.cancelled": {"已撤销", "cancelled"},
 	"person.superseded": {"被新版替代", "superseded"}, "person.moved": {"改走其他渠道", "moved"}, "person.withdrawn": {"已退订", "withdrawn"}, "person.unknown": {"结果不明", "unknown"},
 
-	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
+	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.other_route": {"改走其他线路", "by another carrier"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
 	"reason.throttled": {"运营商限速", "throttled"}, "reason.queue_full": {"运营商队列已满", "carrier's queue full"}, "reason.system_error": {"运营商系统错误", "carrier failed"},
 	"reason.link_down": {"链路中断", "link down"}, "reason.no_answer": {"运营商无应答", "no answer"}, "reason.bad_number": {"号码无效", "bad number"},
 	"reason.bad_content": {"内容被拒", "words refused"}, "reason.not_allowed": {"合同不允许", "not allowed"}, "reason.submit_failed": {"提交失败", "refused by the carrier"},
@@ -179,8 +213,49 @@ var phrases = map[Text]phrase{
 	"reason.withdrawn":     {"发送前退订或注销", "unsubscribed or erased before hand-off"},
 	"reason.already_there": {"已由其他途径收到", "already told another way"}, "reason.unknown": {"结果不明", "unknown whether it arrived"},
 
+	"receipt.arrived": {"已送达", "delivered"}, "receipt.failed": {"未送达", "not delivered"},
+
+	// The page of those on watch. What stands under finding is what is not well, under remedy what to do; {} is its subject.
+	"level.ok": {"正常", "ALL WELL"}, "level.degraded": {"有降级", "DEGRADED"}, "level.wrong": {"有故障", "SOMETHING IS WRONG"},
+	"house.head":   {"%s · 进程 %s · %s · 已运行 %s", "%s · process %s · %s · up %s"},
+	"house.intake": {"接收", "INTAKE"}, "house.dispatch": {"发送", "DISPATCH"}, "house.backlog": {"待发", "BACKLOG"}, "house.approvals": {"待批", "APPROVALS"}, "house.reviews": {"待复核", "REVIEWS"},
+	"house.redis": {"REDIS", "REDIS"}, "house.disk": {"磁盘", "DISK"}, "house.clock": {"时钟", "CLOCK"}, "house.certificates": {"证书", "CERTIFICATES"},
+	"house.config": {"配置", "CONFIG"}, "house.processes": {"进程", "PROCESSES"},
+	"house.accounts": {"账户|进程|状态|链路|窗口|合同/秒|近10秒使用|等待人数|最近错误", "account|process|health|links|window|contract/s|used in 10 s|waiting|last error"},
+	"house.none":     {"无", "none"}, "house.by_hand": {"手工", "by hand"},
+	"house.intake_ok": {"正常，落盘写入 %s，%s前", "ok; a durable write took %s, %s ago"},
+	"house.tier":      {"%s %s 人（%s 条），预计 %s 发完", "%s %s people (%s messages), done at %s"}, "house.tier_stuck": {"%s %s 人（%s 条），有账户停发，无法预计", "%s %s people (%s messages), no end: an account sends nothing"},
+	"house.awaiting": {"%s %s %s（%s），已等 %s，还需 %d 人批准", "%s %s %s (%s), waits for %s, %d more must approve"}, "house.more": {"另有 %d 条", "and %d more"},
+	"house.store": {"%s%s，%s；AOF %s，内存 %s", "%s%s, %s; AOF %s, memory %s"}, "house.own": {"，自带", ", our own"}, "house.rewriting": {"，AOF 重写中", ", AOF is being rewritten"}, "house.of": {"%s / %s", "%s of %s"},
+	"house.room": {"剩余 %s，低于 %s 时停止接收", "%s free; below %s nothing new is taken in"}, "house.room_others": {"数据目录剩余 %s", "%s free for the data directory"},
+	"house.clocks": {"与 Redis 相差 %s", "%s apart from that of Redis"}, "house.no_step": {"，一小时内无跳变", ", no step within the hour"}, "house.step": {"，%s 跳变 %s", ", stepped at %s by %s"},
+	"house.days":   {"%s 剩 %d 天", "%s ends in %d days"},
+	"house.loaded": {"%s，载入于 %s，策略 %s", "%s, loaded %s, policy %s"},
+	"house.owns":   {"%s（%s）", "%s (%s)"}, "house.owns_none": {"备用", "stands by"}, "house.link": {"链路 %d 于 %s 断开：%s", "link %d down since %s: %s"},
+	"house.waiting":  {"，%s 人在等", ", %s people wait"},
+	"finding.intake": {"不接收新预警", "nothing new is taken in"}, "remedy.intake": {"撤销和暂停仍可用；先看下面的 REDIS 和磁盘", "cancel and hold still work; look at REDIS and DISK below"},
+	"finding.store": {"Redis 不可用或不能保证落盘", "Redis is away, or does not keep what it accepts"}, "remedy.store": {"看其日志；自带的会自动重启", "see its log; our own is started again by itself"},
+	"finding.memory": {"Redis 内存将满", "Redis is short of memory"}, "remedy.memory": {"提高 maxmemory", "raise maxmemory"},
+	"finding.disk": {"磁盘空间不足", "the disk is short of room"}, "remedy.disk": {"清理磁盘；撤销和已接收的发送不受影响", "make room; cancels and what was accepted still go"},
+	"finding.unowned": {"没有进程负责", "no process owns it"}, "remedy.unowned": {"启动一个配置了它的进程：tocsin serve", "start a process that has it in its configuration: tocsin serve"},
+	"finding.down": {"没有可用链路", "no link is up"}, "remedy.down": {"联系运营商，检查线路和口令", "call the carrier; check line and password"},
+	"finding.paused": {"已手工暂停", "paused by hand"}, "remedy.paused": {"tocsin channel resume {}", "tocsin channel resume {}"},
+	"finding.slow": {"有待发却不到合同一半", "with work due it sends less than half of its contract"}, "remedy.slow": {"看链路、窗口和运营商的应答时间", "look at links, window and the carrier's answer times"},
+	"finding.links": {"部分链路中断", "some links are down"}, "remedy.links": {"联系运营商；其余链路继续发送", "call the carrier; the other links go on"},
+	"finding.slowed": {"运营商流控，降速", "the carrier's flow control slows it"}, "remedy.slowed": {"核对合同速率：tocsin channel rate {} N", "compare the contract: tocsin channel rate {} N"},
+	"finding.route": {"路由份额下降", "plans give it less than its share"}, "remedy.route": {"tocsin channel probe {}", "tocsin channel probe {}"},
+	"finding.silent": {"进程无心跳", "the process is silent"}, "remedy.silent": {"它的账户由别的进程接管；查看该机器", "others take its accounts over; look at its machine"},
+	"finding.clocks": {"时钟相差过大", "clocks are apart"}, "remedy.clocks": {"检查 NTP", "look at NTP"},
+	"finding.step": {"时钟跳变", "the clock stepped"}, "remedy.step": {"检查 NTP；有效期以 UTC 计", "look at NTP; validity counts in UTC"},
+	"finding.policies": {"策略不一致", "it goes by another policy"}, "remedy.policies": {"对每个进程执行 tocsin config reload", "say tocsin config reload to each process"},
+	"finding.certificate": {"证书将到期", "the certificate ends soon"}, "remedy.certificate": {"更换证书并重启", "replace it and restart"},
+	"finding.approval": {"久等批准", "it waits for an approval"}, "remedy.approval": {"tocsin approve {}，或 tocsin reject {}", "tocsin approve {}, or tocsin reject {}"},
+	"finding.review": {"复核已逾期", "its review is overdue since"}, "remedy.review": {"tocsin review close {}", "tocsin review close {}"},
+	"finding.config_fault": {"配置文件有误", "the file is faulty; what was loaded holds"}, "remedy.config_fault": {"tocsin config check", "tocsin config check"},
+	"finding.config_changed": {"文件已改，尚未载入", "the file was changed and is not loaded"}, "remedy.config_changed": {"tocsin config reload", "tocsin config reload"},
+
 	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},
-	"health.paused": {"已暂停", "paused"}, "health.waiting": {"等待接管", "waiting"}, "health.elsewhere": {"在其他进程", "elsewhere"},
+	"health.paused": {"已暂停", "paused"}, "health.waiting": {"等待接管", "waiting"}, "health.unowned": {"无进程", "unowned"}, "health.elsewhere": {"在其他进程", "elsewhere"},
 }
 
 // Say is the text in the language, zh-CN or en; any other reads as en. A text without a phrase, such as the name of

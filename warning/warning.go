@@ -39,6 +39,8 @@ type Warning struct {
 	ApprovedPeople int64 `json:"approved_people,omitempty"`
 	// Snapshot is the directory that the plan names; empty before the release is planned.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Summons is who is rung and why, of a warning of type Call; nil of all that people submit.
+	Summons *Summons `json:"summons,omitempty"`
 	// Review is of a release that somebody made on their own; nil: nobody did.
 	Review *Review `json:"review,omitempty"`
 }
@@ -77,7 +79,8 @@ type Words struct {
 // Area is one part of where: exactly one of Unit, Polygons and Circle is set.
 type Area struct {
 	Name string `json:"name,omitempty"`
-	// Unit is the code of an administrative unit (GB/T 2260: six digits) in the edition of AsOf.
+	// Unit is the code of an administrative unit in the edition of AsOf: six digits (GB/T 2260), of a town nine, or twelve
+	// of which the last three are 000.
 	Unit string    `json:"unit,omitempty"`
 	AsOf time.Time `json:"as_of,omitzero"` // zero: the newest edition
 	// Polygons has the parts; each has its outer ring first and then its holes. Closed boundary: on the line is inside.

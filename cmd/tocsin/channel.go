@@ -13,7 +13,7 @@ import (
 )
 
 func newChannel() *cobra.Command {
-	return group("channel", "Show and steer the accounts with carriers", newChannelList(), newPause(), newResume(), newRate())
+	return group("channel", "Show and steer the accounts with carriers", newChannelList(), newPause(), newResume(), newRate(), newProbe())
 }
 
 func newChannelList() *cobra.Command {
@@ -72,12 +72,40 @@ func newResume() *cobra.Command {
 }
 
 func newRate() *cobra.Command {
-	c := &cobra.Command{Use: "rate ACCOUNT MESSAGES_PER_SECOND", Short: "Change the rate of an account", Args: exactly(2), Example: "  tocsin channel rate mobile 1200"}
+	c := &cobra.Command{Use: "rate ACCOUNT MESSAGES_PER_SECOND|configured", Short: "Change the rate of an account, or give up the change", Args: exactly(2),
+		Example: "  tocsin channel rate mobile 1200\n  tocsin channel rate mobile configured"}
 	return steer(c, func(ctx context.Context, api pb.ChannelServiceClient, key string, args []string) (steered, error) {
+		if args[1] == "configured" {
+			return api.ResetRate(ctx, &pb.ResetRateRequest{Key: key, Account: args[0]})
+		}
 		rate, err := strconv.ParseInt(args[1], 10, 32)
 		if err != nil {
 			return nil, usage(fmt.Errorf("%q is no number of messages a second", args[1]))
 		}
 		return api.SetRate(ctx, &pb.SetRateRequest{Key: key, Account: args[0], MessagesPerS: int32(rate)})
 	})
+}
+
+func newProbe() *cobra.Command {
+	c := &cobra.Command{
+		Use: "probe ACCOUNT", Short: "Send a link test to the operator's own number and wait for its receipt", Args: exactly(1),
+		Example: "  tocsin channel probe mobile",
+	}
+	k := calls(c).answers(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return k.with(func(conn *grpc.ClientConn) error {
+			r, err := pb.NewChannelServiceClient(conn).Probe(c.Context(), &pb.ProbeRequest{Account: args[0]})
+			if err != nil {
+				return err
+			}
+			if err := k.put(c.OutOrStdout(), r, k.language().Account(r.GetAccount())); err != nil {
+				return err
+			}
+			if !r.GetAccount().GetTest().GetOk() {
+				return fmt.Errorf("the link test of %s failed", args[0])
+			}
+			return nil
+		})
+	}
+	return c
 }

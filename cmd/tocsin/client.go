@@ -55,6 +55,7 @@ func (k *client) with(do func(*grpc.ClientConn) error) error {
 	case k.lang != "" && k.lang != "en" && k.lang != "zh-CN":
 		return usage(fmt.Errorf("--lang %q: say zh-CN or en", k.lang))
 	}
+	k.server.Language = k.lang
 	conn, err := k.server.Dial()
 	if err != nil {
 		return err

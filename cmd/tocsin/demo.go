@@ -73,6 +73,17 @@ func chongqing(trip time.Duration) []rig.Account {
 	return guarded(rig.Thirds(4500, 5, 16, trip), 20*time.Millisecond)
 }
 
+// tonight is the house of the night: carriers that serve flash messages too, to whom some phones are out of reach and
+// some numbers unknown, as always. Six processes and a live picture share the machine: the guard is wider still.
+func tonight(people int) []rig.Account {
+	accounts := guarded(rig.Thirds(demo.NightContract(people), 5, 16, 20*time.Millisecond), 40*time.Millisecond)
+	for i := range accounts {
+		accounts[i].Flash = true
+		accounts[i].Sim = []string{"--undelivered", "0.015", "--bad-number", "0.003"}
+	}
+	return accounts
+}
+
 func guarded(accounts []rig.Account, guard time.Duration) []rig.Account {
 	for i := range accounts {
 		accounts[i].Guard = guard
@@ -85,18 +96,20 @@ func newDemo() *cobra.Command {
 	var once bool
 	var show string
 	var count int
+	picture := ""
 	c := &cobra.Command{
-		Use: "demo", Short: "Warn a synthetic Chongqing through three simulated carriers, and show what became of it", Args: upTo(0),
+		Use: "demo", Short: "Live one night of a synthetic Chongqing with simulated carriers, and show what became of it", Args: upTo(0),
 		Example: "  tocsin demo --once --recipients 100000 -o json\n  tocsin demo --show kill -o json",
 	}
 	f.add(c, 1_000_000)
 	c.Flags().BoolVar(&once, "once", false, "end after the verdict instead of staying up")
+	c.Flags().StringVar(&picture, "picture", "", "PNG file for the picture of the night (default: tocsin-night-….png here; with -o json none)")
 	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill; or the directory")
 	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt: 200) or kills (kill: 20)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch show {
 		case "":
-			return runDemo(c, f, once)
+			return runDemo(c, f, picture, once)
 		case "contract":
 			return measure(c, f, rig.Thirds(4500, 5, 16, 20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
 				r, err := demo.ShowContract(ctx, o)
@@ -175,18 +188,24 @@ func measure(c *cobra.Command, f *demoFlags, accounts []rig.Account, run func(co
 }
 
 // runDemo shows the commands as people type them, or measures one run where JSON is asked.
-func runDemo(c *cobra.Command, f *demoFlags, once bool) error {
+func runDemo(c *cobra.Command, f *demoFlags, picture string, once bool) error {
+	night := func(o *demo.Options) { o.Rig.Areas, o.Picture = rig.Loudspeakers(), picture }
 	if f.output == "json" {
-		return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-			r, err := demo.Once(ctx, o)
+		return measure(c, f, tonight(f.recipients), func(ctx context.Context, o demo.Options) (any, bool, error) {
+			night(&o)
+			r, err := demo.Once(ctx, o, os.Stderr)
 			return r, r != nil && r.OK, err
 		})
 	}
-	o, done, err := f.options(c, chongqing(20*time.Millisecond))
+	o, done, err := f.options(c, tonight(f.recipients))
 	if err != nil {
 		return err
 	}
 	defer done()
+	if picture == "" {
+		picture = "tocsin-night-" + time.Now().Format("20060102-1504") + ".png"
+	}
+	night(&o)
 	err = demo.Stay(c.Context(), o, os.Stdout, once)
 	if errors.Is(err, context.Canceled) {
 		return nil

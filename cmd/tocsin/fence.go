@@ -174,7 +174,7 @@ func newFenceShow() *cobra.Command {
 			return err
 		}
 		title := filepath.Base(args[0])
-		code, _, unknown := district(args[0], day)
+		code, _, unknown := unit(args[0], day)
 		area := geofence.UnitArea(code, day)
 		if unknown != nil {
 			b, err := textIn(c, args[0])

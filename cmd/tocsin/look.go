@@ -44,7 +44,7 @@ func newGet() *cobra.Command {
 }
 
 func newList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List warnings, newest first", Args: upTo(0), Example: "  tocsin list --state released --state held"}
+	c := &cobra.Command{Use: "list", Short: "List warnings, active ones first, then the newest", Args: upTo(0), Example: "  tocsin list --state released --state held"}
 	k := calls(c).answers(c)
 	var states []string
 	limit := int32(0)
@@ -77,10 +77,11 @@ func newList() *cobra.Command {
 func newReport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "report ID", Short: "Say what became of everybody, in people", Args: exactly(1),
-		Example: "  tocsin report 01J… --lang zh-CN\n  tocsin report 01J… -o csv > report.csv",
+		Example: "  tocsin report 01J… --lang zh-CN\n  tocsin report 01J… --brief\n  tocsin report 01J… -o csv > report.csv",
 	}
 	k := calls(c).answers(c)
 	c.Flags().Lookup("output").Usage = "text, json or csv"
+	brief := c.Flags().Bool("brief", false, "only what became of everybody, and by which channel")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return k.with(func(conn *grpc.ClientConn) error {
 			r, err := pb.NewWarningServiceClient(conn).Report(c.Context(), &pb.ReportRequest{Id: args[0]})
@@ -89,6 +90,9 @@ func newReport() *cobra.Command {
 			}
 			if k.output == "csv" {
 				return show.ReportCSV(c.OutOrStdout(), r)
+			}
+			if *brief {
+				return k.put(c.OutOrStdout(), r, k.language().Brief(r)...)
 			}
 			return k.put(c.OutOrStdout(), r, k.language().Report(r)...)
 		})

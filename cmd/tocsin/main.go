@@ -51,8 +51,8 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
 		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(), newPolicy(),
-		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
-		newChannel(), newDirectory(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
+		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(), newStatus(),
+		newDuty(), newChannel(), newDirectory(), newArea(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)
 	return root
 }

@@ -26,7 +26,7 @@ type specFlags struct {
 	channels                       []string
 	follows                        string
 	text, textEN, file, capTable   string
-	asOf, until                    string
+	asOf, until, crs               string
 	lasts                          time.Duration
 	again, clip                    bool
 }
@@ -37,9 +37,10 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringVar(&s.tier, "tier", "", "red, orange, yellow, blue or notice")
 	f.StringVar(&s.event, "event", "", "event code, e.g. 11B03 (rainstorm)")
 	f.StringVar(&s.eventName, "event-name", "", "the danger as people call it (default: the name of the code)")
-	f.StringArrayVar(&s.areas, "area", nil, "district by code or name; may be repeated")
+	f.StringArrayVar(&s.areas, "area", nil, "district or town by code or name, e.g. 开州区/铁桥镇; may be repeated")
 	f.StringVar(&s.asOf, "as-of", "", "day whose districts are meant, e.g. 2025-11-05 (default: today)")
 	f.StringArrayVar(&s.geojson, "geojson", nil, "file with a drawn area (RFC 7946); may be repeated")
+	f.StringVar(&s.crs, "crs", "", "coordinate system of the drawn areas: wgs84, gcj02, bd09 or cgcs2000 (default: wgs84, as RFC 7946 says)")
 	f.DurationVar(&s.lasts, "for", 0, "how long it holds, e.g. 6h; never assumed")
 	f.StringVar(&s.until, "until", "", "end of validity instead, e.g. 2026-06-13T18:00:00+08:00")
 	f.StringVar(&s.status, "status", "", "actual, exercise or public_drill; there is no default")
@@ -115,7 +116,7 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}})
+		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}, GeojsonCrs: s.crs})
 	}
 	return w, nil
 }
@@ -149,7 +150,7 @@ func (s *specFlags) units(w *pb.WarningSpec) error {
 		asOf = timestamppb.New(day)
 	}
 	for _, a := range s.areas {
-		code, name, err := district(a, day)
+		code, name, err := unit(a, day)
 		if err != nil {
 			return err
 		}
@@ -180,20 +181,26 @@ func readSpec(path string, w *pb.WarningSpec) error {
 	return nil
 }
 
-// district is the code and name of a district given by code, name or short name. An unknown code is left to the engine,
-// which says what is wrong with it.
-func district(s string, day time.Time) (code, name string, err error) {
-	if len(s) == 6 && strings.Trim(s, "0123456789") == "" {
+// unit is the code and name of a district or town given by code or name. An unknown code is left to the engine, which says
+// what is wrong with it; a name that means several is refused with all of them.
+func unit(s string, day time.Time) (code, name string, err error) {
+	if strings.Trim(s, "0123456789") == "" && s != "" {
 		return s, "", nil
 	}
-	var known []string
-	for _, u := range geofence.EditionAt(day).Units {
-		if u.Name == s || u.Short == s || strings.EqualFold(u.Pinyin, s) {
-			return fmt.Sprintf("%06d", u.Code), u.Name, nil
+	switch found := geofence.UnitsNamed(s, day); {
+	case len(found) == 1 && found[0].Note == "":
+		return found[0].Code, strings.ReplaceAll(found[0].Name, "/", ""), nil
+	case len(found) == 1:
+		return "", "", usage(fmt.Errorf("--area %q: %s; say %s if all of that is meant, or draw the area", s, found[0].Note, found[0].Name))
+	case len(found) == 0:
+		return "", "", usage(fmt.Errorf("--area %q is neither a district nor a town: `tocsin area find %s` proposes what it may mean", s, s))
+	default:
+		names := make([]string, len(found))
+		for i, n := range found {
+			names[i] = n.Name
 		}
-		known = append(known, u.Short)
+		return "", "", usage(fmt.Errorf("--area %q means several: say %s", s, strings.Join(names, " or ")))
 	}
-	return "", "", usage(fmt.Errorf("--area %q is no district: use a code of six digits, or one of %s", s, strings.Join(known, " ")))
 }
 
 // made is when a key was made. What a submission says of time counts from there, so that the same command with the

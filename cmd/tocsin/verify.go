@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/geofence"
+	"tocsin/loadtest/picture"
 	"tocsin/loadtest/verify"
 	pb "tocsin/proto/tocsin/v1"
 )
@@ -21,14 +22,21 @@ func newVerify() *cobra.Command {
 	}
 	in := verify.Input{}
 	var logs []string
-	edition := ""
+	var broadcasts, pushes []string
+	var again map[string]int
+	edition, drawn := "", ""
 	c.Flags().StringVar(&in.Directory, "directory", "", "CSV file of the people, as it was imported")
 	c.Flags().StringVar(&in.Warnings, "warning", "", "JSON file of the warnings, as get or list answers them")
 	c.Flags().StringArrayVar(&logs, "log", nil, "ACCOUNT=FILE or ACCOUNT=FILE@CONTRACT in messages/s; may be repeated")
 	c.Flags().Int64Var(&in.AllowedRepeats, "allowed-repeats", 0, "messages beyond what was wanted that are no fault, after a crash; -1: any number")
 	c.Flags().StringVar(&edition, "edition", geofence.EditionAt(time.Time{}).ID, "edition of the districts")
+	c.Flags().StringVar(&in.Positions, "positions", "", "CSV file of where people were seen: at,number,lon,lat, at as 2026-06-13T18:00:00+08:00")
 	within := c.Flags().Duration("within", 6*time.Hour, "for how long a place where somebody was seen counts: policy.presence")
 	both := c.Flags().StringSlice("both", []string{"red"}, "tiers that take home and place")
+	c.Flags().StringArrayVar(&broadcasts, "broadcast-log", nil, "PLATFORM=FILE of an emergency broadcast platform; may be repeated")
+	c.Flags().StringArrayVar(&pushes, "push-log", nil, "PLATFORM=FILE of a broker of an app; may be repeated")
+	c.Flags().StringToIntVar(&again, "again", nil, "ID=TIMES that a commander asked to play a warning again on area channels")
+	c.Flags().StringVar(&drawn, "picture", "", "PNG file for a picture of who was reached where and when")
 	out := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if in.Outlines = geofence.RawOutlines(edition); in.Outlines == nil {
@@ -41,15 +49,18 @@ func newVerify() *cobra.Command {
 		if in.Accounts, err = accountsIn(logs); err != nil {
 			return err
 		}
-		v, err := verify.Run(in)
+		if in.Areas, err = areaLogs(broadcasts, pushes); err != nil {
+			return err
+		}
+		in.Again = again
+		v, err := picture.Of(in, drawn)
 		if err != nil {
 			return err
 		}
-		lines := append([]string{
-			fmt.Sprintf("expected %d, got %d, refused %d, stopped %d, lost %d", v.Expected, v.Got, v.Refused, v.Stopped, v.Lost),
-			fmt.Sprintf("doubled %d, wrong person %d, wrong text %d, before approval %d, after expiry %d, after stop %d",
-				v.Doubled, v.WrongPerson, v.WrongText, v.BeforeApproval, v.AfterExpiry, v.AfterStop),
-		}, v.Faults...)
+		lines := v.Lines()
+		if drawn != "" {
+			lines = append(lines, "picture: "+drawn)
+		}
 		if err := out.put(c, v, lines...); err != nil {
 			return err
 		}
@@ -59,6 +70,24 @@ func newVerify() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// areaLogs reads PLATFORM=FILE of both kinds.
+func areaLogs(broadcasts, pushes []string) (out []verify.AreaLog, err error) {
+	for _, kind := range []struct {
+		flag    string
+		channel pb.Channel
+		logs    []string
+	}{{"broadcast-log", pb.Channel_CHANNEL_BROADCAST, broadcasts}, {"push-log", pb.Channel_CHANNEL_PUSH, pushes}} {
+		for _, s := range kind.logs {
+			name, file, ok := strings.Cut(s, "=")
+			if !ok || name == "" || file == "" {
+				return nil, usage(fmt.Errorf("--%s %q: say PLATFORM=FILE", kind.flag, s))
+			}
+			out = append(out, verify.AreaLog{Name: name, Channel: kind.channel, Path: file})
+		}
+	}
+	return out, nil
 }
 
 // accountsIn reads ACCOUNT=FILE@CONTRACT; several files of one account are one contract.

@@ -43,7 +43,9 @@ func (c *Config) check(p *problems) {
 		}
 	}
 	c.Policy.check(p)
+	c.Duty.check(p)
 	c.Words.check(p)
+	c.Routes.check(p)
 	if len(c.Accounts) == 0 {
 		p.add("accounts", "has no account", "without one nobody can be reached; add at least one")
 	}
@@ -87,9 +89,31 @@ func (a *Account) check(at string, p *problems) {
 		p.add(at+".public_drill", "is for links of kind live: a public drill reaches real people", "set kind: live, or take public_drill out")
 	}
 	distinct(p, at+".channels", a.Channels)
-	distinct(p, at+".prefixes", a.Prefixes)
+	if a.Carrier == "" || len(a.Prefixes) > 0 {
+		distinct(p, at+".prefixes", a.Prefixes)
+	}
+	if a.Carrier != "" {
+		p.name(at+".carrier", a.Carrier)
+	}
+	if a.Test.Number != "" {
+		a.checkPrefix(at+".test.number", a.Test.Number, p)
+	}
+	if a.Test.Every != 0 {
+		p.needed(at+".test.number", a.Test.Number)
+		between(p, at+".test.every", a.Test.Every, time.Second, 24*time.Hour)
+	}
 	for j, prefix := range a.Prefixes {
 		a.checkPrefix(fmt.Sprintf("%s.prefixes[%d]", at, j), prefix, p)
+	}
+}
+
+func (r *Routes) check(p *problems) {
+	between(p, "routes.after", r.After, time.Second, time.Hour)
+	between(p, "routes.window", r.Window, time.Second, time.Minute)
+	between(p, "routes.least", r.Least, 1, 1_000_000)
+	between(p, "routes.stay", r.Stay, time.Second, 24*time.Hour)
+	if r.Good < 0 || r.Good >= r.Bad || r.Bad > 1 {
+		p.add("routes.bad", fmt.Sprintf("good is %g and bad %g", r.Good, r.Bad), "good is at least 0 and below bad, bad at most 1: what lies between changes nothing")
 	}
 }
 

@@ -28,9 +28,13 @@ type Config struct {
 	Jurisdiction Jurisdiction `yaml:"jurisdiction"`
 	Limits       Limits       `yaml:"limits"`
 	Policy       Policy       `yaml:"policy"`
+	Duty         Duty         `yaml:"duty"`
 	Words        Words        `yaml:"words"`
+	Routes       Routes       `yaml:"routes"`
 	Accounts     []Account    `yaml:"accounts"`
 	Platforms    []Platform   `yaml:"platforms"`
+
+	Path string `yaml:"-"` // of the file
 }
 
 // TLS is what the server shows: files in PEM.
@@ -104,6 +108,21 @@ type Border struct {
 	Metres float64 `yaml:"metres"`
 }
 
+// Duty is who is rung while a warning waits for approval, and when a warning ends.
+type Duty struct {
+	Channels []warning.Channel `yaml:"channels"`
+	Backup   time.Duration     `yaml:"backup"` // of waiting, before the next backups are rung too
+	People   []OnDuty          `yaml:"people"` // nobody is rung without
+}
+
+// OnDuty is a user who can be rung.
+type OnDuty struct {
+	User   string        `yaml:"user"`
+	Number string        `yaml:"number"` // E.164 digits
+	Hours  warning.Hours `yaml:"hours"`  // on duty, in Beijing; zero: always
+	Backup int           `yaml:"backup"` // 0 is rung first
+}
+
 // Presence is who counts as being in an area.
 type Presence struct {
 	Within time.Duration  `yaml:"within"` // for which a place where somebody was seen counts
@@ -115,6 +134,17 @@ type Words struct {
 	Hotline  string            `yaml:"hotline"`  // number that people may call; empty: no words are made without --text
 	Verified []string          `yaml:"verified"` // numbers, hosts and links that a text may show beside it
 	English  map[string]string `yaml:"english"`  // English of issuers and places, by Chinese name
+}
+
+// Routes says who carries whose messages, and when an account is left for another.
+type Routes struct {
+	Numbers string        `yaml:"numbers"` // file: lines of a range (99912*) or a ported number, and its carrier; empty: prefixes alone
+	After   time.Duration `yaml:"after"`   // an account without a link is left
+	Window  time.Duration `yaml:"window"`  // over which answers are judged
+	Bad     float64       `yaml:"bad"`     // part of the answers that are failures, from which on an account is left
+	Good    float64       `yaml:"good"`    // part up to which it is trusted with more again
+	Least   int           `yaml:"least"`   // answers in the window below which nothing is judged by them
+	Stay    time.Duration `yaml:"stay"`    // between leaving and the first step back, and between two steps
 }
 
 // Account is one contract with one carrier.
@@ -134,11 +164,19 @@ type Account struct {
 	Guard        time.Duration     `yaml:"guard"`  // jitter up to which the contract holds at the carrier
 	Channels     []warning.Channel `yaml:"channels"`
 	Prefixes     []string          `yaml:"prefixes"` // of E.164 digits; the longest wins
-	Weight       int               `yaml:"weight"`   // share among accounts with the same prefix
+	Carrier      string            `yaml:"carrier"`  // whose numbers it carries by routes.numbers; empty: prefixes alone
+	Weight       int               `yaml:"weight"`   // share among accounts with the same prefix or carrier
 	Kind         Kind              `yaml:"kind"`
 	PublicDrill  bool              `yaml:"public_drill"` // marked for drills with real people
 	HexIDs       bool              `yaml:"hex_ids"`      // receipts give in decimal what the response gave in hexadecimal
+	Test         LinkTest          `yaml:"test"`
 	Timers       Timers            `yaml:"timers"`
+}
+
+// LinkTest is a message to the operator's own number that shows whether the links work.
+type LinkTest struct {
+	Number string        `yaml:"number"` // E.164 digits; empty: no tests
+	Every  time.Duration `yaml:"every"`  // 0: by hand only
 }
 
 // Timers of a session.
@@ -191,7 +229,11 @@ func defaults() *Config {
 				{Tiers: []warning.Tier{warning.Blue, warning.Notice}, To: both, By: []warning.Channel{warning.Push, warning.Feed}},
 			},
 		},
+		Duty:  Duty{Channels: []warning.Channel{warning.SMS}, Backup: 3 * time.Minute, People: []OnDuty{}},
 		Words: Words{Verified: []string{}},
+		Routes: Routes{
+			After: 10 * time.Second, Window: 10 * time.Second, Bad: 0.15, Good: 0.05, Least: 50, Stay: time.Minute,
+		},
 	}
 }
 
@@ -223,6 +265,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	c, problems := parse(text)
+	c.Path = path
 	if len(problems.list) == 0 {
 		c.check(problems)
 		c.resolve(dir, problems)
@@ -250,6 +293,7 @@ func (c *Config) resolve(dir string, p *problems) {
 		abs(&r.PasswordFile)
 		r.Password = p.secret("redis", r.PasswordFile, r.PasswordEnv, r.User != "")
 	}
+	abs(&c.Routes.Numbers)
 	for i := range c.Accounts {
 		a := &c.Accounts[i]
 		abs(&a.PasswordFile)

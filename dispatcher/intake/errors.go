@@ -75,11 +75,11 @@ func refusalStatus(e *warning.Error) error {
 	if len(e.Violations) > 0 {
 		bad := &errdetails.BadRequest{}
 		for _, v := range e.Violations {
-			text := v.Detail
-			if v.Remedy != "" {
-				text += " (" + v.Remedy + ")"
-			}
-			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: v.Field, Description: text, Reason: v.Rule})
+			chinese := warning.Languages[0]
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+				Field: v.Field, Description: v.Text(), Reason: v.Rule,
+				LocalizedMessage: &errdetails.LocalizedMessage{Locale: chinese, Message: v.In(chinese).Text()},
+			})
 		}
 		details = append(details, bad)
 	}

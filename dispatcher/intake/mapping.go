@@ -27,13 +27,15 @@ func timeTo(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-func (s *Server) warningTo(w warning.Warning) *pb.Warning {
+func (s *Server) warningTo(w warning.Warning, c dispatcher.Caller) *pb.Warning {
+	people, few := c.HeadCount(&w)
 	return &pb.Warning{
 		Id: w.ID, Version: int32(w.Version), Spec: SpecTo(w), Digest: w.Digest, State: pb.State(w.State), Node: w.Node,
 		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
-		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
+		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: people, Few: few,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
-		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), Review: reviewTo(w.Review, s.Now()),
+		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
+		Review: reviewTo(w.Review, s.Now()),
 	}
 }
 
@@ -106,13 +108,17 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 	return out
 }
 
-func previewTo(p dispatcher.Preview) *pb.PreviewResponse {
+func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
 		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil,
 	}
 	for _, a := range p.Clipped {
 		out.Clipped = append(out.Clipped, areaTo(a))
+	}
+	for _, v := range p.Remarks {
+		v = v.In(language)
+		out.Remarks = append(out.Remarks, &pb.PreviewResponse_Remark{Field: v.Field, Rule: v.Rule, Text: v.Text()})
 	}
 	for _, u := range p.Units {
 		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})
@@ -139,22 +145,24 @@ func lanesTo(lanes []dispatcher.LaneCounts) (out []*pb.LaneCounts) {
 			Moved: c[warning.Moved], Withdrawn: c[warning.Withdrawn], Unknown: c[warning.Unknown],
 			Balanced: l.Balanced, Segments: int32(l.Segments), Messages: l.Messages,
 			FirstMessageAt: timeTo(l.First), LastMessageAt: timeTo(l.Last), FinishAt: timeTo(l.Finish),
-			PossibleRepeats: l.PossibleRepeats,
+			PossibleRepeats: l.PossibleRepeats, Rerouted: l.Rerouted,
 		})
 	}
 	return out
 }
 
-func (s *Server) progressTo(p dispatcher.Progress) *pb.WatchResponse {
+func (s *Server) progressTo(p dispatcher.Progress, c dispatcher.Caller) *pb.WatchResponse {
+	p = p.For(c)
 	return &pb.WatchResponse{
-		Warning: s.warningTo(p.Warning), Lanes: lanesTo(p.Lanes), Planned: p.Planned, InArea: p.InArea,
+		Warning: s.warningTo(p.Warning, c), Lanes: lanesTo(p.Lanes), Planned: p.Planned, Few: p.Few, InArea: p.InArea,
 		PeoplePerS: p.People, MessagesPerS: p.Messages, ContractMessagesPerS: p.Contract,
 	}
 }
 
-func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
+func (s *Server) reportTo(r dispatcher.Report, c dispatcher.Caller) *pb.ReportResponse {
+	r = r.For(c)
 	out := &pb.ReportResponse{
-		Warning: s.warningTo(r.Warning), Lanes: lanesTo(r.Lanes), InArea: r.InArea, Entered: r.Entered, Addressable: r.Addressable,
+		Warning: s.warningTo(r.Warning, c), Lanes: lanesTo(r.Lanes), Few: r.Few, InArea: r.InArea, Entered: r.Entered, Addressable: r.Addressable,
 		NoAddress: r.NoAddress, OptedOut: r.OptedOut, Delivered: r.Delivered, HandedOver: r.HandedOver,
 		NotReached: r.NotReached, Waiting: r.Waiting, FinishedAt: timeTo(r.Finished),
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
@@ -177,6 +185,7 @@ func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
 	for _, r := range rows {
 		out = append(out, &pb.ReportResponse_Row{
 			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting,
+			Moved: r.Moved, Few: r.Few,
 		})
 	}
 	return out
@@ -202,13 +211,21 @@ func accountTo(a dispatcher.AccountHealth) *pb.Account {
 		Name: a.Name, Protocol: a.Protocol, ContractMessagesPerS: a.Contract, Paused: a.Paused, RateSetByHand: a.RateSetByHand,
 		Owner: a.Owner, Epoch: int64(min(a.Epoch, math.MaxInt64)), Health: string(a.Health), WaitingPeople: a.WaitingPeople,
 		MessagesLast_10S: a.Messages10s, ContractUsedLast_10S: a.Used10s, MaxMessagesInAnySecond: a.MaxInAnySecond,
-		LastError: a.LastError, Simulated: a.Simulated,
+		LastError: a.LastError, Simulated: a.Simulated, Window: int32(a.Window), ConfiguredMessagesPerS: a.Configured,
+		Why: a.Why, By: a.By, SlowedTo: a.Slowed, RouteShare: a.Route.Share, RouteWhy: a.Route.Why, RouteSince: timeTo(a.Route.Since),
+	}
+	if t := a.Route.Test; t != nil {
+		out.Test = &pb.LinkTest{
+			At: timeTo(t.At), Ok: t.OK, Outcome: t.Outcome, Reason: t.Reason, AnswerMs: ms(t.Answer), Receipt: t.Receipt, ReceiptMs: ms(t.ReceiptTook),
+		}
 	}
 	for _, l := range a.Links {
 		out.Links = append(out.Links, &pb.Link{Index: int32(l.Index), Up: l.Up, Open: int32(l.Open), LastError: l.LastError, Since: timeTo(l.Since)})
 	}
 	return out
 }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func playsTo(list []dispatcher.ReportPlay) []*pb.Play {
 	out := make([]*pb.Play, len(list))

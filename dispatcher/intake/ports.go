@@ -65,6 +65,31 @@ type Accounts interface {
 	Pause(ctx context.Context, c dispatcher.Caller, key, account, why string) (dispatcher.AccountHealth, error)
 	Resume(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
 	SetRate(ctx context.Context, c dispatcher.Caller, key, account string, rate int) (dispatcher.AccountHealth, error)
+	ResetRate(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
+	// Probe tests the links of an account; it takes up to 30 s.
+	Probe(ctx context.Context, c dispatcher.Caller, account string) (dispatcher.AccountHealth, error)
+}
+
+// House shows how everything is doing, and reads its configuration again.
+type House interface {
+	// Status always answers, also while the store is away.
+	Status(ctx context.Context) dispatcher.Status
+	// Reload applies the configuration as the file says it now, all of it or nothing; checkOnly only says what would come of
+	// it. The error names what is wrong, or which keys need a restart.
+	Reload(ctx context.Context, c dispatcher.Caller, key string, checkOnly bool) (Reloaded, error)
+}
+
+// Reloaded is what a configuration changes.
+type Reloaded struct {
+	Changes []Change
+	Applied bool
+	ByHand  []string // accounts whose rate was set by hand: it stays in force
+}
+
+// Change is one value of the configuration that is not what it was. A secret is only said to differ.
+type Change struct {
+	Key, Before, After string
+	Takes              string // at once, reopen, restart
 }
 
 // Directory holds who can be told.
@@ -99,6 +124,13 @@ type Moves interface {
 	// Move takes what next brings until it answers io.EOF, and answers when everybody who entered an area is durable. Any
 	// other error of next breaks it off; what came before has happened.
 	Move(ctx context.Context, next func() (dispatcher.Positions, error)) (dispatcher.Moved, error)
+}
+
+// Duty says who is rung while a warning waits.
+type Duty interface {
+	// SetDuty puts the caller "on" or "off" duty, or back to the "hours" of the roster.
+	SetDuty(ctx context.Context, c dispatcher.Caller, key, state string) error
+	OnDuty(ctx context.Context) ([]dispatcher.Callee, error)
 }
 
 // Rows is one chunk of columns of equal length, as in warning.Block; Number is E.164 digits without plus.

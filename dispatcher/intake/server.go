@@ -31,6 +31,8 @@ type Options struct {
 	Accounts  Accounts
 	Directory Directory
 	Moves     Moves
+	House     House
+	Duty      Duty
 	Health    Health
 
 	// TLS has the server's certificate; the server takes nothing below 1.3.
@@ -76,10 +78,10 @@ func New(o Options) (*Server, error) {
 		grpc.MaxConcurrentStreams(1000),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.logUnary, recovery.UnaryServerInterceptor(rescue)),
+		grpc.ChainUnaryInterceptor(speakUnary, s.logUnary, recovery.UnaryServerInterceptor(rescue)),
 		grpc.ChainUnaryInterceptor(o.Unary...),
 		grpc.ChainUnaryInterceptor(s.checkUnary),
-		grpc.ChainStreamInterceptor(s.logStream, recovery.StreamServerInterceptor(rescue)),
+		grpc.ChainStreamInterceptor(speakStream, s.logStream, recovery.StreamServerInterceptor(rescue)),
 		grpc.ChainStreamInterceptor(o.Stream...),
 		grpc.ChainStreamInterceptor(s.checkStream),
 	)
@@ -87,6 +89,8 @@ func New(o Options) (*Server, error) {
 	pb.RegisterAuthorityServiceServer(s.grpc, &authority{warnings: &warnings{Server: s}})
 	pb.RegisterDirectoryServiceServer(s.grpc, &directory{Server: s})
 	pb.RegisterChannelServiceServer(s.grpc, &accounts{Server: s})
+	pb.RegisterHouseServiceServer(s.grpc, &house{Server: s})
+	pb.RegisterDutyServiceServer(s.grpc, &duty{Server: s})
 	healthpb.RegisterHealthServer(s.grpc, &health{Server: s})
 	reflection.Register(s.grpc)
 	return s, nil

@@ -13,9 +13,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"tocsin/dispatcher/identity"
+	"tocsin/dispatcher/intake"
 	pb "tocsin/proto/tocsin/v1"
 )
 
@@ -24,6 +26,7 @@ type Server struct {
 	Address   string // host:port
 	CAFile    string
 	TokenFile string
+	Language  string // of refusals: zh-CN or en
 }
 
 // profile joins what was said with the stored profile.
@@ -67,10 +70,10 @@ func (s Server) Dial() (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dial(p)
+	return dial(p, s.Language)
 }
 
-func dial(p identity.Profile) (*grpc.ClientConn, error) {
+func dial(p identity.Profile, language string) (*grpc.ClientConn, error) {
 	secure, err := identity.ClientTLS([]byte(p.CA))
 	if err != nil {
 		return nil, err
@@ -78,9 +81,23 @@ func dial(p identity.Profile) (*grpc.ClientConn, error) {
 	return grpc.NewClient(p.Server,
 		grpc.WithTransportCredentials(credentials.NewTLS(secure)),
 		grpc.WithPerRPCCredentials(identity.Credentials(p.Token)),
+		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption) error {
+			return call(speaking(ctx, language), method, req, reply, cc, o...)
+		}),
+		grpc.WithChainStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+			return open(speaking(ctx, language), d, cc, method, o...)
+		}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)),
 	)
+}
+
+// speaking asks for answers in a language.
+func speaking(ctx context.Context, language string) context.Context {
+	if language == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, intake.LanguageKey, language)
 }
 
 // Login tries the server, certificate and token, and stores them as the profile; it answers where.
@@ -92,7 +109,7 @@ func (s Server) Login(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	conn, err := dial(p)
+	conn, err := dial(p, s.Language)
 	if err != nil {
 		return "", err
 	}

@@ -32,6 +32,9 @@ func unitName(code string, asOf time.Time) warning.Name {
 	if asOf.IsZero() {
 		asOf = time.Now()
 	}
+	if t, ok := geofence.TownAt(code); ok {
+		return warning.Name{Chinese: unitName(code[:6], asOf).Chinese + t.Name}
+	}
 	n, err := strconv.ParseUint(code, 10, 32)
 	if err != nil {
 		return warning.Name{}

@@ -80,10 +80,15 @@ type process struct {
 	engine *dispatcher.Engine
 	server *intake.Server
 	gate   gate
+
+	current   current
+	reloading sync.Mutex
+	seen      seen
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
 	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
+	p.current.take(h.Config)
 	if err := p.dir.refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -110,6 +115,10 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	onDuty, err := newRoster(h)
+	if err != nil {
+		return nil, err
+	}
 	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limitsOf(h.Config.Limits))
 	if err != nil {
 		return nil, err
@@ -117,15 +126,20 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
 		return nil, err
 	}
+	numbers, err := numbersOf(&h.Config.Routes)
+	if err != nil {
+		return nil, err
+	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
-		Fences:    geofence.NewFences(limitsOf(h.Config.Limits)),
-		Adapters:  map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
-		Accounts:  accountsOf(h.Config.Accounts),
+		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
+		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
+		Accounts: accountsOf(h.Config.Accounts), Numbers: numbers, FailOver: failOverOf(&h.Config.Routes),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    p.rule.inForce,
-		Words:     wording(deskOf(&h.Config.Words)),
+		Words:     p.current.wording,
+		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
 	if err != nil {
@@ -143,7 +157,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
@@ -243,7 +257,8 @@ func accountsOf(accounts []config.Account) []dispatcher.AccountOptions {
 				BindTimeout: a.Timers.Bind, AnswerTimeout: a.Timers.Answer, KeepAlive: a.Timers.KeepAlive,
 			},
 			Protocol: a.Protocol.String(), Rate: a.Rate, Burst: a.Burst, Guard: a.Guard,
-			Channels: a.Channels, Prefixes: a.Prefixes, Weight: a.Weight,
+			Channels: a.Channels, Prefixes: a.Prefixes, Carrier: a.Carrier, Weight: a.Weight,
+			TestNumber: testNumber(a.Test.Number), TestEvery: a.Test.Every,
 		}
 	}
 	return out

@@ -107,7 +107,7 @@ func benchOnce(ctx context.Context, o Options, s *ShapeRun, n int) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	res := judge(ro, rep, v, sent)
+	res := judge(ro, v, told{rep, sent})
 	res.Engine = &Process{}
 	if res.Engine.PeakResidentMB, res.Engine.CPUSeconds, err = r.PeakResident(); err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func killRun(ctx context.Context, o Options, name string, kills int, kill func(*
 	if err != nil {
 		return nil, err
 	}
-	p.Result = judge(o.Rig, rep, v, sent)
+	p.Result = judge(o.Rig, v, told{rep, sent})
 	p.Lost, p.ExtraMessages = v.Lost, v.ExtraMessages
 	for _, l := range rep.GetLanes() {
 		p.Counted += l.GetPossibleRepeats()

@@ -9,9 +9,6 @@ import (
 	pb "tocsin/proto/tocsin/v1"
 )
 
-// receiptsEnd is how long nothing may change before no more receipts are waited for.
-const receiptsEnd = 10 * time.Second
-
 // Result is one run: what the engine says, what the carriers say, and whether all of it is as promised.
 type Result struct {
 	OK            bool           `json:"ok"`
@@ -24,11 +21,16 @@ type Result struct {
 	Carriers      verify.Verdict `json:"carriers"`
 	Durability    string         `json:"durability"`
 	Engine        *Process       `json:"engine,omitempty"`
-	TookS         float64        `json:"took_s"`
+	// RedFirstMS is from the release of a red, as the engine recorded it, to its first message at a carrier.
+	RedFirstMS float64 `json:"red_first_ms,omitempty"`
+	TookS      float64 `json:"took_s"`
 }
 
 // Lane is promise 2 for one lane: planned is the sum of the states.
 type Lane struct {
+	Warning      string  `json:"warning"`
+	Tier         string  `json:"tier"`
+	Type         string  `json:"type"`
 	Channel      string  `json:"channel"`
 	Planned      int64   `json:"planned"`
 	Waiting      int64   `json:"waiting"`
@@ -92,30 +94,45 @@ func (r *Result) finish(began time.Time) {
 	r.OK = len(r.Why) == 0
 }
 
-// judge compares the report of one warning with the carriers' verdict.
-func judge(o rig.Options, rep *pb.ReportResponse, v verify.Verdict, sent time.Time) *Result {
-	r := &Result{
-		Why: v.Faults, Recipients: o.People, Verify: v.Sums, Carriers: v, Durability: rep.GetDurability(),
-		PeopleReached: rep.GetDelivered() + rep.GetHandedOver(),
-	}
-	for _, l := range rep.GetLanes() {
-		r.Lanes = append(r.Lanes, laneOf(l, rep, v, sent))
-		if !l.GetBalanced() {
-			r.fault("lane %s is not balanced", l.GetChannel())
+// told is what the engine says of one warning; released is when the call that released it was sent.
+type told struct {
+	*pb.ReportResponse
+	released time.Time
+}
+
+// judge compares the reports of warnings with the carriers' verdict.
+func judge(o rig.Options, v verify.Verdict, reports ...told) *Result {
+	r := &Result{Why: v.Faults, Recipients: o.People, Verify: v.Sums, Carriers: v}
+	var inArea int64
+	engine := map[string]*pb.ReportResponse_Account{}
+	for _, rep := range reports {
+		id := rep.GetWarning().GetId()
+		r.Durability = rep.GetDurability()
+		r.PeopleReached += rep.GetDelivered() + rep.GetHandedOver()
+		for _, l := range rep.GetLanes() {
+			r.Lanes = append(r.Lanes, laneOf(l, rep, v))
+			if !l.GetBalanced() {
+				r.fault("lane %s of %s is not balanced", l.GetChannel(), id)
+			}
+		}
+		for _, a := range rep.GetAccounts() {
+			if e := engine[a.GetAccount()]; e == nil || e.GetMaxMessagesInAnySecond() < a.GetMaxMessagesInAnySecond() {
+				engine[a.GetAccount()] = a
+			}
+		}
+		if rep.GetWarning().GetSpec().GetType() != pb.Type_TYPE_ALERT {
+			continue // it goes to those who were reached, wherever they are
+		}
+		inArea += rep.GetInArea()
+		if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea()+rep.GetEntered() {
+			r.fault("%s: %d people are in the area and %d are accounted for", id, rep.GetInArea(), out)
 		}
 	}
-	if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea() {
-		r.fault("%d people are in the area and %d are accounted for", rep.GetInArea(), out)
+	if inArea != v.InArea {
+		r.fault("the engine finds %d people in the area, the verdict %d", inArea, v.InArea)
 	}
-	if rep.GetInArea() != v.InArea {
-		r.fault("the engine finds %d people in the area, the verdict %d", rep.GetInArea(), v.InArea)
-	}
-	if reached := r.PeopleReached; reached > v.Got {
-		r.fault("the engine says that %d people were reached, the carriers have the whole text for %d", reached, v.Got)
-	}
-	engine := map[string]*pb.ReportResponse_Account{}
-	for _, a := range rep.GetAccounts() {
-		engine[a.GetAccount()] = a
+	if reached := r.PeopleReached; reached > v.Got+v.Moved {
+		r.fault("the engine says that %d people were reached, the carriers have the whole text for %d", reached, v.Got+v.Moved)
 	}
 	for _, c := range v.Accounts {
 		r.Accounts = append(r.Accounts, Account{
@@ -126,21 +143,23 @@ func judge(o rig.Options, rep *pb.ReportResponse, v verify.Verdict, sent time.Ti
 	return r
 }
 
-func laneOf(l *pb.LaneCounts, rep *pb.ReportResponse, v verify.Verdict, sent time.Time) Lane {
+func laneOf(l *pb.LaneCounts, rep told, v verify.Verdict) Lane {
+	w := rep.GetWarning()
 	out := Lane{
+		Warning: w.GetId(), Tier: w.GetSpec().GetTier().String(), Type: w.GetSpec().GetType().String(),
 		Channel: l.GetChannel().String(), Planned: l.GetPlanned(), Waiting: l.GetWaiting(), Sending: l.GetSending(),
 		HandedOver: l.GetHandedOver(), Delivered: l.GetDelivered(), Undelivered: l.GetUndelivered(), Refused: l.GetRefused(),
 		Expired: l.GetExpired(), Cancelled: l.GetCancelled(), Superseded: l.GetSuperseded(), Moved: l.GetMoved(),
 		Withdrawn: l.GetWithdrawn(), Unknown: l.GetUnknown(), Balanced: l.GetBalanced(), Segments: l.GetSegments(),
 		PossibleRepeats: l.GetPossibleRepeats(),
 	}
-	for _, w := range v.Warnings {
-		if len(w.Warnings) != 1 || w.Warnings[0] != rep.GetWarning().GetId() || w.FirstAt == nil {
+	for _, x := range v.Warnings {
+		if len(x.Warnings) != 1 || x.Warnings[0] != w.GetId() || x.FirstAt == nil {
 			continue
 		}
-		out.PeoplePerS, out.MessagesPerS = w.PeoplePerS, w.MessagesPerS
-		out.TimeToFirstMS = float64(w.FirstAt.Sub(sent).Microseconds()) / 1000
-		out.TimeToLastS = w.LastAt.Sub(sent).Seconds()
+		out.PeoplePerS, out.MessagesPerS = x.PeoplePerS, x.MessagesPerS
+		out.TimeToFirstMS = float64(x.FirstAt.Sub(rep.released).Microseconds()) / 1000
+		out.TimeToLastS = x.LastAt.Sub(rep.released).Seconds()
 	}
 	return out
 }

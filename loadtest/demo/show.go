@@ -16,6 +16,8 @@ type Options struct {
 	Rig  rig.Options
 	Seed uint64 // of what the measurement draws by lot
 	Say  func(format string, args ...any)
+	// Picture is the path of the night's picture, PNG; empty: none.
+	Picture string
 }
 
 // Contract shows promise 7: three accounts, three segments a person, one run through and one with a restart of the
@@ -93,7 +95,7 @@ func contractRun(ctx context.Context, o Options, name string, restart bool) (*Re
 	if err != nil {
 		return nil, err
 	}
-	res := judge(o.Rig, rep, v, sent)
+	res := judge(o.Rig, v, told{rep, sent})
 	res.contractKept()
 	res.finish(began)
 	return res, nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -37,6 +38,25 @@ func AllUnits() []*pb.Area {
 		a.AsOf = timestamppb.New(lastDay38)
 	}
 	return out
+}
+
+// valley is the middles of six outlines along a river in the southeast, degrees.
+var valley = [][2]float64{{108.771, 29.533}, {108.70, 29.62}, {108.80, 29.43}, {108.76, 29.32}, {108.65, 29.42}, {108.58, 29.55}}
+
+// Valley is a drawn area as GeoJSON: six outlines of the size of townships, some 80 km² each, that do not meet.
+func Valley() []byte {
+	const corners, reach = 24, 0.045
+	var parts []string
+	for i, c := range valley {
+		var ring []string
+		for k := range corners + 1 {
+			a := 2 * math.Pi * float64(k%corners) / corners
+			r := reach * (1 + 0.1*math.Sin(3*a+float64(i)) + 0.06*math.Sin(7*a+2*float64(i)))
+			ring = append(ring, fmt.Sprintf("[%.6f,%.6f]", c[0]+r*math.Cos(a)/math.Cos(c[1]*math.Pi/180), c[1]+r*math.Sin(a)))
+		}
+		parts = append(parts, "[["+strings.Join(ring, ",")+"]]")
+	}
+	return fmt.Appendf(nil, `{"type":"MultiPolygon","coordinates":[%s]}`+"\n", strings.Join(parts, ","))
 }
 
 // Places draws the homes of so many people by lot, longitude and latitude.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mattn/go-isatty"
 )
 
 // process is a child that runs until it is stopped by its process id.
@@ -32,7 +34,7 @@ func (r *Rig) start(name string, args ...string) (*process, error) {
 	defer out.Close()
 	p := &process{name: name, cmd: exec.Command(r.o.Binary, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // nor does it outlive a rig that was killed
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -87,6 +89,18 @@ func (r *Rig) runJSON(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
+// Answer runs a verb that needs no server and reads its JSON, also when it exits 1 to say that something is bad.
+func (r *Rig) Answer(ctx context.Context, into any, args ...string) error {
+	cmd := exec.CommandContext(ctx, r.o.Binary, append(args, "-o", "json")...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if uerr := json.Unmarshal(out, into); uerr != nil {
+		return fmt.Errorf("tocsin %s: %w: %s", args[0], errors.Join(err, uerr), strings.TrimSpace(complaint.String()))
+	}
+	return nil
+}
+
 // until calls ready again and again until it answers nil, or the time is over, or the process has ended.
 func until(ctx context.Context, p *process, patience time.Duration, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -114,20 +128,48 @@ func until(ctx context.Context, p *process, patience time.Duration, ready func(c
 
 // Show prints a command as a person would type it and runs it with its output on out.
 func (r *Rig) Show(ctx context.Context, out *os.File, user string, args ...string) error {
-	shown := make([]string, len(args))
-	for i, a := range args {
-		if shown[i] = a; strings.ContainsAny(a, " ()'\"") || len([]rune(a)) > 40 {
-			shown[i] = "'" + a + "'"
-		}
-	}
-	fmt.Fprintf(out, "\n%s$ tocsin %s\n", user, strings.Join(shown, " "))
+	return r.ShowUntil(ctx, nil, out, user, args...)
+}
+
+// ShowUntil is Show of a command that goes on until somebody presses Ctrl-C, which happens when enough is closed.
+func (r *Rig) ShowUntil(ctx context.Context, enough <-chan struct{}, out *os.File, user string, args ...string) error {
+	typed(out, user, args)
 	cmd := exec.CommandContext(ctx, r.o.Binary, args...)
 	cmd.Env = append(os.Environ(), "TOCSIN_PROFILE="+r.Profile(user))
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
-	if err := cmd.Run(); err != nil {
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("tocsin %s: %w", args[0], err)
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-enough:
+			_ = cmd.Process.Signal(os.Interrupt)
+		case <-ended:
+		}
+	}()
+	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("tocsin %s: %w", args[0], err)
 	}
 	return nil
+}
+
+// typed prints a command line: who, and what of it a shell needs in quotes.
+func typed(out *os.File, user string, args []string) {
+	shown := make([]string, len(args))
+	for i, a := range args {
+		if shown[i] = a; strings.ContainsAny(a, " ()'\"【】") {
+			shown[i] = "'" + a + "'"
+		}
+	}
+	line := fmt.Sprintf("%s$ tocsin %s", user, strings.Join(shown, " "))
+	if isatty.IsTerminal(out.Fd()) {
+		line = "\x1b[1m" + line + "\x1b[0m" // bold, ECMA-48
+	}
+	fmt.Fprintf(out, "\n%s\n", line)
 }
 
 // Profile is the file that lets a user's commands find the server.

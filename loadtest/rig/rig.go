@@ -31,6 +31,8 @@ type Account struct {
 	Guard    time.Duration // of the engine; 0: its usual one
 	// Unlimited carriers do not throttle; the contract binds the engine alone.
 	Unlimited bool
+	Flash     bool     // the contract covers flash messages too
+	Sim       []string // what else the simulated carrier is told
 }
 
 // Thirds is the contract of the model city: three carriers that share messages/s equally.
@@ -53,6 +55,7 @@ type Options struct {
 	Seed     uint64
 	Accounts []Account
 	Outlines []byte // of the administrative units, GeoJSON: for the verdict
+	Areas    []Area // platforms of area channels
 	Redis    string // host:port of one that others run; empty: the engine runs its own
 	Say      func(format string, args ...any)
 }
@@ -64,9 +67,10 @@ type Rig struct {
 	config   string
 	engine   *process
 	standby  *process
-	next     string // address of standby
-	carriers []*process
+	next     string     // address of standby
+	carriers []*process // and platforms
 	ports    []string
+	places   []string // addresses of platforms
 	ca       []byte
 	tokens   map[string]string
 	conns    map[string]*grpc.ClientConn
@@ -76,6 +80,9 @@ type Rig struct {
 var users = []struct{ name, role string }{
 	{Engineer, "engineer"}, {Forecaster, "forecaster"}, {Approver, "approver"}, {Commander, "commander"},
 }
+
+// hotline is a number that people may call: it cannot be assigned.
+const hotline = "9990000001"
 
 // Names of users for As.
 const (
@@ -136,7 +143,7 @@ func (r *Rig) Start(ctx context.Context) error {
 		_, err := r.run(ctx, "directory", "synth", "--count", fmt.Sprint(r.o.People), "--seed", fmt.Sprint(r.o.Seed), "--out", r.People())
 		made <- err
 	}()
-	if err := r.startCarriers(ctx); err != nil {
+	if err := errors.Join(r.startCarriers(ctx), r.startAreas(ctx)); err != nil {
 		return errors.Join(err, <-made)
 	}
 	if err := r.setUp(ctx); err != nil {
@@ -169,23 +176,28 @@ func (r *Rig) startCarriers(ctx context.Context) error {
 		if !a.Unlimited {
 			args = append(args, "--rate", fmt.Sprint(a.Contract))
 		}
+		args = append(args, a.Sim...)
 		p, err := r.start("carrier-"+a.Name, args...)
 		if err != nil {
 			return err
 		}
 		r.carriers, r.ports = append(r.carriers, p), append(r.ports, address)
-		err = until(ctx, p, 10*time.Second, func(context.Context) error {
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				return err
-			}
-			return c.Close()
-		})
-		if err != nil {
+		if err := answers(ctx, p, address); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// answers waits until somebody takes connections at the address.
+func answers(ctx context.Context, p *process, address string) error {
+	return until(ctx, p, 10*time.Second, func(context.Context) error {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
 }
 
 // Log is the log of a carrier.
@@ -200,6 +212,7 @@ func (r *Rig) setUp(ctx context.Context) (err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "realm: demo\nnode: n1\ndata: ./data\nlisten: %s\n", r.address)
 	b.WriteString("tls: {certificate: ./server.pem, key: ./server.key}\nkeys: {data: ./data.key, seal: ./seal.key}\njurisdiction: {units: \"500000\"}\n")
+	fmt.Fprintf(&b, "words: {hotline: %q}\n", hotline)
 	if r.o.Redis != "" {
 		fmt.Fprintf(&b, "redis: {address: %q}\n", r.o.Redis)
 	}
@@ -207,12 +220,17 @@ func (r *Rig) setUp(ctx context.Context) (err error) {
 	for i, a := range r.o.Accounts {
 		fmt.Fprintf(&b, "  - {name: %s, protocol: smpp, address: %q, links: %d, window: %d, system_id: tocsin, password_env: TOCSIN_CARRIER, ",
 			a.Name, r.ports[i], a.Links, a.Window)
-		fmt.Fprintf(&b, "source: \"106900000000\", rate: %d, channels: [sms], prefixes: [%q], kind: simulated", a.Contract, a.Prefix)
+		fmt.Fprintf(&b, "source: \"106900000000\", rate: %d, prefixes: [%q], kind: simulated, channels: [sms", a.Contract, a.Prefix)
+		if a.Flash {
+			b.WriteString(", flash_sms")
+		}
+		b.WriteString("]")
 		if a.Guard > 0 {
 			fmt.Fprintf(&b, ", guard: %s", a.Guard)
 		}
 		b.WriteString("}\n")
 	}
+	r.configureAreas(&b)
 	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
 		return err
 	}
@@ -276,7 +294,7 @@ func (r *Rig) well(ctx context.Context) error {
 		return err
 	}
 	for _, a := range list.GetAccounts() {
-		if a.GetHealth() == "waiting" || a.GetHealth() == "down" {
+		if h := a.GetHealth(); h == "waiting" || h == "down" || h == "unowned" {
 			return fmt.Errorf("account %s is %s", a.GetName(), a.GetHealth())
 		}
 		for _, l := range a.GetLinks() {

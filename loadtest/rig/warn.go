@@ -141,6 +141,24 @@ func (r *Rig) Report(ctx context.Context, id string) (*pb.ReportResponse, error)
 	return pb.NewWarningServiceClient(conn).Report(ctx, &pb.ReportRequest{Id: id})
 }
 
+// Played waits until area channels have taken so many messages of a warning in all.
+func (r *Rig) Played(ctx context.Context, id string, messages int) error {
+	return until(ctx, nil, time.Minute, func(ctx context.Context) error {
+		rep, err := r.Report(ctx, id)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for _, p := range rep.GetPlays() {
+			n += int(p.GetMessages())
+		}
+		if n < messages {
+			return fmt.Errorf("%d of %d messages were taken", n, messages)
+		}
+		return nil
+	})
+}
+
 // Settled waits until nobody waits any more, and then until every receipt that will come has come: nobody is handed
 // over without receipt, or nothing has changed for the patience.
 func (r *Rig) Settled(ctx context.Context, id string, patience time.Duration) (*pb.ReportResponse, error) {

@@ -14,15 +14,25 @@ const e7 = 1e7
 
 type point struct{ x, y int64 } // longitude and latitude in e7
 
-// edge is one side of a ring.
-type edge struct{ a, b point }
+// place is whether somebody is inside.
+type place uint8
+
+const (
+	out  place = iota
+	edge       // so near the line of a converted outline or a circle that nobody can say
+	in
+)
+
+// side is one side of a ring.
+type side struct{ a, b point }
 
 // shape is one polygon with its holes. Its edges are listed by the bands of latitude that they touch, so that a person is
 // tried against those of one band only.
 type shape struct {
 	min, max point
 	height   int64
-	bands    [][]edge
+	bands    [][]side
+	blur     int64 // in e7: how far its line may be from where it is drawn
 }
 
 const maxBands = 2048
@@ -44,10 +54,10 @@ func newShape(rings [][]point) (*shape, error) {
 		n += len(r) - 1
 	}
 	s.height = (s.max.y-s.min.y)/int64(min(n, maxBands)) + 1
-	s.bands = make([][]edge, (s.max.y-s.min.y)/s.height+1)
+	s.bands = make([][]side, (s.max.y-s.min.y)/s.height+1)
 	for _, r := range rings {
 		for i := range r[1:] {
-			e := edge{r[i], r[i+1]}
+			e := side{r[i], r[i+1]}
 			from, to := (min(e.a.y, e.b.y)-s.min.y)/s.height, (max(e.a.y, e.b.y)-s.min.y)/s.height
 			for b := from; b <= to; b++ {
 				s.bands[b] = append(s.bands[b], e)
@@ -77,8 +87,39 @@ func (s *shape) holds(p point) bool {
 
 func between(a, v, b int64) bool { return min(a, b) <= v && v <= max(a, b) }
 
+// where tells where p is, its own line included.
+func (s *shape) where(p point) place {
+	if s.blur > 0 && s.near(p) {
+		return edge
+	}
+	if s.holds(p) {
+		return in
+	}
+	return out
+}
+
+// near tells whether p is within blur of a side.
+func (s *shape) near(p point) bool {
+	for _, band := range s.bands {
+		for _, e := range band {
+			dx, dy := float64(e.b.x-e.a.x), float64(e.b.y-e.a.y)
+			px, py := float64(p.x-e.a.x), float64(p.y-e.a.y)
+			t := 0.0
+			if l := dx*dx + dy*dy; l > 0 {
+				t = min(1, max(0, (px*dx+py*dy)/l))
+			}
+			if math.Hypot(px-t*dx, py-t*dy) <= float64(s.blur) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *shape) latitudes() (from, to int64) { return s.min.y - s.blur, s.max.y + s.blur }
+
 // turn is the exact sign of the turn from the edge to p: positive to the left.
-func turn(e edge, p point) int {
+func turn(e side, p point) int {
 	return compare(e.b.x-e.a.x, p.y-e.a.y, e.b.y-e.a.y, p.x-e.a.x)
 }
 
@@ -116,23 +157,30 @@ func product(a, b int64) (sign int, hi, lo uint64) {
 	return sign, hi, lo
 }
 
-// area is the shapes of one warning.
-type area []*shape
+// surface is a part of an area.
+type surface interface {
+	where(p point) place
+	latitudes() (from, to int64)
+}
 
-func (a area) holds(p point) bool {
+// area is the surfaces of one warning.
+type area []surface
+
+func (a area) where(p point) (best place) {
 	for _, s := range a {
-		if s.holds(p) {
-			return true
+		if best = max(best, s.where(p)); best == in {
+			break
 		}
 	}
-	return false
+	return best
 }
 
 // latitudes is from where to where the area reaches.
 func (a area) latitudes() (from, to int64) {
-	from, to = a[0].min.y, a[0].max.y
+	from, to = a[0].latitudes()
 	for _, s := range a {
-		from, to = min(from, s.min.y), max(to, s.max.y)
+		f, t := s.latitudes()
+		from, to = min(from, f), max(to, t)
 	}
 	return from, to
 }
@@ -153,9 +201,10 @@ type feature struct {
 	Geometry geometry `json:"geometry"`
 }
 
-func (g *geometry) shapes() (out area, err error) {
+// shapes is the surface, of coordinates in a system.
+func (g *geometry) shapes(crs string) (out area, err error) {
 	add := func(x *geometry) error {
-		s, err := x.shapes()
+		s, err := x.shapes(crs)
 		out = append(out, s...)
 		return err
 	}
@@ -176,20 +225,20 @@ func (g *geometry) shapes() (out area, err error) {
 		if g.Geometry == nil {
 			return nil, fmt.Errorf("a feature without a geometry")
 		}
-		return g.Geometry.shapes()
+		return g.Geometry.shapes(crs)
 	case "Polygon":
 		var rings [][][]float64
 		if err := json.Unmarshal(g.Coordinates, &rings); err != nil {
 			return nil, err
 		}
-		return polygon(rings)
+		return polygon(rings, crs)
 	case "MultiPolygon":
 		var parts [][][][]float64
 		if err := json.Unmarshal(g.Coordinates, &parts); err != nil {
 			return nil, err
 		}
 		for i, rings := range parts {
-			s, err := polygon(rings)
+			s, err := polygon(rings, crs)
 			if err != nil {
 				return nil, fmt.Errorf("part %d: %w", i, err)
 			}
@@ -201,18 +250,22 @@ func (g *geometry) shapes() (out area, err error) {
 	return out, nil
 }
 
-func polygon(rings [][][]float64) (area, error) {
+func polygon(rings [][][]float64, crs string) (area, error) {
 	exact := make([][]point, len(rings))
 	for i, r := range rings {
 		for _, p := range r {
 			if len(p) < 2 {
 				return nil, fmt.Errorf("ring %d has a point without two coordinates", i)
 			}
-			exact[i] = append(exact[i], degrees(p[0], p[1]))
+			exact[i] = append(exact[i], in84(p[0], p[1], crs))
 		}
 	}
 	s, err := newShape(exact)
-	return area{s}, err
+	if err != nil {
+		return nil, err
+	}
+	s.blur = blurOf(crs)
+	return area{s}, nil
 }
 
 func degrees(lon, lat float64) point {
@@ -231,7 +284,7 @@ func outlines(b []byte) (map[string]area, error) {
 	}
 	for i := range g.Features {
 		f := &g.Features[i]
-		s, err := f.Geometry.shapes()
+		s, err := f.Geometry.shapes("")
 		if err != nil {
 			return nil, fmt.Errorf("outlines: features[%d]: %w", i, err)
 		}
@@ -247,50 +300,55 @@ func outlines(b []byte) (map[string]area, error) {
 // areaOf is where a warning applies.
 func areaOf(spec *tocsinv1.WarningSpec, units map[string]area) (out area, err error) {
 	for i, a := range spec.GetAreas() {
-		for _, crs := range []string{a.GetPolygons().GetCrs(), a.GetGeojsonCrs()} {
-			if crs != "" && crs != "wgs84" && crs != "cgcs2000" {
-				return nil, fmt.Errorf("areas[%d]: the verdict converts no coordinates, and these are in %s", i, crs)
-			}
+		s, err := partOf(a, units)
+		if err != nil {
+			return nil, fmt.Errorf("areas[%d]%w", i, err)
 		}
-		switch w := a.GetWhere().(type) {
-		case *tocsinv1.Area_Unit:
-			s, ok := units[w.Unit]
-			if !ok {
-				return nil, fmt.Errorf("areas[%d].unit: there is no outline of %s", i, w.Unit)
-			}
-			out = append(out, s...)
-		case *tocsinv1.Area_Polygons:
-			for j, part := range w.Polygons.GetParts() {
-				rings := make([][]point, len(part.GetRings()))
-				for k, r := range part.GetRings() {
-					for _, p := range r.GetPoints() {
-						rings[k] = append(rings[k], degrees(p.GetLon(), p.GetLat()))
-					}
-				}
-				s, err := newShape(rings)
-				if err != nil {
-					return nil, fmt.Errorf("areas[%d].polygons.parts[%d]: %w", i, j, err)
-				}
-				out = append(out, s)
-			}
-		case *tocsinv1.Area_Geojson:
-			var g geometry
-			if err := json.Unmarshal([]byte(w.Geojson), &g); err != nil {
-				return nil, fmt.Errorf("areas[%d].geojson: %w", i, err)
-			}
-			s, err := g.shapes()
-			if err != nil {
-				return nil, fmt.Errorf("areas[%d].geojson: %w", i, err)
-			}
-			out = append(out, s...)
-		case *tocsinv1.Area_Circle:
-			return nil, fmt.Errorf("areas[%d]: the verdict knows no circles", i)
-		default:
-			return nil, fmt.Errorf("areas[%d]: says no place", i)
-		}
+		out = append(out, s...)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("areas: none")
 	}
 	return out, nil
+}
+
+func partOf(a *tocsinv1.Area, units map[string]area) (area, error) {
+	switch w := a.GetWhere().(type) {
+	case *tocsinv1.Area_Unit:
+		s, ok := units[w.Unit]
+		if !ok {
+			return nil, fmt.Errorf(".unit: there is no outline of %s", w.Unit)
+		}
+		return s, nil
+	case *tocsinv1.Area_Polygons:
+		var out area
+		for j, part := range w.Polygons.GetParts() {
+			rings := make([][][]float64, len(part.GetRings()))
+			for k, r := range part.GetRings() {
+				for _, p := range r.GetPoints() {
+					rings[k] = append(rings[k], []float64{p.GetLon(), p.GetLat()})
+				}
+			}
+			s, err := polygon(rings, w.Polygons.GetCrs())
+			if err != nil {
+				return nil, fmt.Errorf(".polygons.parts[%d]: %w", j, err)
+			}
+			out = append(out, s...)
+		}
+		return out, nil
+	case *tocsinv1.Area_Geojson:
+		var g geometry
+		if err := json.Unmarshal([]byte(w.Geojson), &g); err != nil {
+			return nil, fmt.Errorf(".geojson: %w", err)
+		}
+		s, err := g.shapes(a.GetGeojsonCrs())
+		if err != nil {
+			return nil, fmt.Errorf(".geojson: %w", err)
+		}
+		return s, nil
+	case *tocsinv1.Area_Circle:
+		c := w.Circle
+		return area{&disc{in84(c.GetCentre().GetLon(), c.GetCentre().GetLat(), c.GetCrs()), c.GetRadiusM(), blurOf(c.GetCrs()) > 0}}, nil
+	}
+	return nil, fmt.Errorf(": says no place")
 }

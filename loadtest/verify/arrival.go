@@ -55,7 +55,7 @@ type journal struct {
 type bodies struct {
 	mu    sync.Mutex // guards the rest
 	of    map[string]int32
-	words []string
+	texts []text
 }
 
 func (b *bodies) number(coding int, body []byte) int32 {
@@ -64,9 +64,9 @@ func (b *bodies) number(coding int, body []byte) int32 {
 	key := string(append([]byte{byte(coding)}, body...))
 	n, ok := b.of[key]
 	if !ok {
-		n = int32(len(b.words))
+		n = int32(len(b.texts))
 		b.of[key] = n
-		b.words = append(b.words, read(coding, body))
+		b.texts = append(b.texts, text{read(coding, body), isFlash(coding)})
 	}
 	return n
 }

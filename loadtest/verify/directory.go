@@ -29,6 +29,8 @@ type people struct {
 	numbers   []uint64
 	language  []uint8 // index into languages
 	duty      []bool  // responsible
+	out       []bool  // opted out, and not responsible
+	home      []point
 	languages []string
 	units     map[string]string // codes of homes
 	table     []int32           // open addressing: person + 1
@@ -118,6 +120,8 @@ func (p *people) row(line []byte) error {
 			return fmt.Errorf("number: is not E.164 digits")
 		}
 		r.person = p.add(n, p.tongue(f[5]), responsible)
+		p.out[r.person] = r.out
+		p.home[r.person] = r.at
 	}
 	p.rows = append(p.rows, r)
 	return nil
@@ -163,6 +167,8 @@ func (p *people) add(number uint64, language uint8, responsible bool) int32 {
 	p.numbers = append(p.numbers, number)
 	p.language = append(p.language, language)
 	p.duty = append(p.duty, responsible)
+	p.out = append(p.out, false)
+	p.home = append(p.home, point{})
 	p.table[p.slot(number)] = int32(len(p.numbers))
 	return int32(len(p.numbers)) - 1
 }

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"slices"
+
+	tocsinv1 "tocsin/proto/tocsin/v1"
 )
 
 // message is segments of one reference on their way to a whole text.
@@ -17,11 +19,13 @@ type message struct {
 
 // judge goes over the people one by one.
 type judge struct {
-	lib     *library
-	groups  []*group
-	groupOf []int32
-	v       *Verdict
+	lib  *library
+	x    *expected
+	p    *people
+	v    *Verdict
+	each func(Reach)
 
+	wants  []want
 	open   []message
 	copies map[int32]*copies // texts that the person at hand has whole
 	said   []wrong           // of the person at hand, so that people are counted and not texts
@@ -61,8 +65,20 @@ type copies struct {
 	extra    int64 // segments beyond whole copies
 }
 
+// want says that a person is to get a text, or the other one in its place.
+type want struct {
+	n     *notice
+	lane  lane
+	text  int32
+	other int32 // -1: none
+	free  bool  // nobody can say whether the person is to get it
+	times int32 // more than once where warnings share words
+}
+
+func (w *want) is(text int32) bool { return text >= 0 && (w.text == text || w.other == text) }
+
 // person judges one person: what arrived against what was wanted.
-func (j *judge) person(as []arrival, wants []want) {
+func (j *judge) person(person int32, as []arrival, ins []inside) {
 	clear(j.copies)
 	j.said = j.said[:0]
 	j.open = j.open[:0]
@@ -73,15 +89,195 @@ func (j *judge) person(as []arrival, wants []want) {
 			j.clock(&as[i], could)
 		}
 	}
-	wanted := func(t int32) *want {
-		for i := range wants {
-			if wants[i].text == t {
-				return &wants[i]
+	j.want(person, as, ins)
+	j.unfinished(as)
+	for t, c := range j.copies {
+		g := j.x.groupOf[t]
+		at := slices.IndexFunc(j.wants, func(w want) bool { return w.is(t) })
+		switch {
+		case at < 0 && j.sameGroup(t):
+			j.count(g, wrongText) // the words of another language
+		case at < 0:
+			j.count(g, wrongPerson)
+		default:
+			w := &j.wants[at]
+			spare := int64(w.times)
+			if t == w.other {
+				spare = max(0, spare-j.had(w.text))
+			}
+			if extra := max(0, c.n-spare)*c.segments + c.extra; extra > 0 {
+				g.v.Doubled++
+				g.v.ExtraMessages += extra
 			}
 		}
-		return nil
 	}
-	// What never became whole: pieces of a text that is there already are extra hand-offs, others are incomplete or wrong.
+	for i := range j.wants {
+		j.settle(person, as, &j.wants[i])
+	}
+}
+
+// want finds what the person at hand is to get: alerts by place, and what follows by what arrived before.
+func (j *judge) want(person int32, as []arrival, ins []inside) {
+	j.wants = j.wants[:0]
+	for i := range ins {
+		n := j.x.notices[ins[i].notice]
+		if n.follows >= 0 {
+			continue
+		}
+		for l := range lanes {
+			if n.uses[l] {
+				j.add(want{n: n, lane: l, text: j.text(n, n.kind(), l, person), other: -1, free: ins[i].edge})
+			}
+		}
+	}
+	for _, k := range j.x.follow {
+		n := j.x.notices[k]
+		at := slices.IndexFunc(ins, func(in inside) bool { return int(in.notice) == k })
+		var in *inside
+		if at >= 0 {
+			in = &ins[at]
+		}
+		j.follow(n, person, as, in)
+	}
+	// A flash message that a carrier refuses falls back to SMS; who has that anyway is not rung twice.
+	for i := range j.wants {
+		if w := &j.wants[i]; w.lane == flash && j.had(w.text) == 0 && j.refusedForGood(as, w.text) {
+			if fallen := j.sms(w.text); !slices.ContainsFunc(j.wants, func(o want) bool { return o.lane == normal && o.is(fallen) }) {
+				w.other = fallen
+			}
+		}
+	}
+}
+
+// sms is the text with the same words by SMS, or -1.
+func (j *judge) sms(t int32) int32 {
+	n, ok := j.lib.number[text{j.lib.texts[t].words, false}]
+	if !ok {
+		return -1
+	}
+	return n
+}
+
+// follow finds what somebody is to get of a warning that follows another, by the channels that reached them.
+func (j *judge) follow(n *notice, person int32, as []arrival, in *inside) {
+	o := j.x.notices[n.follows]
+	update := n.GetSpec().GetType() == tocsinv1.Type_TYPE_UPDATE
+	reached := false
+	for l := range lanes {
+		sure, perhaps := j.reached(o, l, person, as)
+		if !sure && !perhaps {
+			continue
+		}
+		reached = true
+		kind, other := n.kind(), int32(-1)
+		free := !sure
+		if update {
+			switch {
+			case in == nil:
+				kind = tocsinv1.Type_TYPE_LEFT
+			case in.edge:
+				other, free = j.text(n, tocsinv1.Type_TYPE_LEFT, l, person), true
+			case !sure: // one of both, and nobody can say which
+				other, free = j.text(n, tocsinv1.Type_TYPE_ALERT, l, person), false
+			}
+		}
+		j.add(want{n: n, lane: l, text: j.text(n, kind, l, person), other: other, free: free})
+	}
+	if update && !reached && in != nil {
+		for l := range lanes {
+			if n.uses[l] {
+				j.add(want{n: n, lane: l, text: j.text(n, tocsinv1.Type_TYPE_ALERT, l, person), other: -1, free: in.edge})
+			}
+		}
+	}
+}
+
+// reached tells whether somebody has a warning by a lane, or may have it.
+func (j *judge) reached(o *notice, l lane, person int32, as []arrival) (sure, perhaps bool) {
+	for kind := range o.texts {
+		t := j.text(o, kind, l, person)
+		if t < 0 {
+			continue
+		}
+		sure = sure || j.had(t) > 0
+		for i := range as {
+			perhaps = perhaps || as[i].fate != refused && slices.Contains(j.lib.sets[j.lib.piece(&as[i])], t)
+		}
+	}
+	return sure, perhaps
+}
+
+func (j *judge) text(n *notice, kind tocsinv1.Type, l lane, person int32) int32 {
+	if int(person) >= len(j.p.language) {
+		return -1 // of no directory
+	}
+	return n.texts[kind][l][j.p.language[person]]
+}
+
+// had is how often the person at hand has a text.
+func (j *judge) had(t int32) int64 {
+	if c := j.copies[t]; c != nil {
+		return c.n
+	}
+	return 0
+}
+
+func (j *judge) add(w want) {
+	if w.text < 0 {
+		return
+	}
+	for i := range j.wants {
+		if o := &j.wants[i]; o.text == w.text && o.other == w.other {
+			o.times++
+			o.free = o.free || w.free
+			return
+		}
+	}
+	w.times = 1
+	j.wants = append(j.wants, w)
+}
+
+// settle counts what became of a want.
+func (j *judge) settle(person int32, as []arrival, w *want) {
+	g, got := w.n.g, j.had(w.text)
+	if w.other >= 0 {
+		got += j.had(w.other)
+	}
+	if w.free && got == 0 {
+		return
+	}
+	s := &g.v.Lanes[w.lane]
+	if s.Channel == "" {
+		s.Channel = laneName(w.lane)
+	}
+	s.Expected++
+	switch {
+	case w.lane == flash && j.had(w.text) == 0 && j.refusedForGood(as, w.text) && j.had(j.sms(w.text)) > 0:
+		s.Moved++
+	case got >= int64(w.times):
+		s.Got++
+		at := int64(0)
+		for _, t := range []int32{w.text, w.other} {
+			if c := j.copies[t]; c != nil && (at == 0 || c.first < at) {
+				at = c.first
+			}
+		}
+		g.completions[w.lane] = append(g.completions[w.lane], at)
+		if j.each != nil {
+			j.each(Reach{Warning: w.n.GetId(), Channel: s.Channel, Lon: j.p.home[person].x, Lat: j.p.home[person].y, At: at})
+		}
+	case j.refusedForGood(as, w.text):
+		s.Refused++
+	case g.closed:
+		s.Stopped++
+	default:
+		s.Lost++
+	}
+}
+
+// unfinished counts what never became whole: pieces of a text that is there already are extra hand-offs, others are
+// incomplete or wrong.
+func (j *judge) unfinished(as []arrival) {
 	for k := range j.open {
 		m := &j.open[k]
 		had := false
@@ -100,47 +296,14 @@ func (j *judge) person(as []arrival, wants []want) {
 		if had {
 			continue
 		}
-		g := j.blame(m, wants)
+		g := j.blame(m)
 		switch {
 		case g == nil || m.could == 0:
 			j.count(g, wrongText)
-		case !j.wantedOf(m.could, wants):
+		case !j.wantedOf(m.could):
 			j.count(g, wrongPerson)
 		default:
 			j.count(g, incomplete)
-		}
-	}
-	for t, c := range j.copies {
-		g := j.groups[j.groupOf[t]]
-		w := wanted(t)
-		if w == nil {
-			if other := j.sameGroup(t, wants); other {
-				j.count(g, wrongText) // the words of another language
-			} else {
-				j.count(g, wrongPerson)
-			}
-			continue
-		}
-		if extra := max(0, c.n-int64(w.times))*c.segments + c.extra; extra > 0 {
-			g.v.Doubled++
-			g.v.ExtraMessages += extra
-		}
-	}
-	for i := range wants {
-		w := &wants[i]
-		g := j.groups[j.groupOf[w.text]]
-		g.v.Expected++
-		c := j.copies[w.text]
-		switch {
-		case c != nil && c.n >= int64(w.times):
-			g.v.Got++
-			g.completions = append(g.completions, c.first)
-		case j.refusedForGood(as, w.text):
-			g.v.Refused++
-		case g.closed:
-			g.v.Stopped++
-		default:
-			g.v.Lost++
 		}
 	}
 }
@@ -225,7 +388,7 @@ func (j *judge) spoilt(as []arrival, m *message) {
 	for _, i := range m.took {
 		j.clock(&as[i], m.any)
 	}
-	j.count(j.groups[j.groupOf[j.lib.sets[m.any][0]]], wrongText)
+	j.count(j.x.groupOf[j.lib.sets[m.any][0]], wrongText)
 }
 
 // clock checks the time of an arrival against what all warnings allow whose text it can be.
@@ -236,12 +399,12 @@ func (j *judge) clock(a *arrival, could int32) {
 	}
 	early, late, stopped := true, true, true
 	for _, t := range texts {
-		g := j.groups[j.groupOf[t]]
+		g := j.x.groupOf[t]
 		early = early && a.at < g.from
 		late = late && a.at > g.until
 		stopped = stopped && g.stop != 0 && a.at > g.stop
 	}
-	g := j.groups[j.groupOf[texts[0]]]
+	g := j.x.groupOf[texts[0]]
 	if g.firstAt == 0 || a.at < g.firstAt {
 		g.firstAt = a.at
 	}
@@ -260,7 +423,7 @@ func (j *judge) clock(a *arrival, could int32) {
 
 // blame is the group that an unfinished message counts at: one whose text was wanted, else any; nil when no piece of it
 // is known.
-func (j *judge) blame(m *message, wants []want) *group {
+func (j *judge) blame(m *message) *group {
 	set := m.could
 	if set == 0 {
 		set = m.any
@@ -269,30 +432,23 @@ func (j *judge) blame(m *message, wants []want) *group {
 	if len(texts) == 0 {
 		return nil
 	}
-	for _, w := range wants {
-		if slices.Contains(texts, w.text) {
-			return j.groups[j.groupOf[w.text]]
+	for _, w := range j.wants {
+		if slices.ContainsFunc(texts, w.is) {
+			return w.n.g
 		}
 	}
-	return j.groups[j.groupOf[texts[0]]]
+	return j.x.groupOf[texts[0]]
 }
 
-func (j *judge) wantedOf(set int32, wants []want) bool {
-	for _, w := range wants {
-		if slices.Contains(j.lib.sets[set], w.text) {
-			return true
-		}
-	}
-	return false
+func (j *judge) wantedOf(set int32) bool {
+	return slices.ContainsFunc(j.wants, func(w want) bool { return slices.ContainsFunc(j.lib.sets[set], w.is) })
 }
 
-func (j *judge) sameGroup(text int32, wants []want) bool {
-	for _, w := range wants {
-		if j.groupOf[w.text] == j.groupOf[text] {
-			return true
-		}
-	}
-	return false
+// sameGroup tells whether the person at hand is to get other words of the group by the same lane.
+func (j *judge) sameGroup(t int32) bool {
+	return slices.ContainsFunc(j.wants, func(w want) bool {
+		return w.n.g == j.x.groupOf[t] && (w.lane == flash) == j.lib.texts[t].flash
+	})
 }
 
 // refusedForGood tells whether the carrier refused a segment of the text and never took it later.

@@ -16,18 +16,21 @@ type Presence struct {
 }
 
 // counts tells whether somebody counts as being in the area of a warning.
-func (p *Presence) counts(w *tocsinv1.Warning, a area, units map[string]area, r *row) bool {
-	there := a.holds(r.at)
+func (p *Presence) counts(w *tocsinv1.Warning, a area, units map[string]area, r *row) place {
+	there := a.where(r.at)
 	if p == nil || r.seen == 0 {
 		return there
 	}
 	home, known := units[r.home]
-	if !known || home.holds(r.at) { // the place stands for the home
+	if !known || home.where(r.at) != out { // the place stands for the home
 		return there
 	}
-	named := slices.ContainsFunc(w.GetSpec().GetAreas(), func(a *tocsinv1.Area) bool { return a.GetUnit() == r.home })
+	named := out
+	if slices.ContainsFunc(w.GetSpec().GetAreas(), func(a *tocsinv1.Area) bool { return a.GetUnit() == r.home }) {
+		named = in
+	}
 	if slices.Contains(p.Both, w.GetSpec().GetTier()) {
-		return there || named
+		return max(there, named)
 	}
 	released := w.GetReleasedAt().AsTime().Unix() / 60
 	if released-int64(r.seen) <= int64(p.Within/time.Minute) {

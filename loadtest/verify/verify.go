@@ -3,8 +3,8 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,9 +24,17 @@ type Input struct {
 	Warnings string
 	// Outlines is the surfaces of units: a GeoJSON FeatureCollection with properties.adcode.
 	Outlines []byte
+	Accounts []Account
+	Areas    []AreaLog
+	// Again is how many times a commander asked to play a warning again on area channels, by its id.
+	Again map[string]int
 	// Presence is who counts as being there; nil: whoever's place is in the area.
 	Presence *Presence
-	Accounts []Account
+	// Positions is the path of a table with the header at,number,lon,lat: where people were seen when (RFC 3339). Who is
+	// seen in the area of a live warning is to get it once.
+	Positions string
+	// Each, where it is set, is called once for everybody who got the whole text of a warning, by each channel.
+	Each func(Reach)
 	// AllowedRepeats is how many messages beyond what was wanted are no fault; below 0: any number (promise 3 lets what
 	// is unknown after a crash be sent again).
 	AllowedRepeats int64
@@ -40,6 +48,13 @@ type Account struct {
 	Logs         []string `json:"logs"`
 }
 
+// Reach is somebody who got a text, at home in e7 degrees.
+type Reach struct {
+	Warning, Channel string
+	Lon, Lat         int64
+	At               int64 // Unix nanoseconds of the last segment
+}
+
 // Verdict is what became of everybody, by the carriers' word. OK is true when Faults is empty.
 type Verdict struct {
 	OK     bool     `json:"ok"`
@@ -48,21 +63,39 @@ type Verdict struct {
 	// People with a text of which no piece is known are counted in wrong_text above and in no warning.
 	Warnings []WarningVerdict `json:"warnings"`
 	Accounts []AccountVerdict `json:"accounts"`
+	Areas    []AreaVerdict    `json:"areas,omitempty"`
 	Rows     int64            `json:"directory_rows"`
 	TookS    float64          `json:"took_s"`
 }
 
-// Sums is the counts of a warning, or of all. They count people unless they say messages.
-type Sums struct {
-	InArea    int64 `json:"in_area"`
-	NoAddress int64 `json:"no_address"`
-	OptedOut  int64 `json:"opted_out"`
-	// Expected = Got + Refused + Stopped + Lost.
+// LaneSums is the counts of people in one channel. Expected = Got + Moved + Refused + Stopped + Lost.
+type LaneSums struct {
 	Expected int64 `json:"expected"`
 	Got      int64 `json:"got"`     // have the whole text, in their language
+	Moved    int64 `json:"moved"`   // a carrier serves no flash message to them, and they got it by SMS
 	Refused  int64 `json:"refused"` // not got, and the carrier refused a message for good
-	Stopped  int64 `json:"stopped"` // not got, and the warning was held, cancelled or expired
+	Stopped  int64 `json:"stopped"` // not got, and the warning was held, cancelled, replaced or expired
 	Lost     int64 `json:"lost"`    // not got, for no reason that a carrier knows
+}
+
+func (s *LaneSums) add(o *LaneSums) {
+	s.Expected += o.Expected
+	s.Got += o.Got
+	s.Moved += o.Moved
+	s.Refused += o.Refused
+	s.Stopped += o.Stopped
+	s.Lost += o.Lost
+}
+
+// Sums is the counts of a warning, or of all. They count people unless they say messages; who is to get a warning by SMS
+// and by flash SMS counts in both.
+type Sums struct {
+	InArea    int64 `json:"in_area"`
+	OnEdge    int64 `json:"on_edge"` // so near a converted line that nobody can say
+	Entered   int64 `json:"entered"` // seen inside after the release, beside in_area
+	NoAddress int64 `json:"no_address"`
+	OptedOut  int64 `json:"opted_out"`
+	LaneSums
 	// Doubled got any segment of the text more often than wanted; ExtraMessages is how many segments that were.
 	Doubled       int64 `json:"doubled"`
 	ExtraMessages int64 `json:"extra_messages"`
@@ -83,14 +116,27 @@ type WarningVerdict struct {
 	Warnings   []string `json:"warnings"`
 	SharedText bool     `json:"shared_text"`
 	Sums
-	FirstAt       *time.Time `json:"first_at,omitempty"`
-	LastAt        *time.Time `json:"last_at,omitempty"`
-	TimeToFirstMS float64    `json:"time_to_first_ms"` // from the release to the first arrival
-	TimeToLastS   float64    `json:"time_to_last_s"`   // from the first arrival to the last
-	PeoplePerS    float64    `json:"people_per_s"`     // got, over the time from the first arrival to the last
-	MessagesPerS  float64    `json:"messages_per_s"`
+	Lanes         [lanes]LaneVerdict `json:"lanes"` // SMS, flash SMS
+	FirstAt       *time.Time         `json:"first_at,omitempty"`
+	LastAt        *time.Time         `json:"last_at,omitempty"`
+	TimeToFirstMS float64            `json:"time_to_first_ms"` // from the release to the first arrival
+	TimeToLastS   float64            `json:"time_to_last_s"`   // from the first arrival to the last
+	PeoplePerS    float64            `json:"people_per_s"`     // got, over the time from the first arrival to the last
+	MessagesPerS  float64            `json:"messages_per_s"`
 	// PeopleBySecond is who got the whole text in each second from the first arrival.
 	PeopleBySecond []int64 `json:"people_by_second"`
+}
+
+// LaneVerdict is the part of one channel.
+type LaneVerdict struct {
+	Channel string `json:"channel,omitempty"` // empty: nobody was to get the warning by it
+	LaneSums
+	PeopleBySecond []int64 `json:"people_by_second,omitempty"`
+}
+
+// laneName is the channel as reports write it.
+func laneName(l lane) string {
+	return strings.ToLower(strings.TrimPrefix(laneChannels[l].String(), "CHANNEL_"))
 }
 
 // AccountVerdict is the verdict over one contract.
@@ -116,16 +162,14 @@ type AccountVerdict struct {
 	Unanswered       int64            `json:"receipts_unanswered"`
 	FirstAt          *time.Time       `json:"first_at,omitempty"`
 	LastAt           *time.Time       `json:"last_at,omitempty"`
+	// MessagesBySecond is arrivals in each second from FirstAt.
+	MessagesBySecond []int64 `json:"messages_by_second,omitempty"`
 }
 
 // Run makes the verdict. An error says that there is none: an input that cannot be read, or a log that is damaged.
 func Run(in Input) (Verdict, error) {
 	began := time.Now()
-	raw, err := os.ReadFile(in.Warnings)
-	if err != nil {
-		return Verdict{}, fmt.Errorf("verify: %w", err)
-	}
-	ws, err := readWarnings(raw)
+	ws, err := ReadWarnings(in.Warnings)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
@@ -142,8 +186,15 @@ func Run(in Input) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
-	groups, groupOf, wants, err := expect(ws, p, units, in.Presence, lib)
+	moved, err := readPositions(in.Positions, p)
 	if err != nil {
+		return Verdict{}, fmt.Errorf("verify: %w", err)
+	}
+	x := &expected{}
+	if err := x.read(ws, p, lib); err != nil {
+		return Verdict{}, fmt.Errorf("verify: %w", err)
+	}
+	if err := x.look(p, units, in.Presence, moved); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
 	v := Verdict{Rows: int64(len(p.rows))}
@@ -151,24 +202,28 @@ func Run(in Input) (Verdict, error) {
 		v.Accounts = append(v.Accounts, account(a, journals[i]))
 	}
 	all, starts := byPerson(journals, p)
-	j := judge{lib: lib, groups: groups, groupOf: groupOf, v: &v, copies: map[int32]*copies{}}
+	j := judge{lib: lib, x: x, p: p, v: &v, each: in.Each, copies: map[int32]*copies{}}
 	at := 0
 	for person := range len(starts) - 1 {
 		to := at
-		for to < len(wants) && int(wants[to].person) == person {
+		for to < len(x.inside) && int(x.inside[to].person) == person {
 			to++
 		}
 		as := all[starts[person]:starts[person+1]]
 		if len(as) > 0 || to > at {
-			j.person(as, wants[at:to])
+			j.person(int32(person), as, x.inside[at:to])
 		}
 		at = to
 	}
-	for _, g := range groups {
+	for _, g := range x.groups {
 		v.Warnings = append(v.Warnings, g.verdict())
-		v.Sums.add(&g.v.Sums)
+		v.Sums.add(&v.Warnings[len(v.Warnings)-1].Sums)
 	}
-	v.Faults = v.faults(in.AllowedRepeats)
+	var wrong []string
+	if v.Areas, wrong, err = judgeAreas(&in, x, p, units); err != nil {
+		return Verdict{}, fmt.Errorf("verify: %w", err)
+	}
+	v.Faults = append(v.faults(in.AllowedRepeats), wrong...)
 	v.OK = len(v.Faults) == 0
 	v.TookS = time.Since(began).Seconds()
 	return v, nil
@@ -183,7 +238,7 @@ func readAccounts(as []Account, p *people, lib *library) ([]*journal, error) {
 		reading.Go(func() { out[i], errs[i] = readLogs(a.Logs, p, b) })
 	}
 	reading.Wait()
-	lib.bodies = b.words
+	lib.bodies = b.texts
 	return out, errors.Join(errs...)
 }
 
@@ -199,6 +254,7 @@ func account(a Account, j *journal) AccountVerdict {
 	if n := len(j.times); n > 0 {
 		first, last := j.times[0], j.times[n-1]
 		v.FirstAt, v.LastAt = moment(first), moment(last)
+		v.MessagesBySecond = bySecond(j.times, first)
 		gaps := idle(j.times)
 		v.IdleS = float64(gaps) / 1e9
 		if last > first {
@@ -220,13 +276,11 @@ func moment(ns int64) *time.Time {
 
 func (s *Sums) add(o *Sums) {
 	s.InArea += o.InArea
+	s.OnEdge += o.OnEdge
+	s.Entered += o.Entered
 	s.NoAddress += o.NoAddress
 	s.OptedOut += o.OptedOut
-	s.Expected += o.Expected
-	s.Got += o.Got
-	s.Refused += o.Refused
-	s.Stopped += o.Stopped
-	s.Lost += o.Lost
+	s.LaneSums.add(&o.LaneSums)
 	s.Doubled += o.Doubled
 	s.ExtraMessages += o.ExtraMessages
 	s.WrongPerson += o.WrongPerson
@@ -240,7 +294,10 @@ func (s *Sums) add(o *Sums) {
 
 func (g *group) verdict() WarningVerdict {
 	v := g.v
-	v.SharedText = len(g.warnings) > 1
+	v.SharedText = len(g.notices) > 1
+	for l := range v.Lanes {
+		v.LaneSums.add(&v.Lanes[l].LaneSums)
+	}
 	if g.firstAt == 0 {
 		return v
 	}
@@ -253,13 +310,23 @@ func (g *group) verdict() WarningVerdict {
 	if took > 0 {
 		v.PeoplePerS, v.MessagesPerS = float64(v.Got)/took, float64(v.Messages)/took
 	}
-	if len(g.completions) > 0 {
-		v.PeopleBySecond = make([]int64, (slices.Max(g.completions)-g.firstAt)/int64(time.Second)+1)
-		for _, c := range g.completions {
-			v.PeopleBySecond[(c-g.firstAt)/int64(time.Second)]++
-		}
+	for l, at := range g.completions {
+		v.Lanes[l].PeopleBySecond = bySecond(at, g.firstAt)
 	}
+	v.PeopleBySecond = bySecond(slices.Concat(g.completions[:]...), g.firstAt)
 	return v
+}
+
+// bySecond counts times in seconds from a first one on.
+func bySecond(times []int64, from int64) []int64 {
+	if len(times) == 0 {
+		return nil
+	}
+	out := make([]int64, (slices.Max(times)-from)/int64(time.Second)+1)
+	for _, t := range times {
+		out[(t-from)/int64(time.Second)]++
+	}
+	return out
 }
 
 // faults says in sentences what must not be.

@@ -17,7 +17,7 @@ import (
 )
 
 // perfect is what city's verdict says when nothing is spoilt.
-var perfect = Sums{InArea: 44, NoAddress: 1, OptedOut: 1, Expected: 42, Got: 42, Messages: 84}
+var perfect = Sums{InArea: 44, NoAddress: 1, OptedOut: 1, LaneSums: LaneSums{Expected: 42, Got: 42}, Messages: 84}
 
 func TestEverybodyGotTheirWords(t *testing.T) {
 	w := city(t)

@@ -2,15 +2,27 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
 	tocsinv1 "tocsin/proto/tocsin/v1"
 )
+
+// ReadWarnings reads a file of warnings as Input.Warnings has it.
+func ReadWarnings(path string) ([]*tocsinv1.Warning, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return readWarnings(raw)
+}
 
 // readWarnings reads warnings in the JSON of the contract: one or several objects, a list, or an answer of Get or List
 // that holds them.
@@ -62,129 +74,222 @@ func readWarnings(b []byte) (out []*tocsinv1.Warning, err error) {
 	return out, nil
 }
 
-// want says that a person is to get a text, so many times.
-type want struct {
-	person, text int32
-	times        int32
+// lane is a channel that reaches people by SMS.
+type lane uint8
+
+const (
+	normal lane = iota
+	flash
+	lanes
+)
+
+var laneChannels = [lanes]tocsinv1.Channel{tocsinv1.Channel_CHANNEL_SMS, tocsinv1.Channel_CHANNEL_FLASH_SMS}
+
+// notice is a warning with the texts that may leave for it.
+type notice struct {
+	*tocsinv1.Warning
+	g       *group
+	follows int // index of the notice that it follows; -1: none
+	uses    [lanes]bool
+	// texts by kind of words, lane and language of the directory.
+	texts map[tocsinv1.Type]*[lanes][]int32
+	area  area
+}
+
+// kinds is which words a warning speaks.
+func kinds(t tocsinv1.Type) []tocsinv1.Type {
+	if t == tocsinv1.Type_TYPE_UPDATE {
+		return []tocsinv1.Type{tocsinv1.Type_TYPE_UPDATE, tocsinv1.Type_TYPE_ALERT, tocsinv1.Type_TYPE_LEFT}
+	}
+	return []tocsinv1.Type{max(t, tocsinv1.Type_TYPE_ALERT)}
+}
+
+// kind is the words of a warning for who is told of it first.
+func (n *notice) kind() tocsinv1.Type { return kinds(n.GetSpec().GetType())[0] }
+
+// inside says that a person is in the area of a notice.
+type inside struct {
+	person, notice int32
+	edge           bool // nobody can say whether: on the line of a converted outline, or entered as it ended
+	entered        bool // after the release
 }
 
 // group is warnings that share words.
 type group struct {
-	warnings []*tocsinv1.Warning
-	texts    map[int32]bool
-	v        WarningVerdict
+	notices []*notice
+	v       WarningVerdict
 	// Unix nanoseconds: from when, until when and (0: never) by when at the latest it may arrive.
 	from, until, stop int64
 	closed            bool // every one of it was stopped or expired
-	completions       []int64
+	completions       [lanes][]int64
 	firstAt           int64
 	lastAt            int64
 }
 
-// expect finds who is to get what of each warning. groupOf has the group of each text.
-func expect(ws []*tocsinv1.Warning, p *people, units map[string]area, who *Presence, lib *library) (groups []*group, groupOf []int32, wants []want, err error) {
-	// Texts first, so that warnings with a text in common fall into one group.
-	byLanguage := make([][]int32, len(ws)) // text of each language of the directory
+// expected is what is to be got by whom.
+type expected struct {
+	notices []*notice
+	follow  []int // those that follow another
+	groups  []*group
+	groupOf []*group // by text
+	inside  []inside // by person, then notice
+}
+
+// read gives every warning its texts, and puts warnings with a text in common into one group.
+func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
+	index := map[string]int{}
+	for i, w := range ws {
+		index[w.GetId()] = i
+	}
 	parent := map[int32]int32{}
 	var root func(int32) int32
 	root = func(t int32) int32 {
-		if parent[t] != t {
-			parent[t] = root(parent[t])
+		if up, ok := parent[t]; ok && up != t {
+			parent[t] = root(up)
+		} else {
+			parent[t] = t
 		}
 		return parent[t]
 	}
-	for i, w := range ws {
-		for _, l := range p.languages {
-			words := wordsFor(w.GetSpec(), l)
-			if words == "" {
-				return nil, nil, nil, fmt.Errorf("warning %s: it has no words of kind ALERT for SMS", w.GetId())
+	for _, w := range ws {
+		n := &notice{Warning: w, follows: -1, texts: map[tocsinv1.Type]*[lanes][]int32{}}
+		x.notices = append(x.notices, n)
+		for l, ch := range laneChannels {
+			n.uses[l] = slices.Contains(w.GetSpec().GetChannels(), ch) || l == int(normal) && len(w.GetSpec().GetChannels()) == 0
+		}
+		if refs := w.GetSpec().GetReferences(); w.GetSpec().GetType() > tocsinv1.Type_TYPE_ALERT && len(refs) > 0 {
+			o, ok := index[refs[0]]
+			if !ok {
+				return fmt.Errorf("warning %s: it follows %s, which is not among the warnings", w.GetId(), refs[0])
 			}
-			t := lib.text(words)
-			if _, ok := parent[t]; !ok {
-				parent[t] = t
+			n.follows = o
+			x.follow = append(x.follow, len(x.notices)-1)
+		}
+		first := int32(-1)
+		for _, kind := range kinds(w.GetSpec().GetType()) {
+			n.texts[kind] = &[lanes][]int32{}
+			for l, ch := range laneChannels {
+				for _, language := range p.languages {
+					words := wordsFor(w.GetSpec(), kind, ch, language)
+					if words == "" && (n.uses[l] || n.follows >= 0) {
+						return fmt.Errorf("warning %s: it has no words of kind %s for SMS", w.GetId(), strings.TrimPrefix(kind.String(), "TYPE_"))
+					}
+					t := int32(-1)
+					if words != "" {
+						t = lib.text(text{words, l == int(flash)})
+					}
+					n.texts[kind][l] = append(n.texts[kind][l], t)
+					if t < 0 {
+						continue
+					}
+					if first < 0 {
+						first = t
+					}
+					parent[root(t)] = root(first)
+				}
 			}
-			byLanguage[i] = append(byLanguage[i], t)
-			parent[root(t)] = root(byLanguage[i][0])
 		}
 	}
-	index := map[int32]*group{}
-	groupOf = make([]int32, len(lib.texts))
-	for i, w := range ws {
-		if len(p.languages) == 0 {
-			break // nobody has a number
+	x.groupOf = make([]*group, len(lib.texts))
+	byRoot := map[int32]*group{}
+	for _, n := range x.notices {
+		for _, of := range n.texts {
+			for _, list := range of {
+				for _, t := range list {
+					if t < 0 {
+						continue
+					}
+					g := byRoot[root(t)]
+					if g == nil {
+						g = &group{closed: true}
+						byRoot[root(t)] = g
+						x.groups = append(x.groups, g)
+					}
+					x.groupOf[t], n.g = g, g
+				}
+			}
 		}
-		r := root(byLanguage[i][0])
-		g := index[r]
-		if g == nil {
-			g = &group{texts: map[int32]bool{}, closed: true}
-			index[r] = g
-			groups = append(groups, g)
-		}
-		g.take(w)
-		for _, t := range byLanguage[i] {
-			g.texts[t] = true
+		if n.g != nil { // else nobody has a number, or it has no words for SMS
+			n.g.take(n)
 		}
 	}
-	for i, g := range groups {
-		for t := range g.texts {
-			groupOf[t] = int32(i)
+	return nil
+}
+
+// look finds who is in the area of each warning.
+func (x *expected) look(p *people, units map[string]area, who *Presence, moved *positions) error {
+	for i, n := range x.notices {
+		t := n.GetSpec().GetType()
+		if n.g == nil || n.follows >= 0 && t != tocsinv1.Type_TYPE_UPDATE {
+			continue
 		}
-	}
-	for i, w := range ws {
-		if len(p.languages) == 0 {
-			break
+		var err error
+		if n.area, err = areaOf(n.GetSpec(), units); err != nil {
+			return fmt.Errorf("warning %s: %w", n.GetId(), err)
 		}
-		a, err := areaOf(w.GetSpec(), units)
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("warning %s: %w", w.GetId(), err)
-		}
-		g := groups[groupOf[byLanguage[i][0]]]
-		from := len(wants)
+		from := len(x.inside)
 		rows := p.rows
 		if who == nil {
-			rows = p.between(a.latitudes())
+			rows = p.between(n.area.latitudes())
 		}
 		for k := range rows {
 			r := &rows[k]
-			if !who.counts(w, a, units, r) {
+			where := who.counts(n.Warning, n.area, units, r)
+			switch where {
+			case out:
 				continue
+			case edge:
+				n.g.v.OnEdge++
+			case in:
+				n.g.v.InArea++
 			}
-			g.v.InArea++
 			switch {
 			case r.person < 0:
-				g.v.NoAddress++
+				n.g.v.NoAddress++
 			case r.out:
-				g.v.OptedOut++
+				n.g.v.OptedOut++
 			default:
-				wants = append(wants, want{r.person, byLanguage[i][p.language[r.person]], 1})
+				x.inside = append(x.inside, inside{r.person, int32(i), where == edge, false})
 			}
 		}
-		own := wants[from:]
-		slices.SortFunc(own, compareWants)
-		wants = wants[:from+len(slices.CompactFunc(own, func(a, b want) bool { return a == b }))] // a number once
-	}
-	slices.SortFunc(wants, compareWants)
-	kept := wants[:0]
-	for _, w := range wants {
-		if n := len(kept); n > 0 && kept[n-1].person == w.person && kept[n-1].text == w.text {
-			kept[n-1].times++
-			continue
+		moved.entrants(n, func(person int32, where place) {
+			if !p.out[person] {
+				x.inside = append(x.inside, inside{person, int32(i), where == edge, true})
+			}
+		})
+		own := x.inside[from:]
+		slices.SortFunc(own, func(a, b inside) int {
+			return cmp.Or(cmp.Compare(a.person, b.person), order(a.edge, b.edge), order(a.entered, b.entered))
+		})
+		// A number once; who is surely inside by one row is.
+		own = slices.CompactFunc(own, func(a, b inside) bool { return a.person == b.person })
+		for _, in := range own {
+			if in.entered {
+				n.g.v.Entered++
+			}
 		}
-		kept = append(kept, w)
+		x.inside = x.inside[:from+len(own)]
 	}
-	return groups, groupOf, kept, nil
+	slices.SortFunc(x.inside, func(a, b inside) int {
+		return cmp.Or(cmp.Compare(a.person, b.person), cmp.Compare(a.notice, b.notice))
+	})
+	return nil
 }
 
-func compareWants(a, b want) int {
-	if a.person != b.person {
-		return int(a.person) - int(b.person)
+// order puts what is sure before what is not.
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
 	}
-	return int(a.text) - int(b.text)
+	return 1
 }
 
 // take adds a warning to a group. What a group allows is what any of its warnings allows.
-func (g *group) take(w *tocsinv1.Warning) {
-	g.warnings = append(g.warnings, w)
+func (g *group) take(w *notice) {
+	g.notices = append(g.notices, w)
 	g.v.Warnings = append(g.v.Warnings, w.GetId())
 	from := int64(1<<63 - 1) // never released: nothing may arrive
 	if w.GetReleasedAt() != nil {
@@ -192,14 +297,14 @@ func (g *group) take(w *tocsinv1.Warning) {
 	}
 	until := w.GetSpec().GetExpires().AsTime().UnixNano()
 	stop := int64(0)
-	if w.GetState() == tocsinv1.State_STATE_CANCELLED && w.GetEndedAt() != nil {
+	if s := w.GetState(); (s == tocsinv1.State_STATE_CANCELLED || s == tocsinv1.State_STATE_REPLACED) && w.GetEndedAt() != nil {
 		stop = w.GetEndedAt().AsTime().UnixNano() + int64(stopGrace)
 	}
 	switch w.GetState() {
 	case tocsinv1.State_STATE_RELEASED, tocsinv1.State_STATE_COMPLETED:
 		g.closed = false
 	}
-	if len(g.warnings) == 1 {
+	if len(g.notices) == 1 {
 		g.from, g.until, g.stop = from, until, stop
 		return
 	}

@@ -12,16 +12,16 @@ import (
 const fallback = "zh-CN"
 
 // wordsFor is what a person of a language is to read: the language asked, else zh-CN, else any; in each the words for
-// SMS before those for every channel. Empty when the warning has none.
-func wordsFor(spec *tocsinv1.WarningSpec, language string) string {
+// the channel before those for every channel. Empty when the warning has none.
+func wordsFor(spec *tocsinv1.WarningSpec, kind tocsinv1.Type, channel tocsinv1.Channel, language string) string {
 	for _, speaks := range []func(string) bool{
 		func(l string) bool { return l == language },
 		func(l string) bool { return l == fallback },
 		func(string) bool { return true },
 	} {
-		for _, channel := range []tocsinv1.Channel{tocsinv1.Channel_CHANNEL_SMS, tocsinv1.Channel_CHANNEL_UNSPECIFIED} {
+		for _, of := range []tocsinv1.Channel{channel, tocsinv1.Channel_CHANNEL_UNSPECIFIED} {
 			for _, w := range spec.GetWords() {
-				if w.GetKind() == tocsinv1.Type_TYPE_ALERT && w.GetChannel() == channel && speaks(w.GetLanguage()) {
+				if w.GetKind() == kind && w.GetChannel() == of && speaks(w.GetLanguage()) {
 					return w.GetText()
 				}
 			}
@@ -29,6 +29,15 @@ func wordsFor(spec *tocsinv1.WarningSpec, language string) string {
 	}
 	return ""
 }
+
+// text is words as a phone shows them: flash is class 0 of 3GPP TS 23.038 4, shown at once and not kept.
+type text struct {
+	words string
+	flash bool
+}
+
+// isFlash tells whether a data_coding says class 0.
+func isFlash(coding int) bool { return coding == 0x10 || coding == 0x18 || coding == 0xF0 }
 
 // The default alphabet of 3GPP TS 23.038 6.2.1 and what follows its escape (6.2.1.1).
 const basic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -100,9 +109,9 @@ func read(coding int, b []byte) string {
 
 // library is the texts that are expected, and the segments that arrived. A set of texts has a number; 0 is the empty one.
 type library struct {
-	texts   []string
-	number  map[string]int32
-	bodies  []string // words of a segment
+	texts   []text
+	number  map[text]int32
+	bodies  []text // of a segment
 	sets    [][]int32
 	setNo   map[string]int32
 	single  []int32          // the set of each text alone
@@ -114,26 +123,26 @@ type library struct {
 
 // node is a run of segments from the first one.
 type node struct {
-	words string
-	text  int32 // the expected text that it is, whole; -1: none
+	text
+	is int32 // the expected text that it is, whole; -1: none
 }
 
 func newLibrary() *library {
 	l := &library{
-		number: map[string]int32{}, setNo: map[string]int32{}, pieces: map[uint64]int32{}, meets: map[uint64]int32{},
-		nodes: []node{{"", -1}}, follows: map[uint64]int32{},
+		number: map[text]int32{}, setNo: map[string]int32{}, pieces: map[uint64]int32{}, meets: map[uint64]int32{},
+		nodes: []node{{is: -1}}, follows: map[uint64]int32{},
 	}
 	l.set(nil)
 	return l
 }
 
 // text is the number of an expected text.
-func (l *library) text(words string) int32 {
-	n, ok := l.number[words]
+func (l *library) text(t text) int32 {
+	n, ok := l.number[t]
 	if !ok {
 		n = int32(len(l.texts))
-		l.texts = append(l.texts, words)
-		l.number[words] = n
+		l.texts = append(l.texts, t)
+		l.number[t] = n
 	}
 	return n
 }
@@ -158,18 +167,19 @@ func (l *library) piece(a *arrival) int32 {
 	n, ok := l.pieces[key]
 	if !ok {
 		var in []int32
-		words := l.bodies[a.body]
+		body := l.bodies[a.body]
 		for i, t := range l.texts {
 			var fits bool
 			switch {
+			case t.flash != body.flash:
 			case a.total == 1:
-				fits = t == words
+				fits = t == body
 			case a.seq == 1:
-				fits = strings.HasPrefix(t, words)
+				fits = strings.HasPrefix(t.words, body.words)
 			case a.seq == a.total:
-				fits = strings.HasSuffix(t, words)
+				fits = strings.HasSuffix(t.words, body.words)
 			default:
-				fits = strings.Contains(t, words)
+				fits = strings.Contains(t.words, body.words)
 			}
 			if fits {
 				in = append(in, int32(i))
@@ -209,16 +219,20 @@ func (l *library) whole(parts []int32) int32 {
 		next, ok := l.follows[key]
 		if !ok {
 			next = int32(len(l.nodes))
-			n := node{l.nodes[at].words + l.bodies[body], -1}
-			if t, ok := l.number[n.words]; ok {
-				n.text = t
+			b := l.bodies[body]
+			n := node{text{l.nodes[at].words + b.words, b.flash}, -1}
+			if at != 0 && l.nodes[at].flash != b.flash {
+				n.words += "\uFFFD" // half flash, half not: no text
+			}
+			if t, ok := l.number[n.text]; ok {
+				n.is = t
 			}
 			l.nodes = append(l.nodes, n)
 			l.follows[key] = next
 		}
 		at = next
 	}
-	return l.nodes[at].text
+	return l.nodes[at].is
 }
 
 // set1 is the set of one text.

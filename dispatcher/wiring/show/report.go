@@ -10,14 +10,12 @@ import (
 	"tocsin/warning"
 )
 
-// Report answers the mayor in its first five lines, in people; then by district, carrier and minute.
+// Report answers the mayor in its first five lines, in people; then by channel, district, carrier and minute.
 func (l Language) Report(r *pb.ReportResponse) []string {
-	spec := r.GetWarning().GetSpec()
-	title := r.GetWarning().GetId() + "  " + l.say(warning.TextTitle, l.event(spec), l.tier(spec.GetTier()), l.status(spec.GetStatus()), l.state(r.GetWarning().GetState()))
+	lines := l.Brief(r)
 	if len(r.GetLanes()) == 0 {
-		return []string{l.say(warning.TextNotReleased), title}
+		return lines
 	}
-	lines := append(l.mayor(r), "", title)
 	for _, part := range []struct {
 		title warning.Text
 		rows  []*pb.ReportResponse_Row
@@ -26,9 +24,6 @@ func (l Language) Report(r *pb.ReportResponse) []string {
 		lines = append(lines, l.table(l.say(part.title), part.rows)...)
 	}
 	lines = append(lines, "")
-	for _, p := range r.GetPlays() {
-		lines = append(lines, l.play(p))
-	}
 	for _, a := range r.GetAccounts() {
 		lines = append(lines, l.say(warning.TextContract, a.GetAccount(), count(a.GetMessages()), count(a.GetMaxMessagesInAnySecond()),
 			count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsed()))
@@ -36,6 +31,32 @@ func (l Language) Report(r *pb.ReportResponse) []string {
 	return append(lines,
 		l.say(warning.TextSpeed, count(int64(r.GetPeoplePerS())), count(int64(r.GetMessagesPerS())), r.GetTimeToFirstMs(), r.GetTimeToLastS()),
 		l.say(warning.TextKept, r.GetDurability()))
+}
+
+// Brief is what became of everybody, by which channel, and who is in no list and why.
+func (l Language) Brief(r *pb.ReportResponse) []string {
+	spec := r.GetWarning().GetSpec()
+	title := r.GetWarning().GetId() + "  " + l.say(warning.TextTitle, l.event(spec), l.tier(spec.GetTier()), l.status(spec.GetStatus()), l.state(r.GetWarning().GetState()))
+	if len(r.GetLanes()) == 0 {
+		return []string{l.say(warning.TextNotReleased), title}
+	}
+	lines := append(l.mayor(r), "", title, "")
+	rows := make([]*pb.ReportResponse_Row, 0, len(r.GetLanes()))
+	for _, c := range r.GetLanes() {
+		waiting := c.GetWaiting() + c.GetSending()
+		rows = append(rows, &pb.ReportResponse_Row{
+			Name: l.channel(c.GetChannel()), Planned: c.GetPlanned(), Delivered: c.GetDelivered(), HandedOver: c.GetHandedOver(), Waiting: waiting,
+			NotReached: c.GetPlanned() - c.GetDelivered() - c.GetHandedOver() - waiting,
+		})
+	}
+	lines = append(lines, l.table(l.say(warning.TextByChannel), rows)...)
+	for _, p := range r.GetPlays() {
+		lines = append(lines, "  "+l.play(p))
+	}
+	if left := r.GetNoAddress() + r.GetOptedOut(); left > 0 {
+		lines = append(lines, l.say(warning.TextNotAddressed, count(left), count(r.GetNoAddress()), count(r.GetOptedOut())))
+	}
+	return lines
 }
 
 // play is one platform of an area channel: messages and what the platform reports, never people.
@@ -49,6 +70,9 @@ func (l Language) play(p *pb.Play) string {
 }
 
 func (l Language) mayor(r *pb.ReportResponse) []string {
+	if r.GetFew() {
+		return []string{l.say(warning.TextInArea, l.say(warning.TextFew), l.say(warning.TextFew))}
+	}
 	notReached := l.say(warning.TextNotReached, count(r.GetNotReached()))
 	if len(r.GetWhyNot()) > 0 {
 		var why []string
@@ -80,6 +104,10 @@ func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
 	cells := make([][]string, len(rows))
 	width := make([]int, len(heads))
 	for i, r := range rows {
+		if r.GetFew() {
+			cells[i] = []string{l.say(warning.TextFew)}
+			continue
+		}
 		for j, n := range []int64{r.GetPlanned(), r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting()} {
 			cells[i] = append(cells[i], count(n))
 			width[j] = max(width[j], len(cells[i][j]))
@@ -88,7 +116,7 @@ func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
 	for i, r := range rows {
 		var b strings.Builder
 		for j, c := range cells[i] {
-			b.WriteString(strings.Repeat(" ", 2+width[j]-len(c)))
+			b.WriteString(strings.Repeat(" ", max(2, 2+width[j]-len(c))))
 			b.WriteString(c)
 		}
 		b.WriteString("  " + strings.TrimSpace(r.GetKey()+" "+r.GetName()))

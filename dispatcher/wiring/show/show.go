@@ -64,8 +64,16 @@ func (l Language) channel(c pb.Channel) string {
 	return l.name("channel", enum("CHANNEL_", c.String()))
 }
 
-// event is the name of the danger: the issuer's own, else that of the code.
+// event is the name of the danger, and what a warning does to the one before it.
 func (l Language) event(s *pb.WarningSpec) string {
+	if s.GetType() <= pb.Type_TYPE_ALERT {
+		return l.danger(s)
+	}
+	return l.say(warning.TextFollows, l.danger(s), l.name("type", enum("TYPE_", s.GetType().String())))
+}
+
+// danger is the issuer's own name of it, else that of the code.
+func (l Language) danger(s *pb.WarningSpec) string {
 	e, ok := warning.EventOf(s.GetEvent())
 	switch {
 	case s.GetEventName() != "" && (l == "zh-CN" || !ok):
@@ -83,6 +91,9 @@ func (l Language) Warning(w *pb.Warning) string {
 	line := w.GetId() + "  " + l.say(warning.TextTitle, l.event(w.GetSpec()), l.tier(w.GetSpec().GetTier()), l.status(w.GetSpec().GetStatus()), l.state(w.GetState()))
 	if w.GetState() == pb.State_STATE_SUBMITTED && w.GetApprovalsMissing() > 0 {
 		line += "; " + l.say(warning.TextMissing, w.GetApprovalsMissing())
+	}
+	if w.GetWaitsS() > 0 {
+		line += "; " + l.Waits(w.GetWaitsS())
 	}
 	if w.GetWhy() != "" {
 		line += "; " + w.GetWhy()
@@ -143,13 +154,31 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		lines = append(lines, "  "+l.say(warning.TextPreviewRoute, c.GetAccount(), l.orFew(c.GetPeople(), c.GetFew()),
 			l.orFew(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), short(c.GetSeconds())))
 	}
-	for _, t := range p.GetTexts() {
-		lines = append(lines, "  "+l.say(warning.TextPreviewWords, t.GetLanguage(), l.channel(t.GetChannel()), len(t.GetSegments()), t.GetCoding()))
-		for _, s := range t.GetSegments() {
-			lines = append(lines, "    "+s)
-		}
-	}
+	lines = append(lines, l.texts(p.GetTexts())...)
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// Waits is how long a warning has waited for approval.
+func (l Language) Waits(seconds int64) string {
+	return l.say(warning.TextWaits, (time.Duration(seconds) * time.Second).String())
+}
+
+// OnDuty is one line about a user who can be rung.
+func (l Language) OnDuty(p *pb.OnDuty) string {
+	duty, by, when := "off", "hours", "first"
+	if p.GetOnDuty() {
+		duty = "on"
+	}
+	if p.GetByHand() {
+		by = "by_hand"
+	}
+	switch {
+	case !p.GetApproves():
+		when = "tells"
+	case p.GetBackup() > 0:
+		when = "backup"
+	}
+	return l.say(warning.TextOnDuty, p.GetUser(), l.name("duty", duty), l.name("duty", by), l.name("duty", when))
 }
 
 // corners is how many an area has.
@@ -160,6 +189,25 @@ func corners(a *pb.Area) (n int) {
 		}
 	}
 	return n
+}
+
+// texts is what people will read: the same text of several languages and channels once.
+func (l Language) texts(list []*pb.PreviewResponse_Text) (lines []string) {
+	var heads []string
+	for i, t := range list {
+		heads = append(heads, l.say(warning.TextPreviewWords, t.GetLanguage(), l.channel(t.GetChannel()), len(t.GetSegments()), t.GetCoding()))
+		if i+1 < len(list) && strings.Join(t.GetSegments(), "") == strings.Join(list[i+1].GetSegments(), "") {
+			continue
+		}
+		for _, h := range heads {
+			lines = append(lines, "  "+h)
+		}
+		for _, s := range t.GetSegments() {
+			lines = append(lines, "    "+s)
+		}
+		heads = heads[:0]
+	}
+	return lines
 }
 
 // Ask is the question before an approval.
@@ -174,7 +222,14 @@ func (l Language) Progress(p *pb.WatchResponse) string {
 func (l Language) ProgressLines(p *pb.WatchResponse) []string {
 	spec := p.GetWarning().GetSpec()
 	if !p.GetPlanned() {
-		return []string{l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))}
+		line := l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))
+		if waits := p.GetWarning().GetWaitsS(); waits > 0 {
+			line += "; " + l.Waits(waits)
+		}
+		return []string{line}
+	}
+	if p.GetFew() {
+		return []string{l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.say(warning.TextFew)), strings.Join(l.times(p), " · ")}
 	}
 	done, planned, waiting := Done(p)
 	return []string{
@@ -250,8 +305,27 @@ func (l Language) Account(a *pb.Account) string {
 	}
 	line := l.say(warning.TextAccount, a.GetName(), a.GetProtocol(), l.name("health", a.GetHealth()), up, len(a.GetLinks()),
 		count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsedLast_10S(), count(a.GetWaitingPeople()))
-	if a.GetLastError() != "" {
-		line += "; " + a.GetLastError()
+	if a.GetRouteShare() < 1 {
+		line += l.say(warning.TextRoute, 100*a.GetRouteShare(), a.GetRouteWhy())
+	}
+	if t := a.GetTest(); t != nil {
+		outcome := "reason." + t.GetReason()
+		if t.GetReason() == "" {
+			outcome = "person." + t.GetOutcome()
+		}
+		receipt := "–"
+		if t.GetReceipt() != "" {
+			receipt = l.name("receipt", t.GetReceipt())
+		}
+		line += l.say(warning.TextTested, clock(t.GetAt(), "15:04:05"), l.say(warning.Text(outcome)), t.GetAnswerMs(), receipt)
+	}
+	if a.GetRateSetByHand() {
+		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
+	}
+	for _, more := range []string{a.GetWhy(), a.GetLastError()} {
+		if more != "" {
+			line += "; " + more
+		}
 	}
 	return line
 }

@@ -109,7 +109,8 @@ type Account struct {
 	// The engine process that owns it, and the epoch of its ownership.
 	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	Epoch int64  `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// ok, idle, slow, down, paused, waiting (a new owner waits), elsewhere (another process owns it).
+	// ok, idle, slow, down, paused, waiting (a new owner waits), unowned (by no process), elsewhere (another process owns it
+	// and says nothing).
 	Health                 string  `protobuf:"bytes,8,opt,name=health,proto3" json:"health,omitempty"`
 	WaitingPeople          int64   `protobuf:"varint,9,opt,name=waiting_people,json=waitingPeople,proto3" json:"waiting_people,omitempty"`
 	MessagesLast_10S       int64   `protobuf:"varint,10,opt,name=messages_last_10s,json=messagesLast10s,proto3" json:"messages_last_10s,omitempty"`
@@ -118,8 +119,24 @@ type Account struct {
 	Links                  []*Link `protobuf:"bytes,13,rep,name=links,proto3" json:"links,omitempty"`
 	LastError              string  `protobuf:"bytes,14,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Simulated              bool    `protobuf:"varint,15,opt,name=simulated,proto3" json:"simulated,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Part of its weight that plans give it, 0 to 1; 0: it is left, and who waits goes another way where there is one.
+	RouteShare float64 `protobuf:"fixed64,16,opt,name=route_share,json=routeShare,proto3" json:"route_share,omitempty"`
+	// Why it was left last, and when its share changed.
+	RouteWhy   string                 `protobuf:"bytes,17,opt,name=route_why,json=routeWhy,proto3" json:"route_why,omitempty"`
+	RouteSince *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=route_since,json=routeSince,proto3" json:"route_since,omitempty"`
+	// The newest link test; absent: there was none.
+	Test *LinkTest `protobuf:"bytes,19,opt,name=test,proto3" json:"test,omitempty"`
+	// Messages without an answer that one link may have.
+	Window int32 `protobuf:"varint,20,opt,name=window,proto3" json:"window,omitempty"`
+	// Of the configuration; contract_messages_per_s differs where the rate was set by hand.
+	ConfiguredMessagesPerS float64 `protobuf:"fixed64,21,opt,name=configured_messages_per_s,json=configuredMessagesPerS,proto3" json:"configured_messages_per_s,omitempty"`
+	// Why and by whom it was paused or its rate was set.
+	Why string `protobuf:"bytes,22,opt,name=why,proto3" json:"why,omitempty"`
+	By  string `protobuf:"bytes,23,opt,name=by,proto3" json:"by,omitempty"`
+	// Part of the contract that the carrier's flow control leaves; 1: it is not slowed.
+	SlowedTo      float64 `protobuf:"fixed64,24,opt,name=slowed_to,json=slowedTo,proto3" json:"slowed_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -257,6 +274,167 @@ func (x *Account) GetSimulated() bool {
 	return false
 }
 
+func (x *Account) GetRouteShare() float64 {
+	if x != nil {
+		return x.RouteShare
+	}
+	return 0
+}
+
+func (x *Account) GetRouteWhy() string {
+	if x != nil {
+		return x.RouteWhy
+	}
+	return ""
+}
+
+func (x *Account) GetRouteSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RouteSince
+	}
+	return nil
+}
+
+func (x *Account) GetTest() *LinkTest {
+	if x != nil {
+		return x.Test
+	}
+	return nil
+}
+
+func (x *Account) GetWindow() int32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Account) GetConfiguredMessagesPerS() float64 {
+	if x != nil {
+		return x.ConfiguredMessagesPerS
+	}
+	return 0
+}
+
+func (x *Account) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Account) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Account) GetSlowedTo() float64 {
+	if x != nil {
+		return x.SlowedTo
+	}
+	return 0
+}
+
+// LinkTest is one message of status test to a number of the operator's own.
+type LinkTest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// The carrier took it, and no receipt said that it failed.
+	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	// handed_over, retry, refused, unknown; empty: it did not leave.
+	Outcome string `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Reason  string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// From the message to the answer.
+	AnswerMs float64 `protobuf:"fixed64,5,opt,name=answer_ms,json=answerMs,proto3" json:"answer_ms,omitempty"`
+	// arrived, failed; empty: none came yet.
+	Receipt string `protobuf:"bytes,6,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// From the message to the receipt.
+	ReceiptMs     float64 `protobuf:"fixed64,7,opt,name=receipt_ms,json=receiptMs,proto3" json:"receipt_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkTest) Reset() {
+	*x = LinkTest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkTest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkTest) ProtoMessage() {}
+
+func (x *LinkTest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkTest.ProtoReflect.Descriptor instead.
+func (*LinkTest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LinkTest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *LinkTest) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *LinkTest) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *LinkTest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *LinkTest) GetAnswerMs() float64 {
+	if x != nil {
+		return x.AnswerMs
+	}
+	return 0
+}
+
+func (x *LinkTest) GetReceipt() string {
+	if x != nil {
+		return x.Receipt
+	}
+	return ""
+}
+
+func (x *LinkTest) GetReceiptMs() float64 {
+	if x != nil {
+		return x.ReceiptMs
+	}
+	return 0
+}
+
 type ListChannelsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -265,7 +443,7 @@ type ListChannelsRequest struct {
 
 func (x *ListChannelsRequest) Reset() {
 	*x = ListChannelsRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +455,7 @@ func (x *ListChannelsRequest) String() string {
 func (*ListChannelsRequest) ProtoMessage() {}
 
 func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[2]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +468,7 @@ func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChannelsRequest.ProtoReflect.Descriptor instead.
 func (*ListChannelsRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{2}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{3}
 }
 
 type ListChannelsResponse struct {
@@ -302,7 +480,7 @@ type ListChannelsResponse struct {
 
 func (x *ListChannelsResponse) Reset() {
 	*x = ListChannelsResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +492,7 @@ func (x *ListChannelsResponse) String() string {
 func (*ListChannelsResponse) ProtoMessage() {}
 
 func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[3]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +505,7 @@ func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChannelsResponse.ProtoReflect.Descriptor instead.
 func (*ListChannelsResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{3}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListChannelsResponse) GetAccounts() []*Account {
@@ -348,7 +526,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +538,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[4]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +551,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{4}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PauseRequest) GetKey() string {
@@ -406,7 +584,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +596,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[5]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +609,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{5}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PauseResponse) GetAccount() *Account {
@@ -451,7 +629,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +641,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[6]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +654,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{6}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ResumeRequest) GetKey() string {
@@ -502,7 +680,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +692,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[7]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +705,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{7}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResumeResponse) GetAccount() *Account {
@@ -549,7 +727,7 @@ type SetRateRequest struct {
 
 func (x *SetRateRequest) Reset() {
 	*x = SetRateRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +739,7 @@ func (x *SetRateRequest) String() string {
 func (*SetRateRequest) ProtoMessage() {}
 
 func (x *SetRateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[8]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +752,7 @@ func (x *SetRateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRateRequest.ProtoReflect.Descriptor instead.
 func (*SetRateRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{8}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetRateRequest) GetKey() string {
@@ -607,7 +785,7 @@ type SetRateResponse struct {
 
 func (x *SetRateResponse) Reset() {
 	*x = SetRateResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +797,7 @@ func (x *SetRateResponse) String() string {
 func (*SetRateResponse) ProtoMessage() {}
 
 func (x *SetRateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[9]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,10 +810,194 @@ func (x *SetRateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRateResponse.ProtoReflect.Descriptor instead.
 func (*SetRateResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{9}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetRateResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+type ResetRateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRateRequest) Reset() {
+	*x = ResetRateRequest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRateRequest) ProtoMessage() {}
+
+func (x *ResetRateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRateRequest.ProtoReflect.Descriptor instead.
+func (*ResetRateRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResetRateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ResetRateRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+type ResetRateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRateResponse) Reset() {
+	*x = ResetRateResponse{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRateResponse) ProtoMessage() {}
+
+func (x *ResetRateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRateResponse.ProtoReflect.Descriptor instead.
+func (*ResetRateResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResetRateResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+type ProbeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRequest) Reset() {
+	*x = ProbeRequest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRequest) ProtoMessage() {}
+
+func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ProbeRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+type ProbeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeResponse) Reset() {
+	*x = ProbeResponse{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeResponse) ProtoMessage() {}
+
+func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
+func (*ProbeResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ProbeResponse) GetAccount() *Account {
 	if x != nil {
 		return x.Account
 	}
@@ -653,7 +1015,7 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x04open\x18\x03 \x01(\x05R\x04open\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x04 \x01(\tR\tlastError\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x9d\x04\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xd3\x06\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x125\n" +
@@ -671,7 +1033,27 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x05links\x18\r \x03(\v2\x0f.tocsin.v1.LinkR\x05links\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x0e \x01(\tR\tlastError\x12\x1c\n" +
-	"\tsimulated\x18\x0f \x01(\bR\tsimulated\"\x15\n" +
+	"\tsimulated\x18\x0f \x01(\bR\tsimulated\x12\x1f\n" +
+	"\vroute_share\x18\x10 \x01(\x01R\n" +
+	"routeShare\x12\x1b\n" +
+	"\troute_why\x18\x11 \x01(\tR\brouteWhy\x12;\n" +
+	"\vroute_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"routeSince\x12'\n" +
+	"\x04test\x18\x13 \x01(\v2\x13.tocsin.v1.LinkTestR\x04test\x12\x16\n" +
+	"\x06window\x18\x14 \x01(\x05R\x06window\x129\n" +
+	"\x19configured_messages_per_s\x18\x15 \x01(\x01R\x16configuredMessagesPerS\x12\x10\n" +
+	"\x03why\x18\x16 \x01(\tR\x03why\x12\x0e\n" +
+	"\x02by\x18\x17 \x01(\tR\x02by\x12\x1b\n" +
+	"\tslowed_to\x18\x18 \x01(\x01R\bslowedTo\"\xce\x01\n" +
+	"\bLinkTest\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x18\n" +
+	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1b\n" +
+	"\tanswer_ms\x18\x05 \x01(\x01R\banswerMs\x12\x18\n" +
+	"\areceipt\x18\x06 \x01(\tR\areceipt\x12\x1d\n" +
+	"\n" +
+	"receipt_ms\x18\a \x01(\x01R\treceiptMs\"\x15\n" +
 	"\x13ListChannelsRequest\"F\n" +
 	"\x14ListChannelsResponse\x12.\n" +
 	"\baccounts\x18\x01 \x03(\v2\x12.tocsin.v1.AccountR\baccounts\"l\n" +
@@ -691,12 +1073,23 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\x122\n" +
 	"\x0emessages_per_s\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x01R\fmessagesPerS\"?\n" +
 	"\x0fSetRateResponse\x12,\n" +
-	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\x96\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount\"T\n" +
+	"\x10ResetRateRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12#\n" +
+	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\"A\n" +
+	"\x11ResetRateResponse\x12,\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount\"3\n" +
+	"\fProbeRequest\x12#\n" +
+	"\aaccount\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\"=\n" +
+	"\rProbeResponse\x12,\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\x9a\x03\n" +
 	"\x0eChannelService\x12G\n" +
 	"\x04List\x12\x1e.tocsin.v1.ListChannelsRequest\x1a\x1f.tocsin.v1.ListChannelsResponse\x12:\n" +
 	"\x05Pause\x12\x17.tocsin.v1.PauseRequest\x1a\x18.tocsin.v1.PauseResponse\x12=\n" +
 	"\x06Resume\x12\x18.tocsin.v1.ResumeRequest\x1a\x19.tocsin.v1.ResumeResponse\x12@\n" +
-	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
+	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponse\x12F\n" +
+	"\tResetRate\x12\x1b.tocsin.v1.ResetRateRequest\x1a\x1c.tocsin.v1.ResetRateResponse\x12:\n" +
+	"\x05Probe\x12\x17.tocsin.v1.ProbeRequest\x1a\x18.tocsin.v1.ProbeResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
 	file_tocsin_v1_channel_proto_rawDescOnce sync.Once
@@ -710,40 +1103,54 @@ func file_tocsin_v1_channel_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_channel_proto_rawDescData
 }
 
-var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tocsin_v1_channel_proto_goTypes = []any{
 	(*Link)(nil),                  // 0: tocsin.v1.Link
 	(*Account)(nil),               // 1: tocsin.v1.Account
-	(*ListChannelsRequest)(nil),   // 2: tocsin.v1.ListChannelsRequest
-	(*ListChannelsResponse)(nil),  // 3: tocsin.v1.ListChannelsResponse
-	(*PauseRequest)(nil),          // 4: tocsin.v1.PauseRequest
-	(*PauseResponse)(nil),         // 5: tocsin.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 6: tocsin.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 7: tocsin.v1.ResumeResponse
-	(*SetRateRequest)(nil),        // 8: tocsin.v1.SetRateRequest
-	(*SetRateResponse)(nil),       // 9: tocsin.v1.SetRateResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*LinkTest)(nil),              // 2: tocsin.v1.LinkTest
+	(*ListChannelsRequest)(nil),   // 3: tocsin.v1.ListChannelsRequest
+	(*ListChannelsResponse)(nil),  // 4: tocsin.v1.ListChannelsResponse
+	(*PauseRequest)(nil),          // 5: tocsin.v1.PauseRequest
+	(*PauseResponse)(nil),         // 6: tocsin.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 7: tocsin.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 8: tocsin.v1.ResumeResponse
+	(*SetRateRequest)(nil),        // 9: tocsin.v1.SetRateRequest
+	(*SetRateResponse)(nil),       // 10: tocsin.v1.SetRateResponse
+	(*ResetRateRequest)(nil),      // 11: tocsin.v1.ResetRateRequest
+	(*ResetRateResponse)(nil),     // 12: tocsin.v1.ResetRateResponse
+	(*ProbeRequest)(nil),          // 13: tocsin.v1.ProbeRequest
+	(*ProbeResponse)(nil),         // 14: tocsin.v1.ProbeResponse
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_tocsin_v1_channel_proto_depIdxs = []int32{
-	10, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
+	15, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
 	0,  // 1: tocsin.v1.Account.links:type_name -> tocsin.v1.Link
-	1,  // 2: tocsin.v1.ListChannelsResponse.accounts:type_name -> tocsin.v1.Account
-	1,  // 3: tocsin.v1.PauseResponse.account:type_name -> tocsin.v1.Account
-	1,  // 4: tocsin.v1.ResumeResponse.account:type_name -> tocsin.v1.Account
-	1,  // 5: tocsin.v1.SetRateResponse.account:type_name -> tocsin.v1.Account
-	2,  // 6: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
-	4,  // 7: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
-	6,  // 8: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
-	8,  // 9: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
-	3,  // 10: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
-	5,  // 11: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
-	7,  // 12: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
-	9,  // 13: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	15, // 2: tocsin.v1.Account.route_since:type_name -> google.protobuf.Timestamp
+	2,  // 3: tocsin.v1.Account.test:type_name -> tocsin.v1.LinkTest
+	15, // 4: tocsin.v1.LinkTest.at:type_name -> google.protobuf.Timestamp
+	1,  // 5: tocsin.v1.ListChannelsResponse.accounts:type_name -> tocsin.v1.Account
+	1,  // 6: tocsin.v1.PauseResponse.account:type_name -> tocsin.v1.Account
+	1,  // 7: tocsin.v1.ResumeResponse.account:type_name -> tocsin.v1.Account
+	1,  // 8: tocsin.v1.SetRateResponse.account:type_name -> tocsin.v1.Account
+	1,  // 9: tocsin.v1.ResetRateResponse.account:type_name -> tocsin.v1.Account
+	1,  // 10: tocsin.v1.ProbeResponse.account:type_name -> tocsin.v1.Account
+	3,  // 11: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
+	5,  // 12: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
+	7,  // 13: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
+	9,  // 14: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
+	11, // 15: tocsin.v1.ChannelService.ResetRate:input_type -> tocsin.v1.ResetRateRequest
+	13, // 16: tocsin.v1.ChannelService.Probe:input_type -> tocsin.v1.ProbeRequest
+	4,  // 17: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
+	6,  // 18: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
+	8,  // 19: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
+	10, // 20: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
+	12, // 21: tocsin.v1.ChannelService.ResetRate:output_type -> tocsin.v1.ResetRateResponse
+	14, // 22: tocsin.v1.ChannelService.Probe:output_type -> tocsin.v1.ProbeResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_channel_proto_init() }
@@ -757,7 +1164,7 @@ func file_tocsin_v1_channel_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_channel_proto_rawDesc), len(file_tocsin_v1_channel_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

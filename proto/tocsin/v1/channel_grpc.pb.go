@@ -19,10 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ChannelService_List_FullMethodName    = "/tocsin.v1.ChannelService/List"
-	ChannelService_Pause_FullMethodName   = "/tocsin.v1.ChannelService/Pause"
-	ChannelService_Resume_FullMethodName  = "/tocsin.v1.ChannelService/Resume"
-	ChannelService_SetRate_FullMethodName = "/tocsin.v1.ChannelService/SetRate"
+	ChannelService_List_FullMethodName      = "/tocsin.v1.ChannelService/List"
+	ChannelService_Pause_FullMethodName     = "/tocsin.v1.ChannelService/Pause"
+	ChannelService_Resume_FullMethodName    = "/tocsin.v1.ChannelService/Resume"
+	ChannelService_SetRate_FullMethodName   = "/tocsin.v1.ChannelService/SetRate"
+	ChannelService_ResetRate_FullMethodName = "/tocsin.v1.ChannelService/ResetRate"
+	ChannelService_Probe_FullMethodName     = "/tocsin.v1.ChannelService/Probe"
 )
 
 // ChannelServiceClient is the client API for ChannelService service.
@@ -37,8 +39,12 @@ type ChannelServiceClient interface {
 	Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*PauseResponse, error)
 	// Resume lets it go on.
 	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
-	// SetRate changes the contracted rate; it is durable and wins over the configuration until that changes.
+	// SetRate changes the contracted rate; it is durable and wins over the configuration until ResetRate.
 	SetRate(ctx context.Context, in *SetRateRequest, opts ...grpc.CallOption) (*SetRateResponse, error)
+	// ResetRate gives up the rate that was set by hand: the configuration's holds again.
+	ResetRate(ctx context.Context, in *ResetRateRequest, opts ...grpc.CallOption) (*ResetRateResponse, error)
+	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
+	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error)
 }
 
 type channelServiceClient struct {
@@ -89,6 +95,26 @@ func (c *channelServiceClient) SetRate(ctx context.Context, in *SetRateRequest, 
 	return out, nil
 }
 
+func (c *channelServiceClient) ResetRate(ctx context.Context, in *ResetRateRequest, opts ...grpc.CallOption) (*ResetRateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetRateResponse)
+	err := c.cc.Invoke(ctx, ChannelService_ResetRate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *channelServiceClient) Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeResponse)
+	err := c.cc.Invoke(ctx, ChannelService_Probe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ChannelServiceServer is the server API for ChannelService service.
 // All implementations must embed UnimplementedChannelServiceServer
 // for forward compatibility.
@@ -101,8 +127,12 @@ type ChannelServiceServer interface {
 	Pause(context.Context, *PauseRequest) (*PauseResponse, error)
 	// Resume lets it go on.
 	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
-	// SetRate changes the contracted rate; it is durable and wins over the configuration until that changes.
+	// SetRate changes the contracted rate; it is durable and wins over the configuration until ResetRate.
 	SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error)
+	// ResetRate gives up the rate that was set by hand: the configuration's holds again.
+	ResetRate(context.Context, *ResetRateRequest) (*ResetRateResponse, error)
+	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
+	Probe(context.Context, *ProbeRequest) (*ProbeResponse, error)
 	mustEmbedUnimplementedChannelServiceServer()
 }
 
@@ -124,6 +154,12 @@ func (UnimplementedChannelServiceServer) Resume(context.Context, *ResumeRequest)
 }
 func (UnimplementedChannelServiceServer) SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetRate not implemented")
+}
+func (UnimplementedChannelServiceServer) ResetRate(context.Context, *ResetRateRequest) (*ResetRateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetRate not implemented")
+}
+func (UnimplementedChannelServiceServer) Probe(context.Context, *ProbeRequest) (*ProbeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Probe not implemented")
 }
 func (UnimplementedChannelServiceServer) mustEmbedUnimplementedChannelServiceServer() {}
 func (UnimplementedChannelServiceServer) testEmbeddedByValue()                        {}
@@ -218,6 +254,42 @@ func _ChannelService_SetRate_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChannelService_ResetRate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetRateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChannelServiceServer).ResetRate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChannelService_ResetRate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChannelServiceServer).ResetRate(ctx, req.(*ResetRateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ChannelService_Probe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChannelServiceServer).Probe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChannelService_Probe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChannelServiceServer).Probe(ctx, req.(*ProbeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ChannelService_ServiceDesc is the grpc.ServiceDesc for ChannelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -240,6 +312,14 @@ var ChannelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetRate",
 			Handler:    _ChannelService_SetRate_Handler,
+		},
+		{
+			MethodName: "ResetRate",
+			Handler:    _ChannelService_ResetRate_Handler,
+		},
+		{
+			MethodName: "Probe",
+			Handler:    _ChannelService_Probe_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -53,8 +53,10 @@ type LaneCounts struct {
 	FinishAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=finish_at,json=finishAt,proto3" json:"finish_at,omitempty"`
 	// Hand-offs that repeated an unknown one (promise 3).
 	PossibleRepeats int64 `protobuf:"varint,21,opt,name=possible_repeats,json=possibleRepeats,proto3" json:"possible_repeats,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// People who waited at an account that was left, and went by another one; they are counted in planned once.
+	Rerouted      int64 `protobuf:"varint,22,opt,name=rerouted,proto3" json:"rerouted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LaneCounts) Reset() {
@@ -230,6 +232,13 @@ func (x *LaneCounts) GetFinishAt() *timestamppb.Timestamp {
 func (x *LaneCounts) GetPossibleRepeats() int64 {
 	if x != nil {
 		return x.PossibleRepeats
+	}
+	return 0
+}
+
+func (x *LaneCounts) GetRerouted() int64 {
+	if x != nil {
+		return x.Rerouted
 	}
 	return 0
 }
@@ -791,7 +800,9 @@ type ReportResponse_Row struct {
 	NotReached int64  `protobuf:"varint,6,opt,name=not_reached,json=notReached,proto3" json:"not_reached,omitempty"`
 	Waiting    int64  `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	// Fewer than 20 people, or what would let them be computed: no count is shown to anybody but a commander.
-	Few           bool `protobuf:"varint,8,opt,name=few,proto3" json:"few,omitempty"`
+	Few bool `protobuf:"varint,8,opt,name=few,proto3" json:"few,omitempty"`
+	// To another channel or account; of rows of carriers alone.
+	Moved         int64 `protobuf:"varint,9,opt,name=moved,proto3" json:"moved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -880,6 +891,13 @@ func (x *ReportResponse_Row) GetFew() bool {
 		return x.Few
 	}
 	return false
+}
+
+func (x *ReportResponse_Row) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
 }
 
 type ReportResponse_Why struct {
@@ -1132,7 +1150,7 @@ var File_tocsin_v1_report_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\n" +
-	"\x16tocsin/v1/report.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tocsin/v1/spec.proto\"\xeb\x05\n" +
+	"\x16tocsin/v1/report.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tocsin/v1/spec.proto\"\x87\x06\n" +
 	"\n" +
 	"LaneCounts\x12,\n" +
 	"\achannel\x18\x01 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x18\n" +
@@ -1159,7 +1177,8 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\x10first_message_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x0efirstMessageAt\x12B\n" +
 	"\x0flast_message_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\rlastMessageAt\x127\n" +
 	"\tfinish_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\bfinishAt\x12)\n" +
-	"\x10possible_repeats\x18\x15 \x01(\x03R\x0fpossibleRepeats\"\xe8\x02\n" +
+	"\x10possible_repeats\x18\x15 \x01(\x03R\x0fpossibleRepeats\x12\x1a\n" +
+	"\brerouted\x18\x16 \x01(\x03R\brerouted\"\xe8\x02\n" +
 	"\x04Play\x12\x1a\n" +
 	"\bplatform\x18\x01 \x01(\tR\bplatform\x12,\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x14\n" +
@@ -1175,7 +1194,7 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vends_failed\x18\v \x01(\x03R\n" +
 	"endsFailed\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x84\f\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x9a\f\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -1213,7 +1232,7 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"recordSeal\x12%\n" +
 	"\x05plays\x18\x19 \x03(\v2\x0f.tocsin.v1.PlayR\x05plays\x12\x18\n" +
 	"\aentered\x18\x1a \x01(\x03R\aentered\x12\x10\n" +
-	"\x03few\x18\x1e \x01(\bR\x03few\x1a\xd1\x01\n" +
+	"\x03few\x18\x1e \x01(\bR\x03few\x1a\xe7\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1224,7 +1243,8 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vnot_reached\x18\x06 \x01(\x03R\n" +
 	"notReached\x12\x18\n" +
 	"\awaiting\x18\a \x01(\x03R\awaiting\x12\x10\n" +
-	"\x03few\x18\b \x01(\bR\x03few\x1a5\n" +
+	"\x03few\x18\b \x01(\bR\x03few\x12\x14\n" +
+	"\x05moved\x18\t \x01(\x03R\x05moved\x1a5\n" +
 	"\x03Why\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06people\x18\x02 \x01(\x03R\x06people\x1a\xd7\x01\n" +

@@ -227,7 +227,8 @@ type PreviewResponse struct {
 	// What lies of the area beyond the jurisdiction, in words; empty: nothing.
 	Border string `protobuf:"bytes,30,opt,name=border,proto3" json:"border,omitempty"`
 	// More of it lies there than the policy admits: submit refuses it.
-	BeyondBorder bool `protobuf:"varint,31,opt,name=beyond_border,json=beyondBorder,proto3" json:"beyond_border,omitempty"`
+	BeyondBorder bool                      `protobuf:"varint,31,opt,name=beyond_border,json=beyondBorder,proto3" json:"beyond_border,omitempty"`
+	Remarks      []*PreviewResponse_Remark `protobuf:"bytes,33,rep,name=remarks,proto3" json:"remarks,omitempty"`
 	// The areas as they would be recorded, where they were cut at the border.
 	Clipped       []*Area `protobuf:"bytes,32,rep,name=clipped,proto3" json:"clipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -353,6 +354,13 @@ func (x *PreviewResponse) GetBeyondBorder() bool {
 		return x.BeyondBorder
 	}
 	return false
+}
+
+func (x *PreviewResponse) GetRemarks() []*PreviewResponse_Remark {
+	if x != nil {
+		return x.Remarks
+	}
+	return nil
 }
 
 func (x *PreviewResponse) GetClipped() []*Area {
@@ -1867,6 +1875,68 @@ func (x *PreviewResponse_Text) GetKind() Type {
 	return Type_TYPE_UNSPECIFIED
 }
 
+// What is no fault, but should make one think: an outline that seems to be in another coordinate system
+// (area.crs.suspicious), a town whose people are found by their home (area.town.home).
+type PreviewResponse_Remark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Rule          string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewResponse_Remark) Reset() {
+	*x = PreviewResponse_Remark{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewResponse_Remark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewResponse_Remark) ProtoMessage() {}
+
+func (x *PreviewResponse_Remark) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewResponse_Remark.ProtoReflect.Descriptor instead.
+func (*PreviewResponse_Remark) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 3}
+}
+
+func (x *PreviewResponse_Remark) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *PreviewResponse_Remark) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *PreviewResponse_Remark) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 var File_tocsin_v1_warning_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_warning_proto_rawDesc = "" +
@@ -1881,7 +1951,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0ePreviewRequest\x122\n" +
 	"\awarning\x18\x01 \x01(\v2\x16.tocsin.v1.WarningSpecH\x00R\awarning\x12\x10\n" +
 	"\x02id\x18\x02 \x01(\tH\x00R\x02idB\r\n" +
-	"\x04what\x12\x05\xbaH\x02\b\x01\"\xea\a\n" +
+	"\x04what\x12\x05\xbaH\x02\b\x01\"\xef\b\n" +
 	"\x0fPreviewResponse\x12\x16\n" +
 	"\x06people\x18\x01 \x01(\x03R\x06people\x12\x10\n" +
 	"\x03few\x18\x02 \x01(\bR\x03few\x12 \n" +
@@ -1897,7 +1967,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	" \x01(\x01R\x0fsecondsToFinish\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x12\x16\n" +
 	"\x06border\x18\x1e \x01(\tR\x06border\x12#\n" +
-	"\rbeyond_border\x18\x1f \x01(\bR\fbeyondBorder\x12)\n" +
+	"\rbeyond_border\x18\x1f \x01(\bR\fbeyondBorder\x12;\n" +
+	"\aremarks\x18! \x03(\v2!.tocsin.v1.PreviewResponse.RemarkR\aremarks\x12)\n" +
 	"\aclipped\x18  \x03(\v2\x0f.tocsin.v1.AreaR\aclipped\x1aX\n" +
 	"\x04Unit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
@@ -1916,7 +1987,11 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x1a\n" +
 	"\bsegments\x18\x03 \x03(\tR\bsegments\x12\x16\n" +
 	"\x06coding\x18\x04 \x01(\tR\x06coding\x12#\n" +
-	"\x04kind\x18\x05 \x01(\x0e2\x0f.tocsin.v1.TypeR\x04kind\"\xbb\x01\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x0f.tocsin.v1.TypeR\x04kind\x1aF\n" +
+	"\x06Remark\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xbb\x01\n" +
 	"\x0eApproveRequest\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12\x19\n" +
 	"\x02id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12!\n" +
@@ -2030,7 +2105,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_warning_proto_rawDescData
 }
 
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*SubmitRequest)(nil),            // 0: tocsin.v1.SubmitRequest
 	(*SubmitResponse)(nil),           // 1: tocsin.v1.SubmitResponse
@@ -2062,80 +2137,82 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*PreviewResponse_Unit)(nil),     // 27: tocsin.v1.PreviewResponse.Unit
 	(*PreviewResponse_Carrier)(nil),  // 28: tocsin.v1.PreviewResponse.Carrier
 	(*PreviewResponse_Text)(nil),     // 29: tocsin.v1.PreviewResponse.Text
-	(*WarningSpec)(nil),              // 30: tocsin.v1.WarningSpec
-	(*Warning)(nil),                  // 31: tocsin.v1.Warning
-	(*Area)(nil),                     // 32: tocsin.v1.Area
-	(Channel)(0),                     // 33: tocsin.v1.Channel
-	(State)(0),                       // 34: tocsin.v1.State
-	(*LaneCounts)(nil),               // 35: tocsin.v1.LaneCounts
-	(Type)(0),                        // 36: tocsin.v1.Type
-	(*ReportRequest)(nil),            // 37: tocsin.v1.ReportRequest
-	(*WhoRequest)(nil),               // 38: tocsin.v1.WhoRequest
-	(*ReportResponse)(nil),           // 39: tocsin.v1.ReportResponse
-	(*WhoResponse)(nil),              // 40: tocsin.v1.WhoResponse
+	(*PreviewResponse_Remark)(nil),   // 30: tocsin.v1.PreviewResponse.Remark
+	(*WarningSpec)(nil),              // 31: tocsin.v1.WarningSpec
+	(*Warning)(nil),                  // 32: tocsin.v1.Warning
+	(*Area)(nil),                     // 33: tocsin.v1.Area
+	(Channel)(0),                     // 34: tocsin.v1.Channel
+	(State)(0),                       // 35: tocsin.v1.State
+	(*LaneCounts)(nil),               // 36: tocsin.v1.LaneCounts
+	(Type)(0),                        // 37: tocsin.v1.Type
+	(*ReportRequest)(nil),            // 38: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),               // 39: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),           // 40: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),              // 41: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
-	30, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	31, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	31, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	32, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	3,  // 2: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	30, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	31, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
 	27, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
 	28, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
 	29, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	32, // 7: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
-	31, // 8: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 9: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 10: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 11: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 12: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 13: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 14: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	33, // 15: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
-	17, // 16: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
-	31, // 17: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 18: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	31, // 19: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 20: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	31, // 21: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	31, // 22: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	35, // 23: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	33, // 24: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	36, // 25: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	0,  // 26: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	2,  // 27: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	4,  // 28: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	6,  // 29: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	8,  // 30: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	10, // 31: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	12, // 32: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
-	14, // 33: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	19, // 34: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	16, // 35: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
-	21, // 36: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	23, // 37: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	25, // 38: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	37, // 39: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	38, // 40: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	1,  // 41: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	3,  // 42: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	5,  // 43: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	7,  // 44: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	9,  // 45: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	11, // 46: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	13, // 47: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
-	15, // 48: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	20, // 49: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	18, // 50: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
-	22, // 51: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	24, // 52: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	26, // 53: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	39, // 54: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	40, // 55: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	41, // [41:56] is the sub-list for method output_type
-	26, // [26:41] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	30, // 7: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
+	33, // 8: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
+	32, // 9: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 10: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 11: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 12: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 13: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 14: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 15: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	34, // 16: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	17, // 17: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
+	32, // 18: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 19: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	32, // 20: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	35, // 21: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	32, // 22: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	32, // 23: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 24: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	34, // 25: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	37, // 26: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	0,  // 27: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	2,  // 28: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	4,  // 29: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	6,  // 30: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	8,  // 31: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	10, // 32: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	12, // 33: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
+	14, // 34: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	19, // 35: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	16, // 36: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	21, // 37: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	23, // 38: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	25, // 39: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	38, // 40: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	39, // 41: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 42: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 43: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 44: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 45: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 46: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 47: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 48: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
+	15, // 49: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	20, // 50: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	18, // 51: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	22, // 52: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	24, // 53: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	26, // 54: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	40, // 55: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	41, // 56: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	42, // [42:57] is the sub-list for method output_type
+	27, // [27:42] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -2155,7 +2232,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

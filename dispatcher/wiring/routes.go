@@ -1,0 +1,37 @@
+package wiring
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"tocsin/dispatcher"
+	"tocsin/dispatcher/config"
+)
+
+// numbersOf reads the table of numbers; nil: there is none.
+func numbersOf(r *config.Routes) (*dispatcher.Numbers, error) {
+	if r.Numbers == "" {
+		return nil, nil
+	}
+	f, err := os.Open(r.Numbers)
+	if err != nil {
+		return nil, fmt.Errorf("routes.numbers: %w", err)
+	}
+	defer f.Close()
+	n, err := dispatcher.ReadNumbers(f)
+	if err != nil {
+		return nil, fmt.Errorf("routes.numbers: %s: %w", r.Numbers, err)
+	}
+	return n, nil
+}
+
+func failOverOf(r *config.Routes) dispatcher.FailOver {
+	return dispatcher.FailOver{After: r.After, Window: r.Window, Bad: r.Bad, Good: r.Good, Least: r.Least, Stay: r.Stay}
+}
+
+// testNumber is a number that the configuration has checked; 0 for none.
+func testNumber(digits string) uint64 {
+	n, _ := strconv.ParseUint(digits, 10, 64)
+	return n
+}
