@@ -36,7 +36,10 @@ type Play struct {
 	Next     time.Time         `json:"next,omitzero"`
 	First    time.Time         `json:"first,omitzero"` // handed over first
 	Stopped  bool              `json:"stopped,omitempty"`
-	Coverage *AreaCoverage     `json:"coverage,omitempty"`
+	// Related is the serial of the play that this one follows or ends, RelatedSent when that one was released.
+	Related     uint32        `json:"related,omitempty"`
+	RelatedSent time.Time     `json:"related_sent,omitzero"`
+	Coverage    *AreaCoverage `json:"coverage,omitempty"`
 	// Left repeats that a commander asked for, each Every, in these Units only (empty: all of the warning's).
 	Left  int           `json:"left,omitempty"`
 	Every time.Duration `json:"every,omitempty"`
@@ -177,12 +180,40 @@ func (p *platform) attend(ctx context.Context, c channels.AreaCarrier, w *warnin
 		return p.stop(ctx, c, w, play)
 	case !live || began && play.Next.After(now):
 		return nil
+	case !began && w.Spec.Type != warning.Alert:
+		told, err := p.follow(ctx, w, &play, plays)
+		if err != nil || !told && w.Spec.Type != warning.Update { // nobody heard what it ends
+			return err
+		}
+		return p.play(ctx, c, w, play, began, plays)
 	case !began, play.State == warning.PlayWaiting, play.State == warning.PlaySending, play.State == warning.PlayUnknown, play.Left > 0:
 		return p.play(ctx, c, w, play, began, plays)
 	case play.State == warning.PlayHandedOver:
 		return p.cover(ctx, c, w, play)
 	}
 	return nil
+}
+
+// follow says which play of this platform a follow-up follows; told is false where there is none that may have been heard.
+func (p *platform) follow(ctx context.Context, w *warning.Warning, play *Play, plays map[string]Play) (told bool, err error) {
+	for _, id := range w.Spec.References {
+		of, began := plays[PlayField(id, p.opt.Name)]
+		if !began || !of.heard() {
+			continue
+		}
+		o, err := p.e.warning(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		play.Related, play.RelatedSent = of.Serial, o.ReleasedAt
+		return true, nil
+	}
+	return false, nil
+}
+
+// heard tells whether somebody may have heard it, also where it was stopped since.
+func (p *Play) heard() bool {
+	return p.State.Reached() || p.State == warning.PlayCancelled || p.Messages > 0
 }
 
 // play hands the message over: it is written down before any byte leaves, and its outcome after.
@@ -312,6 +343,7 @@ func (p *platform) message(w *warning.Warning, play *Play, units []string) chann
 		Event: w.Spec.Event, EventName: w.Spec.EventName, Issuer: strings.Join(w.Spec.Issuers, "、"), Language: language,
 		Text: w.Spec.TextFor(w.Spec.Type, p.opt.Channel, language), Units: units,
 		Sent: w.ReleasedAt, Starts: w.Spec.Onset, Expires: w.Spec.Expires,
+		Related: play.Related, RelatedSent: play.RelatedSent,
 	}
 	m.Title = warning.HeadlineOf(&w.Spec)
 	return m

@@ -47,6 +47,53 @@ func TestAreaChannelPlaysOnce(t *testing.T) {
 		if len(played) != 2 || played[1].Text != "no flood" || played[1].Serial != 2 {
 			t.Errorf("played %+v, want the correction as a message of its own", played)
 		}
+		if m := played[1]; m.Related != 1 || !m.RelatedSent.Equal(w.ReleasedAt) {
+			t.Errorf("the correction follows serial %d of %v, want 1 of %v", m.Related, m.RelatedSent, w.ReleasedAt)
+		}
+	})
+}
+
+// TestAnUpdateOnAnAreaChannel stops what it replaces and names it; the correction of what nobody heard is not played.
+func TestAnUpdateOnAnAreaChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 200, 1500)
+		defer h.close()
+		w := h.warn(loud(warning.Red, "flood"))
+		pass(2 * time.Second)
+		next := loud(warning.Red, "flood rises")
+		next.Type, next.References = warning.Update, []string{w.ID}
+		next.Words = append(next.Words,
+			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "it rises"}, warning.Words{Language: "zh-CN", Kind: warning.Left, Text: "not you"})
+		u := h.warn(next)
+		pass(2 * time.Second)
+		played, stopped := h.loud.log()
+		if len(played) != 2 || len(stopped) != 1 || stopped[0] != 1 {
+			t.Fatalf("played %d, stopped %v", len(played), stopped)
+		}
+		if m := played[1]; m.Related != 1 || !m.RelatedSent.Equal(w.ReleasedAt) || m.Type != warning.Update || m.Serial == 1 {
+			t.Errorf("the update %+v", m)
+		}
+		if u.ID == w.ID {
+			t.Fatal("an update has an id of its own")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 200, 1500)
+		defer h.close()
+		h.loud.answer = func(int) channels.AreaOutcome {
+			return channels.AreaOutcome{Kind: channels.Refused, Reason: channels.BadContent}
+		}
+		w := h.warn(loud(warning.Red, "refused"))
+		pass(2 * time.Second)
+		_, correction, err := h.e.Cancel(t.Context(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.release(correction)
+		pass(5 * time.Second)
+		if played, _ := h.loud.log(); len(played) != 1 {
+			t.Errorf("played %d messages; nobody heard what the second would correct", len(played))
+		}
 	})
 }
 

@@ -39,7 +39,7 @@ func TestTheCarrierOfANumber(t *testing.T) {
 	r := g.router(warning.SMS, warning.Exercise)
 	for number, want := range map[uint64]string{
 		9991000000000: "m", 9991000000001: "u", 9991200000000: "u", 9993000000000: "m", 9994000000000: "u",
-		9992000000001: "any", 9992000000002: "any", 8613900000000: "",
+		9992000000001: "any", 9992000000002: "any", 8880000000000: "",
 	} {
 		got := ""
 		if i := r.route(number); i >= 0 {
