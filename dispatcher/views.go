@@ -67,6 +67,14 @@ type PreviewCarrier struct {
 	Few      bool
 }
 
+// Waits is how long a warning has waited for approval; 0 where it does not.
+func Waits(w *warning.Warning, now time.Time) time.Duration {
+	if w.State != warning.Submitted {
+		return 0
+	}
+	return max(0, now.Sub(w.SubmittedAt))
+}
+
 // PreviewText is words as the phone gets them.
 type PreviewText struct {
 	Language string

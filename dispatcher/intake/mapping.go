@@ -33,7 +33,8 @@ func (s *Server) warningTo(w warning.Warning) *pb.Warning {
 		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
 		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
-		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), Review: reviewTo(w.Review, s.Now()),
+		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
+		Review: reviewTo(w.Review, s.Now()),
 	}
 }
 
