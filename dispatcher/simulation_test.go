@@ -26,11 +26,12 @@ type town struct {
 	blocks  []warning.Block
 	without int
 	now     *atomic.Int64 // without of the newest snapshot
+	lost    *atomic.Bool  // older snapshots were dropped
 	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}, roster: &roster{}}
+	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -114,6 +115,9 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 	was := *t
 	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
+	}
+	if t.lost.Load() && was.without != int(t.now.Load()) {
+		return nil, errors.New("the snapshot was dropped")
 	}
 	if was.without == t.without {
 		return t, nil // one of each
