@@ -260,14 +260,6 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 	return l.For(c), err
 }
 
-// For is the preview as this caller may see it.
-func (p Preview) For(c Caller) Preview {
-	if c.Role == warning.Commander {
-		return p
-	}
-	return p.Veiled()
-}
-
 // Get is one warning as it is recorded.
 func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
 	w, _, err := e.records.Warning(ctx, id)

@@ -209,6 +209,9 @@ func (l Language) ProgressLines(p *pb.WatchResponse) []string {
 		}
 		return []string{line}
 	}
+	if p.GetFew() {
+		return []string{l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.say(warning.TextFew)), strings.Join(l.times(p), " · ")}
+	}
 	done, planned, waiting := Done(p)
 	return []string{
 		l.say(warning.TextProgress, l.tier(spec.GetTier()), l.event(spec), count(done), count(planned), count(waiting)),
