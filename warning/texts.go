@@ -21,6 +21,7 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextFollows      Text = "follows" // event, type
 	TextByChannel    Text = "by_channel"
 	TextNotAddressed Text = "not_addressed" // people, no address, opted out
 	TextByDistrict   Text = "by_district"
@@ -89,6 +90,7 @@ func TextOf(kind, name string) Text { return Text(kind + "." + name) }
 type phrase struct{ zh, en string }
 
 var phrases = map[Text]phrase{
+	TextFollows:      {"%s（%s）", "%s %s"},
 	TextTitle:        {"%s %s预警（%s）：%s", "%s, %s (%s): %s"},
 	TextInArea:       {"区域内 %s 人，可联系 %s 人", "In the area %s people, addressable %s"},
 	TextEntered:      {"之后进入区域 %s 人", "Entered later %s"},
@@ -172,6 +174,8 @@ var phrases = map[Text]phrase{
 	TextReviewDue:     {"应于 %s 前复核", "review due %s"},
 	TextReviewOverdue: {"复核已逾期，期限为 %s", "review OVERDUE since %s"},
 	TextReviewClosed:  {"%s 已复核：%s", "reviewed by %s: %s"},
+
+	"type.update": {"更新", "update"}, "type.cancel": {"更正", "correction"}, "type.all_clear": {"解除", "all-clear"},
 
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
