@@ -319,8 +319,13 @@ func (l Language) Account(a *pb.Account) string {
 		}
 		line += l.say(warning.TextTested, clock(t.GetAt(), "15:04:05"), l.say(warning.Text(outcome)), t.GetAnswerMs(), receipt)
 	}
-	if a.GetLastError() != "" {
-		line += "; " + a.GetLastError()
+	if a.GetRateSetByHand() {
+		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
+	}
+	for _, more := range []string{a.GetWhy(), a.GetLastError()} {
+		if more != "" {
+			line += "; " + more
+		}
 	}
 	return line
 }
