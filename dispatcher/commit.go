@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -44,6 +45,7 @@ type request struct {
 	granted []*strand  // by grant
 	again   [][]uint32 // by grant: positions that are sent another time
 	moves   []move
+	recalls []*strand
 	acks    []channels.Receipts
 	chunks  []Chunk
 }
@@ -71,6 +73,9 @@ func (a *account) commitOnce(ctx context.Context) error {
 			return err
 		}
 		a.conclude(r, done)
+	}
+	for _, s := range r.recalls {
+		a.tests.Go(func() { a.recall(ctx, s) })
 	}
 	for _, ack := range r.acks { // durable now, or nothing to be kept: the carrier may forget them
 		ack.Ack()
@@ -212,6 +217,10 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		a.settle(s, uint32(d), s.closing, why, now)
 	}
 	s.due = nil
+	if s.closing == warning.CancelledIn && !s.recalled && s.led.counts[warning.Sending] == 0 {
+		s.recalled = true
+		r.recalls = append(r.recalls, s)
+	}
 	if s.led.closed == warning.Waiting && s.led.granted == s.next {
 		r.Close = append(r.Close, Close{Strand: s.ID, As: s.closing})
 		s.led.close(s.closing, why)
@@ -299,6 +308,12 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	for i, s := range a.live {
 		ids[i] = s.ID
 	}
+	now := time.Now()
+	for _, s := range a.strands { // nobody waits there, but the carrier may hold messages that a cancel takes back
+		if s.led.counts[warning.HandedOver] > 0 && !s.recalled && s.finished() && now.Before(s.w.Spec.Expires) {
+			ids = append(ids, s.ID)
+		}
+	}
 	a.mu.Unlock()
 	states, err := a.e.queue.States(ctx, ids)
 	if err != nil {
@@ -319,6 +334,9 @@ func (a *account) obey(states []StrandState, generation uint64) {
 		if s := a.byID[st.Strand]; s != nil && s.closing == warning.Waiting {
 			s.state = st.State
 			s.ready(&a.sched)
+			if s.state == warning.Cancelled && s.finished() && !slices.Contains(a.live, s) {
+				a.live = append(a.live, s)
+			}
 		}
 	}
 	a.obeyed = max(a.obeyed, generation)
