@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,6 +70,7 @@ type account struct {
 	stale     bool      // the store has something new
 	byID      map[StrandID]*strand
 	newest    StrandID
+	mark      uint64 // generation up to which the strands are here
 	sched     Scheduler
 	ring      *Ring
 	burst     *rate.Limiter
@@ -124,7 +126,7 @@ func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *accoun
 func (a *account) reset() {
 	a.seq, a.waiting, a.stale = 0, false, false
 	a.strands, a.live, a.touched = nil, nil, nil
-	a.byID, a.newest = map[StrandID]*strand{}, 0
+	a.byID, a.newest, a.mark = map[StrandID]*strand{}, 0, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
 	a.acks, a.before, a.early, a.people = nil, nil, early{}, index{}
 	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
@@ -366,7 +368,7 @@ func (a *account) takeOver(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.crashed(opened)
-	a.seen = img.Generation
+	a.seen, a.mark = img.Generation, img.Generation
 	a.control = img.Control
 	a.setRate()
 	a.owned = true
@@ -460,6 +462,32 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	return opened, err
 }
 
+// take opens a strand that was planned, or adds who was added to one.
+func (a *account) take(ctx context.Context, st Strand) error {
+	a.mu.Lock()
+	s := a.byID[st.ID]
+	a.mu.Unlock()
+	if s == nil {
+		s, err := a.openOne(ctx, st)
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.add(s)
+		return nil
+	}
+	left, err := a.e.leaversOf(ctx, s.snap) // it may have been finished, and not followed the directory
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.left = left
+	a.grow(s, st)
+	return nil
+}
+
 // add puts an opened strand to the others. mu is held.
 func (a *account) add(s *strand) {
 	s.index = uint32(len(a.strands))
@@ -467,109 +495,23 @@ func (a *account) add(s *strand) {
 	a.live = append(a.live, s)
 	a.byID[s.ID] = s
 	a.newest = max(a.newest, s.ID)
-	a.people.add(s)
+	a.people.add(s, 0)
 }
 
-// lateMost is how many guards a message is taken to be late at most: a carrier that answers slowly now and then has not
-// got its messages late.
-const lateMost = 4
-
-// trip is the time from a message to its answer: a running median, and the fastest of the last ten to twenty seconds.
-type trip struct {
-	median time.Duration
-	least  [2]time.Duration // of this ten seconds and the ten before; 0: none
-	since  time.Time
-}
-
-func (t *trip) add(now time.Time, took time.Duration) {
-	if now.Sub(t.since) > 10*time.Second {
-		t.least[1], t.least[0], t.since = t.least[0], 0, now
+// grow adds people to a strand that is here already. mu is held.
+func (a *account) grow(s *strand, to Strand) {
+	if to.People <= s.People {
+		return // read another time
 	}
-	if t.least[0] == 0 || took < t.least[0] {
-		t.least[0] = took
+	from := len(s.Batches)
+	s.grow(to)
+	a.people.add(s, from)
+	if s.led.closed == warning.Moved { // while they were added
+		a.e.finish(s.Warning, true)
+		kick(a.e.plan)
 	}
-	switch step := max(t.median/64, 20*time.Microsecond); { // a step towards each value
-	case t.median == 0:
-		t.median = took
-	case took > t.median:
-		t.median += step
-	default:
-		t.median -= step
+	if !slices.Contains(a.live, s) {
+		a.live = append(a.live, s)
 	}
-}
-
-func (t *trip) fastest() time.Duration {
-	if t.least[1] == 0 || t.least[0] != 0 && t.least[0] < t.least[1] {
-		return t.least[0]
-	}
-	return t.least[1]
-}
-
-// slowdown is how far the carrier's flow control has slowed the account: halved at each such answer, at most once in a
-// round trip, and back within ten seconds.
-type slowdown struct {
-	part float64 // 0: not slowed
-	at   time.Time
-}
-
-func (s *slowdown) factor() float64 {
-	if s.part == 0 {
-		return 1
-	}
-	return s.part
-}
-
-func (s *slowdown) throttled(now time.Time, rtt time.Duration) {
-	if now.Sub(s.at) < max(rtt, 100*time.Millisecond) {
-		return
-	}
-	s.part, s.at = max(s.factor()/2, 1.0/64), now
-}
-
-func (s *slowdown) recover(now time.Time) {
-	if s.part == 0 || now.Sub(s.at) < time.Second {
-		return
-	}
-	if s.part += beatEvery.Seconds() / 10; s.part >= 1 {
-		s.part = 0
-	}
-}
-
-// progress is how many messages were sent up to a moment, for rates over the last ten seconds.
-type progress struct {
-	total int64
-	marks [11]int64
-	at    time.Time
-}
-
-func (p *progress) add(now time.Time, n int) {
-	p.roll(now)
-	p.total += int64(n)
-}
-
-func (p *progress) roll(now time.Time) {
-	if p.at.IsZero() {
-		p.at = now
-	}
-	for steps := 0; now.Sub(p.at) >= time.Second; steps++ {
-		if steps > len(p.marks) {
-			p.at = now
-		} else {
-			p.at = p.at.Add(time.Second)
-		}
-		copy(p.marks[:], p.marks[1:])
-		p.marks[len(p.marks)-1] = p.total
-	}
-}
-
-// lastSecond is how many messages were sent in the last whole second.
-func (p *progress) lastSecond(now time.Time) int64 {
-	p.roll(now)
-	return p.marks[len(p.marks)-1] - p.marks[len(p.marks)-2]
-}
-
-// last10s is how many messages were sent in the last ten seconds.
-func (p *progress) last10s(now time.Time) int64 {
-	p.roll(now)
-	return p.total - p.marks[0]
+	a.touch(s)
 }

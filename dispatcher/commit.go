@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -282,40 +283,37 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	a.mu.Lock()
 	stale := a.stale || a.seen > a.obeyed
 	a.stale = false
-	newest := a.newest
+	mark := a.mark
 	a.mu.Unlock()
 	if !stale {
 		return false, nil
 	}
-	img, err := a.e.queue.Load(ctx, a.opt.Name, newest, false)
+	img, err := a.e.queue.Load(ctx, a.opt.Name, mark, false)
 	if err != nil {
 		a.nudge()
 		return false, err
 	}
-	for i := range img.Strands {
-		s, err := a.openOne(ctx, img.Strands[i])
-		if err != nil {
+	for _, st := range img.Strands {
+		if err := a.take(ctx, st); err != nil {
 			a.log.Error("strand cannot be sent", zap.Error(err))
 			a.nudge()
 			return false, err
 		}
-		a.mu.Lock()
-		a.add(s)
-		a.mu.Unlock()
 	}
 	a.mu.Lock()
-	ids := make([]StrandID, len(a.live))
-	for i, s := range a.live {
-		ids[i] = s.ID
+	a.mark = img.Generation
+	ids := map[string]bool{}
+	for _, s := range a.live {
+		ids[s.Warning] = true
 	}
 	now := time.Now()
-	for _, s := range a.strands { // nobody waits there, but the carrier may hold messages that a cancel takes back
-		if s.led.counts[warning.HandedOver] > 0 && !s.recalled && s.finished() && now.Before(s.w.Spec.Expires) {
-			ids = append(ids, s.ID)
+	for _, s := range a.strands {
+		if s.mayRecall(now) {
+			ids[s.Warning] = true
 		}
 	}
 	a.mu.Unlock()
-	states, err := a.e.queue.States(ctx, ids)
+	states, err := a.e.queue.States(ctx, slices.Collect(maps.Keys(ids)))
 	if err != nil {
 		a.nudge()
 		return false, err
@@ -325,18 +323,26 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 }
 
 // obey makes the decisions of people count: when it returns, no byte of a stopped strand is on its way to a socket.
-func (a *account) obey(states []StrandState, generation uint64) {
+func (a *account) obey(states []Standing, generation uint64) {
+	of := make(map[string]warning.State, len(states))
+	for _, st := range states {
+		of[st.ID] = st.State
+	}
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, st := range states {
-		if s := a.byID[st.Strand]; s != nil && s.closing == warning.Waiting {
-			s.state = st.State
+	for _, s := range a.live {
+		if state, ok := of[s.Warning]; ok && s.closing == warning.Waiting && s.state != state {
+			s.state = state
 			s.ready(&a.sched)
-			if s.state == warning.Cancelled && s.finished() && !slices.Contains(a.live, s) {
-				a.live = append(a.live, s)
-			}
+		}
+	}
+	now := time.Now()
+	for _, s := range a.strands {
+		if of[s.Warning] == warning.Cancelled && s.mayRecall(now) && !slices.Contains(a.live, s) {
+			s.state = warning.Cancelled
+			a.live = append(a.live, s)
 		}
 	}
 	a.obeyed = max(a.obeyed, generation)

@@ -431,6 +431,8 @@ func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) 
 		return e.planMoved(ctx, w, before)
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return Plan{}, err
+	case w.Summons != nil:
+		return e.planCall(ctx, w)
 	case w.Spec.Type != warning.Alert:
 		return e.planFollowUp(ctx, w)
 	}

@@ -64,6 +64,7 @@ type Options struct {
 	Policy    func() Policy // the one in force now
 	Segments  Segmenter
 	Words     Wording                      // nil: words are taken as they are given
+	Duty      Duty                         // without Roster nobody is rung
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
 	Log       *zap.Logger
 }
@@ -81,6 +82,7 @@ type Engine struct {
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
+	duty     Duty
 	seal     func(context.Context) string
 	log      *zap.Logger
 
@@ -102,7 +104,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
-		policy: o.Policy, segments: o.Segments, words: o.Words, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	if e.failOver == (FailOver{}) {
@@ -139,6 +141,7 @@ func (e *Engine) Run(ctx context.Context) {
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
+	group.Go(func() { e.rings(ctx) })
 	group.Go(func() { e.watchRoutes(ctx) })
 	group.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,7 +20,7 @@ func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &post{p: p, w: w}
+	s := &post{p: p, w: w, seen: map[StrandID]uint32{}, lines: map[line]grown{}}
 	for _, ch := range addressed(w.Spec.Channels) {
 		s.routers = append(s.routers, p.e.routing.Load().router(ch, w.Spec.Status))
 	}
@@ -43,90 +44,166 @@ func (s *post) reread(ctx context.Context, w warning.Warning, rev uint64) (bool,
 	return err == nil, err
 }
 
-// recall reads who is in the plans of posts. Of an account's strands it reads each once for all of them.
+// recall reads who is in the plans of posts and not in told yet. Of an account's strands it reads each once for all posts.
 func (p *patrol) recall(ctx context.Context, posts []*post) error {
-	first := map[string]StrandID{}
+	var strands []Strand
 	wanted := map[StrandID]*post{}
 	for _, s := range posts {
-		for _, st := range s.plan.Strands[s.have:] {
-			if at, ok := first[st.Account]; !ok || st.ID < at {
-				first[st.Account] = st.ID
+		for _, st := range s.plan.Strands {
+			if s.seen[st.ID] < st.People {
+				strands, wanted[st.ID] = append(strands, st), s
 			}
-			wanted[st.ID] = s
 		}
 	}
-	for name, id := range first {
-		img, err := p.e.queue.Load(ctx, name, id-1, false)
+	err := p.e.eachStrand(ctx, strands, func(st *Strand) error {
+		snap, err := p.e.dir.Snapshot(ctx, st.Snapshot)
 		if err != nil {
 			return err
 		}
-		for i := range img.Strands {
-			st := &img.Strands[i]
-			s := wanted[st.ID]
-			if s == nil {
-				continue
-			}
-			snap, err := p.e.dir.Snapshot(ctx, st.Snapshot)
-			if err != nil {
-				return err
-			}
-			s.mu.Lock()
-			t := in(&s.told, snap)
-			for k := range st.Batches {
-				m := maskAt(t.masks, st.Batches[k].Block)
-				for w := range m {
-					m[w] |= st.Batches[k].Mask[w]
-				}
-			}
-			s.mu.Unlock()
+		s := wanted[st.ID]
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t := in(&s.told, snap)
+		for k := range st.Batches {
+			maskAt(t.masks, st.Batches[k].Block).Add(&st.Batches[k].Mask)
 		}
-	}
+		s.seen[st.ID] = st.People
+		return nil
+	})
 	for _, s := range posts {
-		s.have, s.plan.Strands = len(s.plan.Strands), nil
+		s.plan.Strands = nil
 	}
-	return nil
+	return err
 }
 
-// store makes entries durable, however long it takes; errEnded when the warning ended meanwhile.
-func (s *post) store(ctx context.Context, all *entries) error {
-	for len(all.who) > 0 {
-		err := s.part(ctx, &all.who[0])
+// stores makes durable who entered, of all warnings together, until ctx ends.
+func (p *patrol) stores(ctx context.Context) {
+	var began time.Time
+	for ctx.Err() == nil {
+		pause(ctx, entryWait-time.Since(began)) // under load more people come together
+		began = time.Now()
+		p.queueMu.Lock()
+		posts := p.queue
+		p.queue = nil
+		p.queueMu.Unlock()
+		if len(posts) == 0 {
+			wait(ctx, p.store, time.Minute)
+			continue
+		}
+		p.round(ctx, posts)
+	}
+}
+
+// round stores what posts have, and queues those again of which anything is left.
+func (p *patrol) round(ctx context.Context, posts []*post) {
+	for _, s := range posts {
+		s.mu.Lock()
+		if s.storing == nil {
+			s.storing, s.open = s.open, nil
+		}
+		s.mu.Unlock()
+	}
+	errs := make([]error, len(posts))
+	p.side(posts, func(i int, s *post) {
+		if s.state == warning.Completed {
+			errs[i] = s.reopen(ctx)
+		}
+	})
+	var parts []Part
+	var of []int
+	for i, s := range posts {
+		if errs[i] != nil {
+			continue
+		}
+		if part, any := s.part(); any {
+			parts, of = append(parts, Part{s.rev, part}), append(of, i)
+		}
+	}
+	for k, done := range p.e.records.PutPlans(ctx, parts) {
+		if errs[of[k]] = done.Err; done.Err == nil {
+			posts[of[k]].stored(parts[k].Plan, done.IDs)
+		}
+	}
+	p.e.nudge()
+	p.side(posts, func(i int, s *post) {
+		err := errs[i]
 		if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
-			var live bool
-			if live, err = s.changed(ctx, all); err == nil && !live {
-				s.p.mu.Lock()
-				s.p.drop(s.w.ID)
-				s.p.mu.Unlock()
-				return errEnded
-			}
+			err = s.changed(ctx)
 		} else if err == nil {
-			all.who = all.who[1:]
+			s.storing.who = s.storing.who[1:]
 		}
-		if ctx.Err() != nil && len(all.who) > 0 {
-			return ctx.Err()
+		if errors.Is(err, errEnded) {
+			p.mu.Lock()
+			p.drop(s.w.ID)
+			p.mu.Unlock()
+			s.finish(err)
+		} else if err != nil && ctx.Err() == nil {
+			p.e.log.Warn("who entered an area cannot be stored now", zap.String("warning", s.w.ID), zap.Error(err))
+		} else if len(s.storing.who) == 0 {
+			s.finish(nil)
 		}
-		if err != nil {
-			s.p.e.log.Warn("who entered an area cannot be stored now", zap.String("warning", s.w.ID), zap.Error(err))
-			pause(ctx, 50*time.Millisecond)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.queued = s.storing != nil || s.open != nil; s.queued {
+			p.enqueue(s)
 		}
-	}
-	s.p.e.nudge()
-	return nil
+	})
 }
 
-// part adds people of one snapshot to the plan.
-func (s *post) part(ctx context.Context, t *crowd) error {
+// side does something with posts, some of them side by side.
+func (p *patrol) side(posts []*post, do func(int, *post)) {
+	var group sync.WaitGroup
+	busy := make(chan struct{}, entryAhead)
+	for i, s := range posts {
+		busy <- struct{}{}
+		group.Go(func() {
+			do(i, s)
+			<-busy
+		})
+	}
+	group.Wait()
+}
+
+// finish says that what is being stored is durable, or will not be.
+func (s *post) finish(err error) {
+	s.storing.err = err
+	close(s.storing.done)
+	s.storing = nil
+}
+
+// giveUp ends what could not be stored. Nobody enters or stores any more.
+func (p *patrol) giveUp(err error) {
+	for _, s := range p.queue {
+		for _, all := range []*entries{s.storing, s.open} {
+			if all != nil {
+				all.err = err
+				close(all.done)
+			}
+		}
+		s.storing, s.open, s.queued = nil, nil, false
+	}
+	p.queue = nil
+}
+
+// part is people of one snapshot as another part of the plan; false: nobody is left of them.
+func (s *post) part() (Plan, bool) {
+	t := &s.storing.who[0]
 	sel := warning.Selection{Snapshot: t.snap.ID()}
+	apart := Strand{Warning: s.w.ID, Version: s.w.Version, Snapshot: t.snap.ID()} // who cannot be told
 	for _, block := range slices.Sorted(maps.Keys(t.masks)) {
 		sel.Blocks, sel.Masks = append(sel.Blocks, block), append(sel.Masks, *t.masks[block])
+		blk, b := t.snap.Block(int(block)), Batch{Block: block}
+		for slot := range t.masks[block].Slots {
+			if !s.mayGet(blk, slot) {
+				b.Mask.Set(slot)
+			}
+		}
+		if n := b.Mask.Count(); n > 0 {
+			apart.Batches, apart.People = append(apart.Batches, b), apart.People+uint32(n)
+		}
 	}
 	if len(sel.Blocks) == 0 {
-		return nil
-	}
-	if s.state == warning.Completed {
-		if err := s.reopen(ctx); err != nil {
-			return err
-		}
+		return Plan{}, false
 	}
 	next := makePlan(&s.w, t.snap, &sel, s.p.e.routing.Load())
 	next.Parts, next.Pending = s.plan.Parts+1, s.plan.Pending
@@ -134,13 +211,53 @@ func (s *post) part(ctx context.Context, t *crowd) error {
 	next.NoAddress += s.plan.NoAddress
 	next.OptedOut += s.plan.OptedOut
 	next.NoRoute += s.plan.NoRoute
-	ids, err := s.p.e.records.PutPlan(ctx, s.rev, next)
-	if err != nil {
-		return err
+	next.Strands = s.inLines(append(next.Strands, apart))
+	return next, true
+}
+
+// inLines is strands by line, each of them behind the one that its line has already, where that has room.
+func (s *post) inLines(strands []Strand) (out []Strand) {
+	at := map[line]int{} // index+1
+	for _, st := range strands {
+		for _, b := range st.Batches {
+			l := line{st.Channel, st.Account, b.Language, b.Duty}
+			if at[l] == 0 {
+				one := st
+				one.Batches, one.People = nil, 0
+				out = append(out, one)
+				at[l] = len(out)
+			}
+			one := &out[at[l]-1]
+			one.Batches, one.People = append(one.Batches, b), one.People+uint32(b.Mask.Count())
+		}
 	}
-	next.Strands = nil
-	s.plan, s.have = next, len(ids)
-	return nil
+	for l, i := range at {
+		if g := s.lines[l]; g.id != 0 && g.snapshot == out[i-1].Snapshot && g.people+out[i-1].People <= ChunkSize {
+			out[i-1].ID, out[i-1].People = g.id, out[i-1].People+g.people
+		}
+	}
+	return out
+}
+
+// stored notes what a part has come to: ids are those of all strands of the plan.
+func (s *post) stored(p Plan, ids []StrandID) {
+	added := 0
+	for i := range p.Strands {
+		if p.Strands[i].ID == 0 {
+			added++
+		}
+	}
+	ids = ids[len(ids)-added:]
+	for i := range p.Strands {
+		st := &p.Strands[i]
+		if st.ID == 0 {
+			st.ID, ids = ids[0], ids[1:]
+		}
+		s.seen[st.ID] = st.People
+		s.lines[line{st.Channel, st.Account, st.Batches[0].Language, st.Batches[0].Duty}] = grown{st.ID, st.People, st.Snapshot}
+	}
+	p.Strands = nil
+	s.plan = p
 }
 
 // reopen takes a warning whose lanes had run empty back to work: somebody waits again.
@@ -161,25 +278,28 @@ func (s *post) reopen(ctx context.Context) error {
 	return err
 }
 
-// changed reads the warning and its plan again. Who was added meanwhile by another process is taken out of the entries.
-func (s *post) changed(ctx context.Context, all *entries) (live bool, err error) {
+// changed reads the warning and its plan again; errEnded. Who was added meanwhile by another process is taken out of the
+// entries.
+func (s *post) changed(ctx context.Context) error {
 	w, rev, err := s.p.e.records.Warning(ctx, s.w.ID)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if !time.Now().Before(w.Spec.Expires) {
-		return false, nil
+	live, err := s.reread(ctx, w, rev)
+	if err != nil {
+		return err
 	}
-	if live, err = s.reread(ctx, w, rev); !live || err != nil {
-		return false, err
+	if !live || !time.Now().Before(w.Spec.Expires) {
+		return errEnded
 	}
-	others := &post{p: s.p, plan: s.plan, have: s.have}
+	others := &post{p: s.p, plan: s.plan, seen: s.seen}
 	if err := s.p.recall(ctx, []*post{others}); err != nil {
-		return false, err
+		return err
 	}
-	s.have, s.plan.Strands = others.have, nil
-	for i := range all.who {
-		t := &all.who[i]
+	s.plan.Strands = nil
+	clear(s.lines) // one of them may be closed
+	for i := range s.storing.who {
+		t := &s.storing.who[i]
 		for block, m := range t.masks {
 			numbers := t.snap.Block(int(block)).Number
 			for slot := range m.Slots {
@@ -198,13 +318,10 @@ func (s *post) changed(ctx context.Context, all *entries) (live bool, err error)
 	for _, o := range others.told {
 		t := in(&s.told, o.snap)
 		for block, m := range o.masks {
-			into := maskAt(t.masks, block)
-			for w := range m {
-				into[w] |= m[w]
-			}
+			maskAt(t.masks, block).Add(m)
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // renew brings people into the newest snapshot: the one that they were found in may be retired by now. Who is not in the

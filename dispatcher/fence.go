@@ -49,20 +49,22 @@ const (
 	allEvery   = 10 * time.Second // completed warnings of other processes are looked for
 	entryQuiet = 10 * time.Second // without an entry: the warning may be completed
 	lanesEvery = 5 * time.Second  // an area into which people walk all the time has many strands
-	entryAhead = 16               // parts of plans that are being stored at a time
+	entryAhead = 16               // warnings that are read or reopened at a time
 )
 
 // patrol keeps a post at the fence of every live warning.
 type patrol struct {
 	e      *Engine
 	fences Fences
-	turn   chan struct{} // held while a part is being stored
 	look   chan struct{} // a plan was made
+	store  chan struct{} // somebody entered
 
 	mu    sync.RWMutex // guards what follows
 	posts map[string]*post
 	ctx   context.Context // of Run; nil: nothing is taken
-	group sync.WaitGroup
+
+	queueMu sync.Mutex // guards what follows
+	queue   []*post    // those with entries to be stored
 }
 
 // post is the fence of one live warning.
@@ -74,15 +76,32 @@ type post struct {
 	mu           sync.Mutex // guards what follows
 	told         []crowd    // who is in the plan, or will be by the open entries
 	open         *entries   // nil: nobody
-	busy         bool       // somebody stores entries
-	last, looked time.Time  // an entry; its lanes, while people enter
+	queued       bool
+	last, looked time.Time // an entry; its lanes, while people enter
 	ended        bool
 
 	// What follows belongs to whoever stores.
-	state warning.State // at revision rev
-	rev   uint64
-	plan  Plan // without strands
-	have  int  // strands of the plan that are in told
+	storing *entries      // oldest entries
+	state   warning.State // at revision rev
+	rev     uint64
+	plan    Plan                // with strands only between reread and recall
+	seen    map[StrandID]uint32 // people of its strands that are in told
+	lines   map[line]grown
+}
+
+// line is entrants who can share a strand, which grows: it has one language and one duty.
+type line struct {
+	channel  warning.Channel
+	account  string // "": those who cannot be told
+	language uint8
+	duty     warning.Duty
+}
+
+// grown is the strand of a line. It grows up to one chunk of the ledger.
+type grown struct {
+	id       StrandID
+	people   uint32
+	snapshot string
 }
 
 // crowd is people of one snapshot.
@@ -138,7 +157,7 @@ func knows(list *[]crowd, snap Snapshot, number uint64, block, slot int) bool {
 }
 
 func newPatrol(e *Engine, f Fences) *patrol {
-	return &patrol{e: e, fences: f, turn: make(chan struct{}, entryAhead), look: make(chan struct{}, 1), posts: map[string]*post{}}
+	return &patrol{e: e, fences: f, look: make(chan struct{}, 1), store: make(chan struct{}, 1), posts: map[string]*post{}}
 }
 
 // mover is one stream of positions.
@@ -232,20 +251,26 @@ func (p *patrol) chunk(m *mover, c Positions) error {
 	return nil
 }
 
-// enter notes somebody who is in the area, unless they were told or cannot be. Who has opted out or whom no account
-// carries is not counted: nothing durable would remember it.
+// enter notes somebody who is in the area, unless that was done. Who has opted out, or whom no account carries, is noted
+// too, to be counted.
 func (s *post) enter(m *mover, now time.Time, snap Snapshot, number uint64, block, slot int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || !now.Before(s.w.Spec.Expires) || knows(&s.told, snap, number, block, slot) || !s.mayGet(snap.Block(block), slot) {
+	if s.ended || !now.Before(s.w.Spec.Expires) || knows(&s.told, snap, number, block, slot) {
 		return
 	}
 	maskAt(in(&s.told, snap).masks, uint32(block)).Set(slot)
 	if s.open == nil {
 		s.open = &entries{since: now, done: make(chan struct{})}
-		s.begin()
+	}
+	if !s.queued {
+		s.queued = true
+		s.p.enqueue(s)
 	}
 	maskAt(in(&s.open.who, snap).masks, uint32(block)).Set(slot)
+	if !s.mayGet(snap.Block(block), slot) {
+		return
+	}
 	s.last = now
 	for i := range slices.Backward(m.mine) {
 		if m.mine[i].all == s.open {
@@ -256,44 +281,18 @@ func (s *post) enter(m *mover, now time.Time, snap Snapshot, number uint64, bloc
 	m.mine = append(m.mine, share{s.open, 1})
 }
 
+func (p *patrol) enqueue(s *post) {
+	p.queueMu.Lock()
+	p.queue = append(p.queue, s)
+	p.queueMu.Unlock()
+	kick(p.store)
+}
+
 func (s *post) mayGet(b warning.Block, slot int) bool {
-	if b.Flags[slot]&warning.Gone != 0 || b.Flags[slot]&warning.OptedOut != 0 && warning.Duty(b.Duty[slot]) != warning.Responsible {
+	if b.Flags[slot]&warning.OptedOut != 0 && warning.Duty(b.Duty[slot]) != warning.Responsible {
 		return false
 	}
 	return slices.ContainsFunc(s.routers, func(r *router) bool { return r.route(b.Number[slot]) >= 0 })
-}
-
-// begin has the open entries stored when they have waited. mu is held, and the patrol's mu.
-func (s *post) begin() {
-	ctx := s.p.ctx
-	switch {
-	case s.busy:
-		return
-	case ctx == nil:
-		s.open.err = context.Canceled
-		close(s.open.done)
-		s.open = nil
-		return
-	}
-	s.busy = true
-	s.p.group.Go(func() {
-		pause(ctx, entryWait)
-		s.p.turn <- struct{}{} // under load it takes longer, and more people come together
-		defer func() { <-s.p.turn }()
-		s.mu.Lock()
-		all := s.open
-		s.open = nil
-		s.mu.Unlock()
-		all.err = s.store(ctx, all)
-		close(all.done)
-		s.p.mu.RLock()
-		defer s.p.mu.RUnlock()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.busy = false; s.open != nil {
-			s.begin()
-		}
-	})
 }
 
 // entering tells whether somebody entered the area of a warning just now: then it is not completed, which would only be
@@ -313,8 +312,13 @@ func (p *patrol) entering(id string) (is, look bool) {
 	return time.Since(s.last) < entryQuiet, look
 }
 
-// run keeps the posts in step with the warnings until ctx ends, and sees what was begun to its end.
+// run keeps the posts in step with the warnings, and stores who enters, until ctx ends.
 func (p *patrol) run(ctx context.Context) {
+	stored := make(chan struct{})
+	go func() {
+		defer close(stored)
+		p.stores(ctx)
+	}()
 	var all time.Time // when completed warnings were looked for
 	for ctx.Err() == nil {
 		states := []warning.State{warning.Released}
@@ -338,9 +342,10 @@ func (p *patrol) run(ctx context.Context) {
 		wait(ctx, p.look, postsEvery)
 	}
 	p.mu.Lock()
-	p.ctx = nil
+	p.ctx = nil // nobody enters any more
 	p.mu.Unlock()
-	p.group.Wait()
+	<-stored
+	p.giveUp(ctx.Err())
 }
 
 // keep opens posts for what lives and closes those of what does not; full says that everything that lives is in the list.

@@ -98,7 +98,10 @@ func TestWhoWalksInGetsItOnce(t *testing.T) {
 			t.Errorf("strangers: %+v", m)
 		}
 		pass(2 * time.Second)
-		h.balanced(w.ID, 100, 119)
+		h.balanced(w.ID, 100, 120) // who has opted out is counted, once
+		h.move(0, 3000, outOfTown)
+		h.move(2040, 2060, inTown)
+		h.balanced(w.ID, 100, 120)
 		if n := len(complete(h.c.log(), "walk in")); n != 219 {
 			t.Errorf("%d people got it", n)
 		}
@@ -260,5 +263,52 @@ func TestABadChunkBreaksTheStreamOff(t *testing.T) {
 		}
 		pass(time.Second)
 		h.once("broken", 0, 20)
+	})
+}
+
+// TestASteadyFeedNeedsFewStrands: however often somebody enters, the strands of entrants grow, up to a chunk of the ledger
+// each; also for an owner that takes them over half-way, for the report, and for one who looks somebody up.
+func TestASteadyFeedNeedsFewStrands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 6000, 1500)
+		defer func() { h.close() }()
+		h.town.blocks[1].Flags[5] = warning.OptedOut // person 1029
+		for i := range h.town.blocks[2].Language {
+			h.town.blocks[2].Language[i] = uint8(i % 2)
+		}
+		w := h.warn(spec(warning.Orange, "steady", "first 10"))
+		pass(2 * time.Second)
+		kills := 0
+		for i := 10; i < 5990; i += 65 {
+			h.move(i, i+65, inTown)
+			if i%100 == 75 {
+				pass(time.Second) // nothing is in open windows
+				h.kill()
+				h.start()
+				kills++
+			}
+		}
+		pass(12 * time.Second)
+		got := complete(h.c.log(), "steady")
+		for i := range 5990 {
+			if n := got[number(i)]; n != 1 && i != 1029 {
+				t.Fatalf("person %d got it %d times", i, n)
+			}
+		}
+		if n := got[number(1029)]; n != 0 {
+			t.Errorf("who has opted out got it %d times", n)
+		}
+		h.balanced(w.ID, 10, 5980)
+		plan, _, err := h.store.PlanOf(context.Background(), w.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(plan.Strands); n > 5+4*(kills+1) || kills == 0 || plan.Parts < 90 {
+			t.Errorf("%d strands of %d parts, %d kills", n, plan.Parts, kills)
+		}
+		who, err := h.e.Who(context.Background(), commander, number(5000), "asked")
+		if err != nil || len(who.Messages) != 1 || who.Messages[0].State != warning.Delivered {
+			t.Errorf("who: %+v, %v", who, err)
+		}
 	})
 }

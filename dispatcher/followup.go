@@ -207,25 +207,35 @@ type place struct {
 // covered is who has a place in the parts before.
 func (e *Engine) covered(ctx context.Context, before *Plan) (map[place]*warning.Mask, error) {
 	out := map[place]*warning.Mask{}
-	for i := range before.Strands {
-		st := &before.Strands[i]
-		img, err := e.queue.Load(ctx, st.Account, st.ID-1, false)
-		if err != nil {
-			return nil, err
+	err := e.eachStrand(ctx, before.Strands, func(st *Strand) error {
+		for i := range st.Batches {
+			maskAt(out, place{st.Channel, st.Account, st.Snapshot, st.Batches[i].Block}).Add(&st.Batches[i].Mask)
 		}
-		for k := range img.Strands {
-			if img.Strands[k].ID != st.ID {
-				continue
+		return nil
+	})
+	return out, err
+}
+
+// eachStrand reads strands with their batches, those of an account together.
+func (e *Engine) eachStrand(ctx context.Context, strands []Strand, visit func(*Strand) error) error {
+	byAccount := map[string][]StrandID{}
+	for i := range strands {
+		byAccount[strands[i].Account] = append(byAccount[strands[i].Account], strands[i].ID)
+	}
+	for account, ids := range byAccount {
+		for part := range slices.Chunk(ids, 256) {
+			img, err := e.queue.Read(ctx, account, part, false)
+			if err != nil {
+				return err
 			}
-			for _, b := range img.Strands[k].Batches {
-				m := maskAt(out, place{st.Channel, st.Account, st.Snapshot, b.Block})
-				for w := range m {
-					m[w] |= b.Mask[w]
+			for i := range img.Strands {
+				if err := visit(&img.Strands[i]); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func (p place) compare(o place) int {

@@ -67,6 +67,23 @@ func newLedger(people uint32, base time.Time, whole []uint8, lang []uint8, one u
 	return l
 }
 
+// grow adds people at the end, who wait or are what the strand was closed as.
+func (l *ledger) grow(people uint32) {
+	n := int64(people) - int64(l.people)
+	last := int(l.people / ChunkSize)
+	l.people = people
+	l.pages = append(l.pages, make([]*page, (int(people)+ChunkSize-1)/ChunkSize-len(l.pages))...)
+	if last < len(l.pages) && l.pages[last] != nil {
+		p, size := l.pages[last], min(ChunkSize, int(people)-last*ChunkSize)
+		p.people = append(p.people, make([]person, size-len(p.people))...)
+		p.prints = append(p.prints, make([]uint16, size*l.width-len(p.prints))...)
+	}
+	l.counts[l.closed] += n
+	if reachesNobody(l.closed) {
+		l.reasons[closedReason(l.closed)] += n
+	}
+}
+
 // page is the page of a position.
 func (l *ledger) page(pos uint32) *page {
 	i := pos / ChunkSize
@@ -384,11 +401,11 @@ func (l *ledger) decode(i int, b []byte) error {
 	}
 	p := l.page(uint32(i) * ChunkSize)
 	n := int(binary.LittleEndian.Uint16(b[2:]))
-	if n != len(p.people) || len(b) != 4+n*(personSize+2*l.width) {
+	if n > len(p.people) || len(b) != 4+n*(personSize+2*l.width) { // fewer: the strand has grown since
 		return errChunk
 	}
 	b = b[4:]
-	for k := range p.people {
+	for k := range n {
 		if int(b[0]) >= warning.PersonStates || int(b[1]) >= channels.Reasons {
 			return fmt.Errorf("%w: state %d, reason %d", errChunk, b[0], b[1])
 		}
@@ -398,7 +415,7 @@ func (l *ledger) decode(i int, b []byte) error {
 		}
 		b = b[personSize:]
 	}
-	for k := range p.prints {
+	for k := range n * l.width {
 		p.prints[k] = binary.LittleEndian.Uint16(b[2*k:])
 	}
 	return nil

@@ -42,10 +42,7 @@ func (e *Engine) planMoved(ctx context.Context, w *warning.Warning, before Plan)
 	m := placer{g: e.routing.Load(), w: w, newer: map[place]*warning.Mask{}, sms: map[place]*warning.Mask{}}
 	for at, mask := range placed {
 		if at.channel == warning.SMS {
-			into := maskAt(m.sms, place{snapshot: at.snapshot, block: at.block})
-			for i := range mask {
-				into[i] |= mask[i]
-			}
+			maskAt(m.sms, place{snapshot: at.snapshot, block: at.block}).Add(mask)
 		}
 	}
 	newest := before

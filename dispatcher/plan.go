@@ -12,6 +12,10 @@ import (
 func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, g *routing) Plan {
 	accounts := g.accounts
 	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
+	words := warning.Alert
+	if w.Summons != nil {
+		words = warning.Call
+	}
 	for i, ch := range addressed(w.Spec.Channels) {
 		parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
 		router := g.router(ch, w.Spec.Status)
@@ -35,7 +39,7 @@ func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, g *rout
 		}
 		for a := range accounts {
 			if s := strandOf(parts, a); s.People > 0 {
-				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, warning.Alert
+				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, words
 				s.Account, s.Snapshot = accounts[a].Name, p.Snapshot
 				p.Strands = append(p.Strands, s)
 			}

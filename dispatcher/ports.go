@@ -54,6 +54,25 @@ type Land interface {
 	Clip(areas []warning.Area) ([]warning.Area, error)
 }
 
+// Callee is a user whom the engine may ring.
+type Callee struct {
+	User     string
+	Number   uint64 // E.164 digits
+	Approves bool   // the role may approve
+	Backup   int    // 0 is rung first; each higher one after Duty.Backup more of waiting
+	OnDuty   bool
+	Switched bool // on or off by hand, until they go back to their hours
+}
+
+// Roster is who can be rung.
+type Roster interface {
+	// Callees is everybody of the roster as they stand at a time.
+	Callees(ctx context.Context, at time.Time) ([]Callee, error)
+	// Snapshot is people with these numbers as a directory of their own. Directory.Snapshot gives it again by its id, in
+	// any process and whatever the roster says by then.
+	Snapshot(numbers []uint64) Snapshot
+}
+
 // The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
 // or key.
 var (
@@ -83,8 +102,11 @@ type Records interface {
 	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
 	// ids. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
 	// no longer Released at revision rev, or another part was added meanwhile: of parts behind the first also one with
-	// the same number and other people.
+	// the same number and other people. A strand that has an id already grows by its batches; ErrChanged when it is
+	// closed, or its people with these are not as many as are said.
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
+	// PutPlans does the same for parts of many plans in one go. Each is stored or refused by itself; the answer is parallel.
+	PutPlans(ctx context.Context, parts []Part) []Stored
 	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
 	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
 	// Obeyed is how far the owner of each named account is; accounts without owner are left out. An owner whose beat
@@ -137,6 +159,7 @@ const (
 	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
 	TableSeals    = "seals"    // node → its newest seal, a line of text
+	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 )
@@ -196,7 +219,20 @@ type Plan struct {
 	Strands []Strand
 }
 
-// Strand is the part of a lane that one account carries: its head is frozen by the plan.
+// Part is a plan, or a part of one, to be stored for a warning at revision Rev.
+type Part struct {
+	Rev uint64
+	Plan
+}
+
+// Stored is what came of a Part: the ids of the strands of all parts of its plan.
+type Stored struct {
+	IDs []StrandID
+	Err error
+}
+
+// Strand is the part of a lane that one account carries: its head is frozen by the plan, but for people at its end who
+// are added later. A strand without account is people who cannot be told, kept so that each is counted once.
 type Strand struct {
 	ID       StrandID        `json:"id"`
 	Warning  string          `json:"warning"`
@@ -205,7 +241,7 @@ type Strand struct {
 	Words    warning.Type    `json:"words"` // which of the warning's words these people get
 	Account  string          `json:"account"`
 	Snapshot string          `json:"snapshot"`
-	People   uint32          `json:"people"`
+	People   uint32          `json:"people"` // with those who were added
 	// From is the account at which these people waited before they were moved within the channel; empty: they did not.
 	From string `json:"from,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
@@ -223,6 +259,7 @@ type Batch struct {
 // StrandTail is the part of a strand that its account's owner writes.
 type StrandTail struct {
 	Strand  StrandID            `json:"strand"`
+	People  uint32              `json:"people"`  // who is counted here: more may have been added since
 	Granted uint32              `json:"granted"` // positions below were granted; kept by grants, ignored in a Commit
 	Closed  warning.PersonState `json:"closed"`  // what the positions from Granted on became; Waiting while open
 	Counts  warning.Counts      `json:"counts"`
@@ -262,11 +299,13 @@ type Queue interface {
 	Commit(ctx context.Context, f Fence, seq uint64, c Commit) (Committed, error)
 	// Fold stores ledger chunks whose journal entries, up to and including entry, are dropped.
 	Fold(ctx context.Context, f Fence, chunks []Chunk, entry uint64) error
-	// Load reads the account's strands after the id, with batches and tails; ledger chunks and the journal come with it
-	// where asked, for an owner that takes over.
-	Load(ctx context.Context, account string, after StrandID, ledger bool) (Image, error)
-	// States is, for each strand asked, the state of its warning and its end of validity.
-	States(ctx context.Context, strands []StrandID) ([]StrandState, error)
+	// Load reads the account's strands that were stored or have grown after the generation, in the order of their ids, with
+	// batches and tails; ledger chunks and the journal come with it where asked, for an owner that takes over.
+	Load(ctx context.Context, account string, after uint64, ledger bool) (Image, error)
+	// Read is Load for the named strands of the account, ids ascending; ErrNotFound.
+	Read(ctx context.Context, account string, ids []StrandID, ledger bool) (Image, error)
+	// States is how each of the warnings stands; ErrNotFound.
+	States(ctx context.Context, warnings []string) ([]Standing, error)
 }
 
 // Fence names one ownership; every write carries it.
@@ -331,11 +370,4 @@ type Image struct {
 	Journal [][]byte // not folded yet, oldest first
 	Entry   uint64   // number of the last journal entry
 	Stats   []byte   // as the last Commit that had any left it
-}
-
-// StrandState is the state of a strand's warning.
-type StrandState struct {
-	Strand  StrandID
-	State   warning.State
-	Expires time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -259,14 +260,6 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 	return l.For(c), err
 }
 
-// For is the preview as this caller may see it.
-func (p Preview) For(c Caller) Preview {
-	if c.Role == warning.Commander {
-		return p
-	}
-	return p.Veiled()
-}
-
 // Get is one warning as it is recorded.
 func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
 	w, _, err := e.records.Warning(ctx, id)
@@ -279,14 +272,42 @@ func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
 	return w, nil
 }
 
-// List is the warnings in any of the states (none named: all), active ones first, then the newest first.
-func (e *Engine) List(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
-	list, err := e.records.Warnings(ctx, states, limit)
-	if err != nil {
-		return nil, unavailable(err)
+// List is the warnings of people in any of the states (none named: all), active ones first, then the newest first; at most
+// limit, and with 0 all.
+func (e *Engine) List(ctx context.Context, states []warning.State, limit int) (out []warning.Warning, err error) {
+	if len(states) == 0 {
+		states = slices.Collect(maps.Keys(warning.Transitions))
 	}
-	sort.SliceStable(list, func(i, j int) bool { return !final(list[i].State) && final(list[j].State) })
-	return list, nil
+	over := slices.DeleteFunc(slices.Clone(states), func(s warning.State) bool { return !final(s) })
+	for _, some := range [][]warning.State{slices.DeleteFunc(slices.Clone(states), final), over} {
+		if len(some) == 0 || limit > 0 && len(out) >= limit {
+			continue
+		}
+		list, err := e.listed(ctx, some, max(0, limit-len(out)))
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// listed leaves out what the engine made for itself: it reads more as long as too few are left.
+func (e *Engine) listed(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
+	for n := limit; ; n *= 4 {
+		list, err := e.records.Warnings(ctx, states, n)
+		if err != nil {
+			return nil, err
+		}
+		all := len(list) < n || n == 0
+		list = slices.DeleteFunc(list, func(w warning.Warning) bool { return w.Summons != nil })
+		if limit > 0 && len(list) > limit {
+			list = list[:limit]
+		}
+		if all || len(list) == limit {
+			return list, nil
+		}
+	}
 }
 
 func final(s warning.State) bool {

@@ -14,6 +14,11 @@ const recallTime = time.Minute
 // recallMost is how many messages are asked for in one call.
 const recallMost = 10_000
 
+// mayRecall tells whether nobody waits in the strand any more, and the carrier may hold messages that a cancel takes back.
+func (s *strand) mayRecall(now time.Time) bool {
+	return s.led.counts[warning.HandedOver] > 0 && !s.recalled && s.finished() && now.Before(s.w.Spec.Expires)
+}
+
 // recall asks the carrier for what it still holds of a cancelled strand, where its protocol can. Somebody whose message
 // was given up has not got it, as if a receipt said that the carrier deleted it.
 func (a *account) recall(ctx context.Context, s *strand) {

@@ -22,7 +22,8 @@ type blockRef struct {
 	batch uint32
 }
 
-func (x *index) add(s *strand) {
+// add takes in the batches of a strand from one on.
+func (x *index) add(s *strand, from int) {
 	var si *snapIndex
 	for i := range x.snaps {
 		if x.snaps[i].snap.ID() == s.snap.ID() {
@@ -33,7 +34,7 @@ func (x *index) add(s *strand) {
 		x.snaps = append(x.snaps, snapIndex{snap: s.snap, blocks: map[uint32][]blockRef{}})
 		si = &x.snaps[len(x.snaps)-1]
 	}
-	for i := range s.Batches {
+	for i := from; i < len(s.Batches); i++ {
 		b := s.Batches[i].Block
 		si.blocks[b] = append(si.blocks[b], blockRef{s, uint32(i)})
 	}

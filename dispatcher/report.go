@@ -11,14 +11,21 @@ import (
 	"tocsin/warning"
 )
 
-// planOf is a plan with the tails of its strands. A strand whose owner has written none yet has everybody waiting.
+// planOf is a plan with the strands of accounts and their tails. Who was added since its owner wrote the tail is waiting.
 func (e *Engine) planOf(ctx context.Context, id string) (Plan, []StrandTail, error) {
-	plan, tails, err := e.records.PlanOf(ctx, id)
-	for i := range tails {
-		if tails[i].Counts.Sum() == 0 {
-			tails[i].Counts[warning.Waiting] = int64(plan.Strands[i].People)
+	plan, all, err := e.records.PlanOf(ctx, id)
+	strands, tails := plan.Strands[:0], all[:0]
+	for i, t := range all {
+		s := plan.Strands[i]
+		if s.Account == "" {
+			continue
 		}
+		if t.Counts.Sum() == 0 || t.People > 0 {
+			t.Counts[warning.Waiting] += int64(s.People) - int64(t.People)
+		}
+		strands, tails = append(strands, s), append(tails, t)
 	}
+	plan.Strands = strands
 	return plan, tails, err
 }
 
@@ -140,27 +147,19 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, vi
 
 // stored rebuilds one strand from the store.
 func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, id StrandID) (*strand, error) {
-	img, err := e.queue.Load(ctx, a.opt.Name, id-1, true)
+	img, err := e.queue.Read(ctx, a.opt.Name, []StrandID{id}, true)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	copyOf := newAccount(e, a.opt, a.adapter)
-	for i := range img.Strands {
-		if img.Strands[i].ID != id {
-			continue
-		}
-		snap, err := e.dir.Snapshot(ctx, img.Strands[i].Snapshot)
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		s, err := openStrand(img.Strands[i], *w, snap, 0, e.cut)
-		if err != nil {
-			return nil, err
-		}
-		img.Strands, img.Tails = img.Strands[i:i+1], img.Tails[i:i+1]
-		return s, copyOf.rebuild(img, []*strand{s})
+	snap, err := e.dir.Snapshot(ctx, img.Strands[0].Snapshot)
+	if err != nil {
+		return nil, unavailable(err)
 	}
-	return nil, fmt.Errorf("strand %d is not in the store", id)
+	s, err := openStrand(img.Strands[0], *w, snap, 0, e.cut)
+	if err != nil {
+		return nil, err
+	}
+	return s, newAccount(e, a.opt, a.adapter).rebuild(img, []*strand{s})
 }
 
 // cut prepares words only as far as a ledger needs: how many segments they have.
@@ -203,7 +202,7 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 		return r, unavailable(err)
 	}
 	r.InArea, r.Entered, r.NoAddress, r.OptedOut = plan.InArea, plan.Entered, plan.NoAddress, plan.OptedOut
-	r.Addressable = r.InArea - r.NoAddress - r.OptedOut
+	r.Addressable = r.InArea + r.Entered - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
 	b := newReportBuilder(&r)
 	if err := e.ledgers(ctx, &w, &plan, b.strand); err != nil {

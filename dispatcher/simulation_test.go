@@ -26,10 +26,11 @@ type town struct {
 	blocks  []warning.Block
 	without int
 	now     *atomic.Int64 // without of the newest snapshot
+	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}}
+	t := &town{now: &atomic.Int64{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -107,6 +108,9 @@ func (t *town) Current() (dispatcher.Snapshot, bool) {
 }
 
 func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, error) {
+	if s := t.roster.snapshot(id); s != nil {
+		return s, nil
+	}
 	was := *t
 	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
@@ -120,6 +124,9 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 func (t *town) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
 	out := warning.Selection{Snapshot: id, Blocks: []uint32{0}, Masks: make([]warning.Mask, 1)}
 	old, err := t.Snapshot(ctx, id)
+	if _, ok := old.(*town); !ok { // people on duty
+		return warning.Selection{}, err
+	}
 	for i := range int(t.now.Load()) {
 		if i%3 == 0 && err == nil && i >= old.(*town).without {
 			out.Masks[0].Set(i)
@@ -214,9 +221,11 @@ type words struct {
 
 func (w words) Segments() int { return w.segments }
 
-// Prepare makes a segment of each ten bytes.
+// parts is a segment of each ten bytes, and eight of all that is longer.
+func parts(text string) int { return min(8, (len(text)+9)/10) }
+
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, (len(c.Text) + 9) / 10, c.Flash}, nil
+	return words{c.Text, parts(c.Text), c.Flash}, nil
 }
 
 func (l *link) Room() int {
@@ -447,8 +456,9 @@ func (h *house) start() {
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",
 		}},
 		Policy: func() dispatcher.Policy { return &h.policy },
+		Duty:   dispatcher.Duty{Roster: h.town.roster, Channels: []warning.Channel{warning.SMS}, Backup: 3 * time.Minute},
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
-			return make([]string, (len(text)+9)/10), "test", nil
+			return make([]string, parts(text)), "test", nil
 		},
 		Log: zaptest.NewLogger(h.t),
 	})

@@ -100,13 +100,27 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 	st.led = newLedger(s.People, w.ReleasedAt, whole, lang, one)
 	st.led.moves = s.Channel == warning.FlashSMS
 	tier, responsible, public := w.Spec.Tier, rankResponsible, rankPublic
-	if s.Words == warning.Cancel { // the correction of a mistake goes before all else of its tier
+	if s.Words == warning.Cancel || s.Words == warning.Call { // a correction and a call go before all else of their tier
 		responsible, public = rankCorrection, rankCorrection
 	}
 	st.responsible = Flow{strand: st, Cost: st.cost, Class: classOf(tier, responsible)}
 	st.public = Flow{strand: st, Cost: st.cost, Class: classOf(tier, public)}
 	st.retry = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankRetry)}
 	return st, nil
+}
+
+// grow takes in people who were added at the end: of the language and duty of those before.
+func (s *strand) grow(to Strand) {
+	from := len(s.Batches)
+	s.Strand, s.stays = to, nil
+	for _, b := range s.Batches[from:] {
+		at := s.starts[len(s.starts)-1] + uint32(b.Mask.Count())
+		s.starts = append(s.starts, at)
+		if b.Duty == warning.Responsible {
+			s.publicFrom = at
+		}
+	}
+	s.led.grow(to.People)
 }
 
 // batchOf is the batch that holds a position.
@@ -231,7 +245,7 @@ func (s *strand) toRepeat() int {
 
 func (s *strand) tail() StrandTail {
 	t := StrandTail{
-		Strand: s.ID, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
+		Strand: s.ID, People: s.People, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
 		Stats: StrandStats{
 			Segments: s.cost, Messages: s.sent, PossibleRepeats: s.led.repeats, Due: s.toRepeat(), First: s.first, Last: s.last,
 			MaxInAnySecond: s.highest, RecallAsked: s.asked, Recalled: s.back,

@@ -27,9 +27,6 @@ type Submission struct {
 	SourceID     string `json:",omitempty"` // what that system calls it
 }
 
-// Few is the head count below which a preview is veiled for all but commanders (promise 10).
-const Few = 20
-
 // Preview is who would get what. Where Few is set the count beside it is 0 and means "fewer than Few".
 type Preview struct {
 	People      int64 // in the area
@@ -67,6 +64,14 @@ type PreviewCarrier struct {
 	Few      bool
 }
 
+// Waits is how long a warning has waited for approval; 0 where it does not.
+func Waits(w *warning.Warning, now time.Time) time.Duration {
+	if w.State != warning.Submitted {
+		return 0
+	}
+	return max(0, now.Sub(w.SubmittedAt))
+}
+
 // PreviewText is words as the phone gets them.
 type PreviewText struct {
 	Language string
@@ -74,32 +79,6 @@ type PreviewText struct {
 	Kind     warning.Type // what the words are for
 	Segments []string
 	Coding   string // "gsm7" or "ucs2"
-}
-
-// Veiled is p as everybody but a commander sees it: where fewer than Few people are meant, no count is shown. Districts
-// and accounts are veiled one by one; a total that is shown may still let a reader subtract.
-func (p Preview) Veiled() Preview {
-	few := func(n int64) bool { return n < Few }
-	out := p
-	out.Units = make([]PreviewUnit, 0, len(p.Units))
-	for _, u := range p.Units {
-		if few(u.People) {
-			u.People, u.Few = 0, true
-		}
-		out.Units = append(out.Units, u)
-	}
-	out.Carriers = make([]PreviewCarrier, 0, len(p.Carriers))
-	for _, c := range p.Carriers {
-		if few(c.People) {
-			c.People, c.Messages, c.Takes, c.Few = 0, 0, 0, true
-		}
-		out.Carriers = append(out.Carriers, c)
-	}
-	if few(p.People) {
-		out.People, out.Few = 0, true
-		out.Addressable, out.NoAddress, out.OptedOut, out.Finish = 0, 0, 0, 0
-	}
-	return out
 }
 
 // LaneCounts is promise 2 for one lane, with what the lane has done so far.
@@ -127,6 +106,7 @@ type Progress struct {
 	People   int64   // people/s over the last second
 	Messages int64   // messages/s over the last second
 	Contract float64 // messages/s of the accounts that carry it
+	Few      bool    // fewer than Few people: counts are veiled
 }
 
 // Report is what became of everybody.
@@ -156,6 +136,7 @@ type Report struct {
 	Unmatched   int64         // receipts that matched no message within ten minutes
 	Seal        string        // over the record of acts when the report was made
 	Plays       []ReportPlay  // on area channels: messages, never people
+	Few         bool          // fewer than Few people: counts are veiled
 }
 
 // ReportPlay is one platform of an area channel.
@@ -170,6 +151,7 @@ type ReportRow struct {
 	Key, Name                                           string
 	Planned, Delivered, HandedOver, NotReached, Waiting int64
 	Moved                                               int64 // to another channel or account
+	Few                                                 bool  // veiled
 }
 
 // ReportWhy is how many people were not reached for one reason.

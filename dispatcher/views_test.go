@@ -3,6 +3,8 @@ package dispatcher_test
 import (
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"tocsin/dispatcher"
 	"tocsin/warning"
 )
@@ -27,5 +29,63 @@ func TestAPreviewOfFewIsVeiledForAllButCommanders(t *testing.T) {
 	p.People, p.Units[0].People = 20, 20
 	if got := p.For(dispatcher.Caller{Role: warning.Viewer}); got.Few || got.People != 20 || got.Units[0].Few || !got.Carriers[0].Few {
 		t.Errorf("of twenty people a viewer sees %+v", got)
+	}
+}
+
+// TestNobodySubtractsWhatIsVeiled draws any parts of a total: what is hidden is everything below Few, and never a single part
+// or fewer than Few people together, but where nothing else is left to hide.
+func TestNobodySubtractsWhatIsVeiled(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var p dispatcher.Preview
+		for _, n := range rapid.SliceOfN(rapid.Int64Range(0, 100), 1, 8).Draw(t, "people") {
+			p.Units = append(p.Units, dispatcher.PreviewUnit{People: n})
+			p.People += n
+		}
+		got := p.For(dispatcher.Caller{Role: warning.Approver})
+		hidden, people := 0, int64(0)
+		for i, u := range got.Units {
+			switch {
+			case u.Few && u.People != 0, !u.Few && u.People != p.Units[i].People, !u.Few && u.People < dispatcher.Few:
+				t.Fatalf("%+v is shown of %d", u, p.Units[i].People)
+			case u.Few:
+				hidden, people = hidden+1, people+p.Units[i].People
+			}
+		}
+		if hidden > 0 && hidden < len(p.Units) && (hidden == 1 || people < dispatcher.Few) {
+			t.Fatalf("%d hidden parts with %d people of %v", hidden, people, p.Units)
+		}
+		if (p.People < dispatcher.Few) != got.Few {
+			t.Fatalf("few: %v of %d", got.Few, p.People)
+		}
+	})
+}
+
+func TestProgressAndReportOfFewAreVeiled(t *testing.T) {
+	forecaster, commander := dispatcher.Caller{Role: warning.Forecaster}, dispatcher.Caller{Role: warning.Commander}
+	lane := dispatcher.LaneCounts{Channel: warning.SMS, Planned: 7, Messages: 14, Balanced: true}
+	lane.Counts[warning.Delivered] = 7
+	p := dispatcher.Progress{Planned: true, InArea: 7, People: 7, Messages: 14, Lanes: []dispatcher.LaneCounts{lane}}
+	if got := p.For(commander); got.Few || got.InArea != 7 || got.Lanes[0].Planned != 7 {
+		t.Errorf("a commander sees %+v", got)
+	}
+	got := p.For(forecaster)
+	if !got.Few || got.InArea+got.People+got.Messages+got.Lanes[0].Planned+got.Lanes[0].Counts.Sum()+got.Lanes[0].Messages != 0 {
+		t.Errorf("a forecaster sees %+v", got)
+	}
+	r := dispatcher.Report{InArea: 7, Addressable: 7, Delivered: 7, Lanes: []dispatcher.LaneCounts{lane}, ByDistrict: []dispatcher.ReportRow{{Key: "500101", Planned: 7}},
+		ByMinute: []dispatcher.ReportRow{{Planned: 7}}, WhyNot: []dispatcher.ReportWhy{{People: 1}}, PeopleRate: 7}
+	if got := r.For(commander); got.Few || got.Delivered != 7 || got.ByDistrict[0].Few {
+		t.Errorf("a commander sees %+v", got)
+	}
+	if got := r.For(forecaster); !got.Few || got.InArea+got.Addressable+got.Delivered+got.Lanes[0].Planned != 0 || len(got.ByDistrict)+len(got.ByMinute)+len(got.WhyNot) != 0 || got.PeopleRate != 0 {
+		t.Errorf("a forecaster sees %+v", got)
+	}
+	lane.Planned, r.InArea = 107, 107
+	r.Lanes, r.ByDistrict = []dispatcher.LaneCounts{lane}, []dispatcher.ReportRow{{Key: "1", Planned: 7, Delivered: 7}, {Key: "2", Planned: 40}, {Key: "3", Planned: 60}}
+	if got := r.For(forecaster); got.Few || !got.ByDistrict[0].Few || got.ByDistrict[0].Delivered != 0 || !got.ByDistrict[1].Few || got.ByDistrict[2].Few {
+		t.Errorf("of seven in a district a forecaster sees %+v", got)
+	}
+	if people, few := forecaster.HeadCount(&warning.Warning{ApprovedPeople: 7}); people != 0 || !few {
+		t.Errorf("the approved head count shows %d", people)
 	}
 }

@@ -14,6 +14,13 @@ func (m *Mask) Has(slot int) bool { return m[slot>>6]>>(slot&63)&1 != 0 }
 // Set chooses slot.
 func (m *Mask) Set(slot int) { m[slot>>6] |= 1 << (slot & 63) }
 
+// Add chooses what o chooses too.
+func (m *Mask) Add(o *Mask) {
+	for i, w := range o {
+		m[i] |= w
+	}
+}
+
 // Count is how many slots are chosen.
 func (m *Mask) Count() (n int) {
 	for _, w := range m {

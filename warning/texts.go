@@ -57,6 +57,8 @@ const (
 	TextDigest       Text = "digest"        // digest
 	TextMissing      Text = "missing"       // approvals
 	TextAsk          Text = "ask"
+	TextWaits        Text = "waits"   // time
+	TextOnDuty       Text = "on_duty" // user, duty, by hand or hours, when rung
 
 	TextWordsWarning Text = "words_warning" // zh: event, tier; en: tier, event
 	TextWordsNotice  Text = "words_notice"  // event
@@ -130,10 +132,20 @@ var phrases = map[Text]phrase{
 	TextDigest:       {"摘要 %s", "Digest %s"},
 	TextMissing:      {"还需 %d 人批准", "%d more must approve"},
 	TextAsk:          {"批准以上内容？", "Approve this?"},
+	TextWaits:        {"已等待 %s", "waits %s"},
+	TextOnDuty:       {"%s：%s（%s），%s", "%s: %s (%s), %s"},
+
+	"duty.on": {"值班", "on duty"}, "duty.off": {"不值班", "off duty"}, "duty.by_hand": {"手动", "by hand"}, "duty.hours": {"按排班", "by hours"},
+	"duty.first": {"首先呼叫", "rung first"}, "duty.backup": {"备岗", "backup"}, "duty.tells": {"仅通知到期", "told of ends"},
 
 	TextWordsWarning: {"%s%s预警", "%s %s warning"},
 	TextWordsNotice:  {"%s提示", "%s notice"},
 	TextWordsUntil:   {"（有效至%s）", " (valid until %s)"},
+
+	// of calls to people on duty: issuer, warning, minutes or time, id
+	"call.approve": {"【待批准】%s%s已等待%d分钟，编号%s，请批准或驳回。", "To approve: %s, %s, waits %d min. %s: approve or reject it."},
+	"call.ending":  {"【即将到期】%s%s于%s到期，编号%s，请延长或解除。", "Ends soon: %s, %s, at %s. %s: extend or lift it."},
+	"call.ended":   {"【已到期】%s%s已于%s到期，编号%s。", "Ended: %s, %s, at %s. %s."},
 
 	TextNobody:   {"%s 不在名录中", "%s is not in the directory"},
 	TextPerson:   {"%s，%s", "%s, %s"},

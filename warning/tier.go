@@ -50,9 +50,10 @@ const (
 	Cancel   // issued by mistake
 	AllClear // the danger is over
 	Left     // of words only: for those whom an update leaves outside
+	Call     // made by the engine alone: it rings people on duty about another warning
 )
 
-var typeNames = enumNames[Type]{"alert": Alert, "update": Update, "cancel": Cancel, "all_clear": AllClear, "left": Left}
+var typeNames = enumNames[Type]{"alert": Alert, "update": Update, "cancel": Cancel, "all_clear": AllClear, "left": Left, "call": Call}
 
 func (t Type) String() string { return typeNames.name(t) }
 

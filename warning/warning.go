@@ -39,6 +39,8 @@ type Warning struct {
 	ApprovedPeople int64 `json:"approved_people,omitempty"`
 	// Snapshot is the directory that the plan names; empty before the release is planned.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Summons is who is rung and why, of a warning of type Call; nil of all that people submit.
+	Summons *Summons `json:"summons,omitempty"`
 	// Review is of a release that somebody made on their own; nil: nobody did.
 	Review *Review `json:"review,omitempty"`
 }

@@ -44,7 +44,7 @@ func newGet() *cobra.Command {
 }
 
 func newList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List warnings, newest first", Args: upTo(0), Example: "  tocsin list --state released --state held"}
+	c := &cobra.Command{Use: "list", Short: "List warnings, active ones first, then the newest", Args: upTo(0), Example: "  tocsin list --state released --state held"}
 	k := calls(c).answers(c)
 	var states []string
 	limit := int32(0)

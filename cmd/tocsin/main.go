@@ -52,7 +52,7 @@ func newRoot() *cobra.Command {
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
 		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(), newPolicy(),
 		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
-		newChannel(), newDirectory(), newArea(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
+		newDuty(), newChannel(), newDirectory(), newArea(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)
 	return root
 }

@@ -52,8 +52,12 @@ func newPolicyAgree() *cobra.Command {
 	return c
 }
 
-// attention is what waits for a person: open reviews, and a policy that nobody has agreed to yet.
+// attention is what waits for a person: warnings without approval, open reviews, and a policy that nobody has agreed to yet.
 func (k *client) attention(ctx context.Context, conn *grpc.ClientConn) ([]string, error) {
+	waiting, err := pb.NewWarningServiceClient(conn).List(ctx, &pb.ListRequest{States: []pb.State{pb.State_STATE_SUBMITTED}})
+	if err != nil {
+		return nil, err
+	}
 	api := pb.NewAuthorityServiceClient(conn)
 	reviews, err := api.ListReviews(ctx, &pb.ListReviewsRequest{})
 	if err != nil {
@@ -64,6 +68,9 @@ func (k *client) attention(ctx context.Context, conn *grpc.ClientConn) ([]string
 		return nil, err
 	}
 	var lines []string
+	for _, w := range waiting.GetWarnings() {
+		lines = append(lines, k.language().Warning(w))
+	}
 	for _, r := range reviews.GetReviews() {
 		lines = append(lines, k.language().Review(r))
 	}

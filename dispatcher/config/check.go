@@ -43,6 +43,7 @@ func (c *Config) check(p *problems) {
 		}
 	}
 	c.Policy.check(p)
+	c.Duty.check(p)
 	c.Words.check(p)
 	c.Routes.check(p)
 	if len(c.Accounts) == 0 {

@@ -28,6 +28,7 @@ type Config struct {
 	Jurisdiction Jurisdiction `yaml:"jurisdiction"`
 	Limits       Limits       `yaml:"limits"`
 	Policy       Policy       `yaml:"policy"`
+	Duty         Duty         `yaml:"duty"`
 	Words        Words        `yaml:"words"`
 	Routes       Routes       `yaml:"routes"`
 	Accounts     []Account    `yaml:"accounts"`
@@ -103,6 +104,21 @@ type Policy struct {
 type Border struct {
 	Share  float64 `yaml:"share"` // of the area's surface
 	Metres float64 `yaml:"metres"`
+}
+
+// Duty is who is rung while a warning waits for approval, and when a warning ends.
+type Duty struct {
+	Channels []warning.Channel `yaml:"channels"`
+	Backup   time.Duration     `yaml:"backup"` // of waiting, before the next backups are rung too
+	People   []OnDuty          `yaml:"people"` // nobody is rung without
+}
+
+// OnDuty is a user who can be rung.
+type OnDuty struct {
+	User   string        `yaml:"user"`
+	Number string        `yaml:"number"` // E.164 digits
+	Hours  warning.Hours `yaml:"hours"`  // on duty, in Beijing; zero: always
+	Backup int           `yaml:"backup"` // 0 is rung first
 }
 
 // Presence is who counts as being in an area.
@@ -211,6 +227,7 @@ func defaults() *Config {
 				{Tiers: []warning.Tier{warning.Blue, warning.Notice}, To: both, By: []warning.Channel{warning.Push, warning.Feed}},
 			},
 		},
+		Duty:  Duty{Channels: []warning.Channel{warning.SMS}, Backup: 3 * time.Minute, People: []OnDuty{}},
 		Words: Words{Verified: []string{}},
 		Routes: Routes{
 			After: 10 * time.Second, Window: 10 * time.Second, Bad: 0.15, Good: 0.05, Least: 50, Stay: time.Minute,

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +106,30 @@ func checkAhead(p *problems, at string, a *warning.PreAuthorisation) {
 	if a.Until == 0 {
 		p.add(at+".until", "is missing", "say when it ends, e.g. 2026-12-31T00:00:00+08:00")
 	}
+}
+
+// numberForm is a whole number with its country code.
+var numberForm = regexp.MustCompile(`^[1-9][0-9]{7,14}$`)
+
+func (d *Duty) check(p *problems) {
+	distinct(p, "duty.channels", d.Channels)
+	for i, ch := range d.Channels {
+		if !ch.Addressed() {
+			p.add(fmt.Sprintf("duty.channels[%d]", i), ch.String()+" rings nobody by number", "say sms or flash_sms")
+		}
+	}
+	between(p, "duty.backup", d.Backup, time.Minute, time.Hour)
+	users := make([]string, len(d.People))
+	for i, x := range d.People {
+		at := fmt.Sprintf("duty.people[%d]", i)
+		users[i] = x.User
+		p.needed(at+".user", x.User)
+		if !numberForm.MatchString(x.Number) {
+			p.add(at+".number", "is no number with its country code", "digits alone, 8 to 15 of them")
+		}
+		between(p, at+".backup", x.Backup, 0, 9)
+	}
+	once(p, "duty.people", users)
 }
 
 func (w *Words) check(p *problems) {

@@ -92,6 +92,9 @@ var rights = func() map[string]right {
 		"/tocsin.v1.ChannelService/SetRate": only(all, engineer),
 		"/tocsin.v1.ChannelService/Probe":   only(all, engineer),
 
+		"/tocsin.v1.DutyService/Set":  only(all, forecaster, approver, commander),
+		"/tocsin.v1.DutyService/List": everybody,
+
 		// A load balancer has no token; health says nothing of warnings or people.
 		"/grpc.health.v1.Health/Check": anonymous,
 		"/grpc.health.v1.Health/Watch": anonymous,

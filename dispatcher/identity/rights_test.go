@@ -26,6 +26,7 @@ import (
 // services is everything that a server of this house registers.
 var services = []*grpc.ServiceDesc{
 	&tocsinv1.WarningService_ServiceDesc, &tocsinv1.DirectoryService_ServiceDesc, &tocsinv1.ChannelService_ServiceDesc, &tocsinv1.AuthorityService_ServiceDesc,
+	&tocsinv1.DutyService_ServiceDesc,
 	&healthv1.Health_ServiceDesc, &reflectionv1.ServerReflection_ServiceDesc, &reflectionv1alpha.ServerReflection_ServiceDesc,
 }
 

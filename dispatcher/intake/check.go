@@ -104,15 +104,15 @@ func (s *Server) spec(req proto.Message) (warning.Spec, error) {
 	for _, v := range formal {
 		vs = addUnlessSaid(vs, v)
 	}
-	if slices.ContainsFunc(vs, func(v warning.Violation) bool { return !byClock[v.Rule] }) {
+	if slices.ContainsFunc(vs, func(v warning.Violation) bool { return !engines[v.Rule] }) {
 		return warning.Spec{}, warning.Invalid(vs...)
 	}
 	return spec, nil
 }
 
-// byClock is the rules that depend on when they are asked. Where nothing else is wrong the engine judges them, because
-// it answers the repeat of a submission that it has, whatever the time.
-var byClock = map[string]bool{"expires.past": true, "expires.far": true}
+// engines is the rules that depend on when they are asked, or on words that are still to be made. Where nothing else is wrong
+// the engine judges them: it answers the repeat of a submission that it has, whatever the time, and makes the words.
+var engines = map[string]bool{"expires.past": true, "expires.far": true, "words.missing": true}
 
 // addUnlessSaid adds v unless a violation of the same field, or of a field inside it, stands there already.
 func addUnlessSaid(vs []warning.Violation, v warning.Violation) []warning.Violation {

@@ -351,8 +351,8 @@ func TestNothingBelowTLS13(t *testing.T) {
 
 func progressIn(state warning.State, waiting int64) dispatcher.Progress {
 	var c warning.Counts
-	c[warning.Waiting], c[warning.Delivered] = waiting, 10-waiting
-	return dispatcher.Progress{Warning: warning.Warning{ID: "w", State: state}, Planned: true, InArea: 10, Lanes: []dispatcher.LaneCounts{{Channel: warning.SMS, Planned: 10, Counts: c, Balanced: true}}}
+	c[warning.Waiting], c[warning.Delivered] = waiting, 30-waiting
+	return dispatcher.Progress{Warning: warning.Warning{ID: "w", State: state}, Planned: true, InArea: 30, Lanes: []dispatcher.LaneCounts{{Channel: warning.SMS, Planned: 30, Counts: c, Balanced: true}}}
 }
 
 func TestWatchSendsNewsUntilTheEnd(t *testing.T) {
@@ -371,7 +371,7 @@ func TestWatchSendsNewsUntilTheEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if l := m.GetLanes()[0]; l.GetWaiting() != want || l.GetDelivered() != 10-want || !l.GetBalanced() {
+			if l := m.GetLanes()[0]; l.GetWaiting() != want || l.GetDelivered() != 30-want || !l.GetBalanced() {
 				t.Errorf("want %d waiting, got %v", want, m)
 			}
 		}

@@ -27,13 +27,15 @@ func timeTo(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-func (s *Server) warningTo(w warning.Warning) *pb.Warning {
+func (s *Server) warningTo(w warning.Warning, c dispatcher.Caller) *pb.Warning {
+	people, few := c.HeadCount(&w)
 	return &pb.Warning{
 		Id: w.ID, Version: int32(w.Version), Spec: SpecTo(w), Digest: w.Digest, State: pb.State(w.State), Node: w.Node,
 		SubmittedBy: w.SubmittedBy, SubmittedAt: timeTo(w.SubmittedAt), ApprovedBy: w.ApprovedBy,
-		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: w.ApprovedPeople,
+		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: people, Few: few,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
-		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), Review: reviewTo(w.Review, s.Now()),
+		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
+		Review: reviewTo(w.Review, s.Now()),
 	}
 }
 
@@ -149,16 +151,18 @@ func lanesTo(lanes []dispatcher.LaneCounts) (out []*pb.LaneCounts) {
 	return out
 }
 
-func (s *Server) progressTo(p dispatcher.Progress) *pb.WatchResponse {
+func (s *Server) progressTo(p dispatcher.Progress, c dispatcher.Caller) *pb.WatchResponse {
+	p = p.For(c)
 	return &pb.WatchResponse{
-		Warning: s.warningTo(p.Warning), Lanes: lanesTo(p.Lanes), Planned: p.Planned, InArea: p.InArea,
+		Warning: s.warningTo(p.Warning, c), Lanes: lanesTo(p.Lanes), Planned: p.Planned, Few: p.Few, InArea: p.InArea,
 		PeoplePerS: p.People, MessagesPerS: p.Messages, ContractMessagesPerS: p.Contract,
 	}
 }
 
-func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
+func (s *Server) reportTo(r dispatcher.Report, c dispatcher.Caller) *pb.ReportResponse {
+	r = r.For(c)
 	out := &pb.ReportResponse{
-		Warning: s.warningTo(r.Warning), Lanes: lanesTo(r.Lanes), InArea: r.InArea, Entered: r.Entered, Addressable: r.Addressable,
+		Warning: s.warningTo(r.Warning, c), Lanes: lanesTo(r.Lanes), Few: r.Few, InArea: r.InArea, Entered: r.Entered, Addressable: r.Addressable,
 		NoAddress: r.NoAddress, OptedOut: r.OptedOut, Delivered: r.Delivered, HandedOver: r.HandedOver,
 		NotReached: r.NotReached, Waiting: r.Waiting, FinishedAt: timeTo(r.Finished),
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
@@ -180,7 +184,8 @@ func (s *Server) reportTo(r dispatcher.Report) *pb.ReportResponse {
 func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
 	for _, r := range rows {
 		out = append(out, &pb.ReportResponse_Row{
-			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting, Moved: r.Moved,
+			Key: r.Key, Name: r.Name, Planned: r.Planned, Delivered: r.Delivered, HandedOver: r.HandedOver, NotReached: r.NotReached, Waiting: r.Waiting,
+			Moved: r.Moved, Few: r.Few,
 		})
 	}
 	return out

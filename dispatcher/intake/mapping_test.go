@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tocsin/dispatcher"
 	pb "tocsin/proto/tocsin/v1"
 	"tocsin/warning"
 )
@@ -28,7 +29,7 @@ func TestAnAnswerIsReadAsItWasRecorded(t *testing.T) {
 		},
 	}
 	s := &Server{Options: Options{Acts: &engine{}, Now: time.Now}}
-	got, err := WarningFrom(s.warningTo(want))
+	got, err := WarningFrom(s.warningTo(want, dispatcher.Caller{Role: warning.Commander}))
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Error(d, err)
 	}

@@ -103,6 +103,13 @@ type Moves interface {
 	Move(ctx context.Context, next func() (dispatcher.Positions, error)) (dispatcher.Moved, error)
 }
 
+// Duty says who is rung while a warning waits.
+type Duty interface {
+	// SetDuty puts the caller "on" or "off" duty, or back to the "hours" of the roster.
+	SetDuty(ctx context.Context, c dispatcher.Caller, key, state string) error
+	OnDuty(ctx context.Context) ([]dispatcher.Callee, error)
+}
+
 // Rows is one chunk of columns of equal length, as in warning.Block; Number is E.164 digits without plus.
 type Rows struct {
 	Number                []uint64

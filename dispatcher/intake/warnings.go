@@ -34,7 +34,7 @@ func (s *warnings) act(ctx context.Context, do func(dispatcher.Caller) (warning.
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}
-	return s.warningTo(w), nil
+	return s.warningTo(w, c), nil
 }
 
 func (s *warnings) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitResponse, error) {
@@ -148,7 +148,9 @@ func (s *warnings) EmergencyRelease(ctx context.Context, r *pb.EmergencyReleaseR
 
 func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelResponse, error) {
 	var correction warning.Warning
+	var by dispatcher.Caller
 	w, err := s.act(ctx, func(c dispatcher.Caller) (w warning.Warning, err error) {
+		by = c
 		w, correction, err = s.Acts.Cancel(ctx, c, r.GetKey(), r.GetId(), r.GetWhy())
 		return w, err
 	})
@@ -157,7 +159,7 @@ func (s *warnings) Cancel(ctx context.Context, r *pb.CancelRequest) (*pb.CancelR
 	}
 	out := &pb.CancelResponse{Warning: w}
 	if correction.ID != "" {
-		out.Correction = s.warningTo(correction)
+		out.Correction = s.warningTo(correction, by)
 	}
 	return out, nil
 }
@@ -190,11 +192,11 @@ func (s *warnings) AllClear(ctx context.Context, r *pb.AllClearRequest) (*pb.All
 }
 
 func (s *warnings) Get(ctx context.Context, r *pb.GetRequest) (*pb.GetResponse, error) {
-	w, err := s.Looks.Get(ctx, r.GetId())
+	w, err := s.act(ctx, func(dispatcher.Caller) (warning.Warning, error) { return s.Looks.Get(ctx, r.GetId()) })
 	if err != nil {
-		return nil, statusOf(s.Log, err)
+		return nil, err
 	}
-	return &pb.GetResponse{Warning: s.warningTo(w)}, nil
+	return &pb.GetResponse{Warning: w}, nil
 }
 
 func (s *warnings) List(ctx context.Context, r *pb.ListRequest) (*pb.ListResponse, error) {
@@ -211,23 +213,31 @@ func (s *warnings) List(ctx context.Context, r *pb.ListRequest) (*pb.ListRespons
 	if limit == 0 {
 		limit = defaultList
 	}
+	c, err := s.caller(ctx)
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
 	ws, err := s.Looks.List(ctx, states, limit)
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}
 	out := &pb.ListResponse{}
 	for _, w := range ws {
-		out.Warnings = append(out.Warnings, s.warningTo(w))
+		out.Warnings = append(out.Warnings, s.warningTo(w, c))
 	}
 	return out, nil
 }
 
 func (s *warnings) Report(ctx context.Context, r *pb.ReportRequest) (*pb.ReportResponse, error) {
+	c, err := s.caller(ctx)
+	if err != nil {
+		return nil, statusOf(s.Log, err)
+	}
 	report, err := s.Looks.Report(ctx, r.GetId())
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}
-	return s.reportTo(report), nil
+	return s.reportTo(report, c), nil
 }
 
 func (s *warnings) Who(ctx context.Context, r *pb.WhoRequest) (*pb.WhoResponse, error) {

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"tocsin/dispatcher"
 	pb "tocsin/proto/tocsin/v1"
 	"tocsin/warning"
 )
@@ -33,7 +34,11 @@ func (s *warnings) Watch(r *pb.WatchRequest, stream grpc.ServerStreamingServer[p
 	if every == 0 {
 		every = watchEvery
 	}
-	w := watcher{s: s, send: stream.Send, last: map[string]*pb.WatchResponse{}}
+	c, err := s.caller(stream.Context())
+	if err != nil {
+		return statusOf(s.Log, err)
+	}
+	w := watcher{s: s, caller: c, send: stream.Send, last: map[string]*pb.WatchResponse{}}
 	look := w.all
 	if id := r.GetId(); id != "" {
 		look = func(ctx context.Context) (bool, error) { return w.one(ctx, id) }
@@ -60,9 +65,10 @@ func (s *warnings) Watch(r *pb.WatchRequest, stream grpc.ServerStreamingServer[p
 
 // watcher is one call of Watch.
 type watcher struct {
-	s    *warnings
-	send func(*pb.WatchResponse) error
-	last map[string]*pb.WatchResponse // by warning: what was sent last
+	s      *warnings
+	caller dispatcher.Caller
+	send   func(*pb.WatchResponse) error
+	last   map[string]*pb.WatchResponse // by warning: what was sent last
 }
 
 // one sends the warning's progress when it is new, and tells whether the warning is over.
@@ -71,7 +77,7 @@ func (w *watcher) one(ctx context.Context, id string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	next := w.s.progressTo(p)
+	next := w.s.progressTo(p, w.caller)
 	if differs(w.last[id], next) {
 		if err := w.send(next); err != nil {
 			return false, err

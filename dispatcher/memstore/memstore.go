@@ -67,6 +67,7 @@ type strand struct {
 	head   dispatcher.Strand
 	tail   dispatcher.StrandTail
 	chunks map[uint32][]byte
+	since  uint64 // generation at which it was stored or grew last
 }
 
 type account struct {
@@ -293,19 +294,59 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 	if _, retired := s.tables[dispatcher.TableRetired][p.Snapshot]; retired {
 		return nil, fmt.Errorf("%w: snapshot %s is retired, plan again", dispatcher.ErrChanged, p.Snapshot)
 	}
+	for i := range p.Strands {
+		if err := s.grows(&p.Strands[i]); err != nil {
+			return nil, err
+		}
+	}
 	ids := slices.Clone(old.ids)
+	s.generation++
 	for _, h := range p.Strands {
-		h.ID = dispatcher.StrandID(len(s.strands) + 1)
 		h.Batches = slices.Clone(h.Batches)
-		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}})
+		if h.ID != 0 {
+			st := s.strands[h.ID-1]
+			st.head.People, st.head.Batches, st.since = h.People, append(st.head.Batches, h.Batches...), s.generation
+			continue
+		}
+		h.ID = dispatcher.StrandID(len(s.strands) + 1)
+		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}, s.generation})
 		ids = append(ids, h.ID)
 	}
 	part := slices.Clone(p.Strands)
 	p.Strands = nil
 	s.plans[p.Warning] = plan{p, ids, part}
 	delete(s.toPlan, p.Warning)
-	s.generation++
 	return slices.Clone(ids), nil
+}
+
+// grows tells why a strand that has an id cannot grow as it is said.
+func (s *Store) grows(h *dispatcher.Strand) error {
+	if h.ID == 0 {
+		return nil
+	}
+	added := uint32(0)
+	for i := range h.Batches {
+		added += uint32(h.Batches[i].Mask.Count())
+	}
+	if int(h.ID) > len(s.strands) {
+		return fmt.Errorf("%w: strand %d", dispatcher.ErrChanged, h.ID)
+	}
+	if t := s.strands[h.ID-1].tail; t.Closed != warning.Waiting {
+		return fmt.Errorf("%w: strand %d is closed", dispatcher.ErrChanged, h.ID)
+	}
+	if old := s.strands[h.ID-1].head; old.Warning != h.Warning || old.Account != h.Account || old.People+added != h.People {
+		return fmt.Errorf("%w: strand %d has %d people", dispatcher.ErrChanged, h.ID, old.People)
+	}
+	return nil
+}
+
+// PutPlans stores parts of many plans, each by itself.
+func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
+	out := make([]dispatcher.Stored, len(parts))
+	for i := range parts {
+		out[i].IDs, out[i].Err = s.PutPlan(ctx, parts[i].Rev, parts[i].Plan)
+	}
+	return out
 }
 
 // PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.

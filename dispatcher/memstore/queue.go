@@ -222,10 +222,27 @@ func (s *Store) Fold(_ context.Context, f dispatcher.Fence, chunks []dispatcher.
 	return nil
 }
 
-// Load reads the account's strands after the id.
-func (s *Store) Load(_ context.Context, name string, after dispatcher.StrandID, ledger bool) (dispatcher.Image, error) {
+// Load reads the account's strands that were stored or have grown after the generation.
+func (s *Store) Load(_ context.Context, name string, after uint64, ledger bool) (dispatcher.Image, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var ids []dispatcher.StrandID
+	for _, st := range s.strands {
+		if st.head.Account == name && st.since > after {
+			ids = append(ids, st.head.ID)
+		}
+	}
+	return s.image(name, ids, ledger)
+}
+
+// Read is Load for the named strands of the account.
+func (s *Store) Read(_ context.Context, name string, ids []dispatcher.StrandID, ledger bool) (dispatcher.Image, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.image(name, ids, ledger)
+}
+
+func (s *Store) image(name string, ids []dispatcher.StrandID, ledger bool) (dispatcher.Image, error) {
 	var im dispatcher.Image
 	var err error
 	if im.Signal, err = s.signal(name); err != nil {
@@ -235,9 +252,11 @@ func (s *Store) Load(_ context.Context, name string, after dispatcher.StrandID, 
 	if a != nil {
 		im.Entry, im.Stats = a.entry, slices.Clone(a.stats)
 	}
-	for _, st := range s.strands[min(int(after), len(s.strands)):] {
-		if st.head.Account != name {
-			continue
+	d := draft{store: s, account: name}
+	for _, id := range ids {
+		_, st, err := d.tail(id)
+		if err != nil {
+			return dispatcher.Image{}, err
 		}
 		h := st.head
 		h.Batches = slices.Clone(h.Batches)
@@ -257,17 +276,17 @@ func (s *Store) Load(_ context.Context, name string, after dispatcher.StrandID, 
 	return im, nil
 }
 
-// States is, for each strand asked, the state of its warning and its end of validity.
-func (s *Store) States(_ context.Context, strands []dispatcher.StrandID) ([]dispatcher.StrandState, error) {
+// States is how each of the warnings stands.
+func (s *Store) States(_ context.Context, warnings []string) ([]dispatcher.Standing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]dispatcher.StrandState, 0, len(strands))
-	for _, id := range strands {
-		if id == 0 || int(id) > len(s.strands) {
-			return nil, fmt.Errorf("%w: strand %d", dispatcher.ErrNotFound, id)
+	out := make([]dispatcher.Standing, 0, len(warnings))
+	for _, id := range warnings {
+		w, ok := s.warnings[id]
+		if !ok {
+			return nil, fmt.Errorf("%w: warning %s", dispatcher.ErrNotFound, id)
 		}
-		w := s.warnings[s.strands[id-1].head.Warning]
-		out = append(out, dispatcher.StrandState{Strand: id, State: w.state, Expires: w.expires})
+		out = append(out, dispatcher.Standing{ID: id, State: w.state, Expires: w.expires})
 	}
 	return out, nil
 }

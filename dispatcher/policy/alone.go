@@ -40,10 +40,10 @@ func (p *Policy) Emergency(w *warning.Warning, user string, role warning.Role, w
 	switch {
 	case role != warning.Commander:
 		return warning.Review{}, warning.Refuse(warning.ReasonDenied, "%s is a %s; only a commander may release in an emergency", user, role)
-	case w.Spec.Status != warning.Actual:
-		return warning.Review{}, warning.Refuse(warning.ReasonDenied, "the warning is of status %s; only an actual one may be released in an emergency", w.Spec.Status)
 	case w.State != warning.Submitted:
 		return warning.Review{}, warning.Refuse(warning.ReasonConflict, "the warning is %s; only one that waits for approval can be released in an emergency", w.State)
+	case w.Spec.Status != warning.Actual:
+		return warning.Review{}, warning.Refuse(warning.ReasonDenied, "the warning is of status %s; only an actual one may be released in an emergency", w.Spec.Status)
 	case strings.TrimSpace(why) == "":
 		return warning.Review{}, warning.Invalid(warning.Violation{
 			Field: "why", Rule: "emergency.why", Detail: "an emergency release has no reason", Remedy: "say in a few words why nobody else could approve",

@@ -29,10 +29,11 @@ func released(t testing.TB, s *redisstore.Store, id, account string, n int, peop
 	p := dispatcher.Plan{Warning: id, Version: 1, Snapshot: "snap"}
 	for range n {
 		st := dispatcher.Strand{Warning: id, Version: 1, Channel: warning.SMS, Account: account, Snapshot: "snap", People: people}
-		for block := range (people + 511) / 512 { // half of each block, as where two carriers share a place
-			b := dispatcher.Batch{Block: block}
-			for i := range b.Mask {
-				b.Mask[i] = 0x5a5a5a5a5a5a5a5a
+		for left := people; left > 0; { // half of each block, as where two carriers share a place
+			b := dispatcher.Batch{Block: uint32(len(st.Batches))}
+			for slot := 0; slot < warning.BlockSize && left > 0; slot += 2 {
+				b.Mask.Set(slot)
+				left--
 			}
 			st.Batches = append(st.Batches, b)
 		}

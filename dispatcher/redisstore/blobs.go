@@ -7,6 +7,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -74,6 +75,20 @@ func (s *Store) Pseudonym(number uint64) (p [16]byte) {
 	binary.LittleEndian.PutUint64(p[:], number)
 	s.seal.numbers.Encrypt(p[:], p[:])
 	return p
+}
+
+// Hide is plain in a form that may stand anywhere: nobody without the data key can read it. Reveal is the reverse.
+func (s *Store) Hide(plain []byte) string {
+	return base64.RawURLEncoding.EncodeToString(s.seal.seal([]byte("hidden"), plain))
+}
+
+// Reveal is what Hide hid.
+func (s *Store) Reveal(hidden string) ([]byte, error) {
+	sealed, err := base64.RawURLEncoding.DecodeString(hidden)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: what was hidden is damaged: %w", err)
+	}
+	return s.seal.open(nil, []byte("hidden"), sealed)
 }
 
 func (s *sealer) name(hash [32]byte) []byte {

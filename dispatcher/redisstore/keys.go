@@ -25,12 +25,14 @@ import (
 //	{tocsin:REALM}:table:TABLE       hash field → version byte and value
 //	{tocsin:REALM}:plan:ID           hash v, version, figures (JSON), strands (u32 each)
 //	{tocsin:REALM}:batches:ID:P:S:N  chunk N of the batches of strand S in plan P (fingerprint) of a warning
+//	{tocsin:REALM}:more:N            version byte and batches that stand behind those chunks: of small strands, and of people
+//	                                 who were added
 //	{tocsin:REALM}:strands           counter: the last strand id
 //	{tocsin:REALM}:strand:N          hash v, head (JSON), warning, account, people, granted, closed, tail (JSON), batches,
 //	                                 chunks
 //	{tocsin:REALM}:ledger:N          hash index → version byte and ledger chunk of strand N
 //	{tocsin:REALM}:account:NAME      hash v, owner, epoch, beat, seq, answer, entry, obeyed, stats
-//	{tocsin:REALM}:carries:NAME      zset of the account's strands, by id
+//	{tocsin:REALM}:carries:NAME      zset of the account's strands, by the generation at which they were stored or grew last
 //	{tocsin:REALM}:journal:NAME      list of version byte and journal blob; the last one has the number "entry"
 //	{tocsin:REALM}:blob:HMAC         version byte, nonce, ciphertext
 //	{tocsin:REALM}:writer            who may write the directory; goes away when it is not renewed
@@ -40,6 +42,7 @@ const (
 	strandPart  = "strand:"
 	warningPart = "warning:"
 	ledgerPart  = "ledger:"
+	morePart    = "more:"
 )
 
 func newKeys(realm string) keys { return keys{"{tocsin:" + realm + "}:"} }
@@ -56,6 +59,7 @@ func (k keys) plan(id string) string               { return k.prefix + "plan:" +
 func (k keys) strands() string                     { return k.prefix + "strands" }
 func (k keys) strand(s dispatcher.StrandID) string { return k.prefix + strandPart + utoa(uint64(s)) }
 func (k keys) ledger(s dispatcher.StrandID) string { return k.prefix + ledgerPart + utoa(uint64(s)) }
+func (k keys) more(s dispatcher.StrandID) string   { return k.prefix + morePart + utoa(uint64(s)) }
 func (k keys) account(name string) string          { return k.prefix + "account:" + name }
 func (k keys) carries(name string) string          { return k.prefix + "carries:" + name }
 func (k keys) journal(name string) string          { return k.prefix + "journal:" + name }
@@ -91,6 +95,7 @@ local RELEASED, EXPIRED = %d, %d
 local function strand_key(prefix, id) return prefix .. '%s' .. id end
 local function warning_key(prefix, id) return prefix .. '%s' .. id end
 local function ledger_key(prefix, id) return prefix .. '%s' .. id end
-`, warning.Released, warning.Expired, strandPart, warningPart, ledgerPart)
+local function more_key(prefix, id) return prefix .. '%s' .. id end
+`, warning.Released, warning.Expired, strandPart, warningPart, ledgerPart, morePart)
 
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -2,7 +2,9 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,18 +19,52 @@ const (
 	loadEntries = 64
 	loadChunks  = 64
 	loadBatches = 16
+	loadMore    = 256
 )
 
-// Load reads the account's strands after the id. The generation is read first and the journal before the ledger: what
-// changes meanwhile raises the generation, and a journal replayed over newer chunks gives the same.
-func (s *Store) Load(ctx context.Context, account string, after dispatcher.StrandID, ledger bool) (dispatcher.Image, error) {
+// Load reads the account's strands that were stored or have grown after the generation. The generation is read first and
+// the journal before the ledger: what changes meanwhile raises the generation, and a journal replayed over newer chunks
+// gives the same.
+func (s *Store) Load(ctx context.Context, account string, after uint64, ledger bool) (dispatcher.Image, error) {
+	return s.image(ctx, account, ledger, func(p redis.Pipeliner) func() ([]dispatcher.StrandID, error) {
+		carries := p.ZRangeByScore(ctx, s.keys.carries(account), &redis.ZRangeBy{Min: "(" + utoa(after), Max: "+inf"})
+		return func() ([]dispatcher.StrandID, error) {
+			ids := make([]dispatcher.StrandID, len(carries.Val()))
+			for i, member := range carries.Val() {
+				n, err := strconv.ParseUint(member, 10, 32)
+				if err != nil {
+					return nil, fmt.Errorf("redisstore: the strands of account %s are damaged: %w", account, err)
+				}
+				ids[i] = dispatcher.StrandID(n)
+			}
+			slices.Sort(ids)
+			return ids, nil
+		}
+	})
+}
+
+// Read is Load for the named strands of the account.
+func (s *Store) Read(ctx context.Context, account string, ids []dispatcher.StrandID, ledger bool) (dispatcher.Image, error) {
+	im, err := s.image(ctx, account, ledger, func(redis.Pipeliner) func() ([]dispatcher.StrandID, error) {
+		return func() ([]dispatcher.StrandID, error) { return ids, nil }
+	})
+	for i := range im.Strands {
+		if err == nil && im.Strands[i].Account != account {
+			return dispatcher.Image{}, fmt.Errorf("%w: strand %d of account %s", dispatcher.ErrNotFound, ids[i], account)
+		}
+	}
+	return im, err
+}
+
+// image reads the strands that which asks for in the first pipe.
+func (s *Store) image(ctx context.Context, account string, ledger bool, which func(redis.Pipeliner) func() ([]dispatcher.StrandID, error)) (dispatcher.Image, error) {
 	var im dispatcher.Image
 	p := s.db.Pipeline()
 	generation := p.Get(ctx, s.keys.generation())
 	control := p.HGet(ctx, s.keys.table(dispatcher.TableControls), account)
 	entry := p.HGet(ctx, s.keys.account(account), "entry")
 	stats := p.HGet(ctx, s.keys.account(account), "stats")
-	carries := p.ZRangeByScore(ctx, s.keys.carries(account), &redis.ZRangeBy{Min: "(" + utoa(uint64(after)), Max: "+inf"})
+	idsOf := which(p)
 	length := p.LLen(ctx, s.keys.journal(account))
 	if _, err := exec(ctx, p); err != nil {
 		return im, err
@@ -44,13 +80,9 @@ func (s *Store) Load(ctx context.Context, account string, after dispatcher.Stran
 			return im, err
 		}
 	}
-	ids := make([]dispatcher.StrandID, len(carries.Val()))
-	for i, member := range carries.Val() {
-		n, err := strconv.ParseUint(member, 10, 32)
-		if err != nil {
-			return im, fmt.Errorf("redisstore: the strands of account %s are damaged: %w", account, err)
-		}
-		ids[i] = dispatcher.StrandID(n)
+	ids, err := idsOf()
+	if err != nil {
+		return im, err
 	}
 	if ledger {
 		if im.Journal, err = s.journal(ctx, account, length.Val()); err != nil {
@@ -84,6 +116,7 @@ func (s *Store) journal(ctx context.Context, account string, length int64) (out 
 	return out, err
 }
 
+// loadBatches reads the chunks of each strand and what stands behind them.
 func (s *Store) loadBatches(ctx context.Context, strands []dispatcher.Strand, at []stored) error {
 	type place struct{ strand, chunk int }
 	var places []place
@@ -92,15 +125,37 @@ func (s *Store) loadBatches(ctx context.Context, strands []dispatcher.Strand, at
 			places = append(places, place{i, j})
 		}
 	}
-	return s.pipeline(ctx, len(places), loadBatches, func(p redis.Pipeliner, i int) {
-		p.Get(ctx, s.keys.batches(at[places[i].strand].Batches, places[i].chunk))
-	}, func(i int, c redis.Cmder) error {
-		st := &strands[places[i].strand]
+	add := func(st *dispatcher.Strand, c redis.Cmder) error {
 		all, err := decodeBatches(st.Batches, []byte(c.(*redis.StringCmd).Val()))
 		if err != nil {
 			return fmt.Errorf("%w: strand %d", err, st.ID)
 		}
 		st.Batches = all
+		return nil
+	}
+	err := s.pipeline(ctx, len(places), loadBatches, func(p redis.Pipeliner, i int) {
+		p.Get(ctx, s.keys.batches(at[places[i].strand].Batches, places[i].chunk))
+	}, func(i int, c redis.Cmder) error { return add(&strands[places[i].strand], c) })
+	if err != nil {
+		return err
+	}
+	return s.pipeline(ctx, len(strands), loadMore, func(p redis.Pipeliner, i int) {
+		p.Get(ctx, s.keys.more(strands[i].ID))
+	}, func(i int, c redis.Cmder) error {
+		st := &strands[i]
+		if !errors.Is(c.Err(), redis.Nil) {
+			if err := add(st, c); err != nil {
+				return err
+			}
+		}
+		people, n := uint32(0), 0
+		for ; n < len(st.Batches) && people < st.People; n++ {
+			people += uint32(st.Batches[n].Mask.Count())
+		}
+		if people != st.People {
+			return fmt.Errorf("%w: strand %d has %d people, its batches %d", errBatches, st.ID, st.People, people)
+		}
+		st.Batches = st.Batches[:n] // who was added since the head was read is read with the next ones
 		return nil
 	})
 }
@@ -140,47 +195,32 @@ func (s *Store) chunks(ctx context.Context, strands []dispatcher.Strand) (out []
 	return out, err
 }
 
-// States is, for each strand asked, the state of its warning and its end of validity (whole milliseconds).
-func (s *Store) States(ctx context.Context, strands []dispatcher.StrandID) ([]dispatcher.StrandState, error) {
-	of := make([]string, len(strands)) // warning by strand
-	var ids []string
-	seen := map[string]dispatcher.StrandState{}
-	err := s.pipeline(ctx, len(strands), 1024, func(p redis.Pipeliner, i int) {
-		p.HGet(ctx, s.keys.strand(strands[i]), "warning")
+// States is how each of the warnings stands (whole milliseconds).
+func (s *Store) States(ctx context.Context, warnings []string) (out []dispatcher.Standing, err error) {
+	err = s.pipeline(ctx, len(warnings), 1024, func(p redis.Pipeliner, i int) {
+		p.HMGet(ctx, s.keys.warning(warnings[i]), "state", "expires")
 	}, func(i int, c redis.Cmder) error {
-		of[i] = c.(*redis.StringCmd).Val()
-		if of[i] == "" {
-			return fmt.Errorf("%w: strand %d", dispatcher.ErrNotFound, strands[i])
+		st, err := standingOf(warnings[i], c)
+		if err == nil && st.State == 0 {
+			err = fmt.Errorf("%w: warning %s", dispatcher.ErrNotFound, warnings[i])
 		}
-		if _, ok := seen[of[i]]; !ok {
-			seen[of[i]] = dispatcher.StrandState{}
-			ids = append(ids, of[i])
-		}
-		return nil
+		out = append(out, st)
+		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	err = s.pipeline(ctx, len(ids), 1024, func(p redis.Pipeliner, i int) {
-		p.HMGet(ctx, s.keys.warning(ids[i]), "state", "expires")
-	}, func(i int, c redis.Cmder) error {
-		var h struct {
-			State   uint8 `redis:"state"`
-			Expires int64 `redis:"expires"`
-		}
-		if err := c.(*redis.SliceCmd).Scan(&h); err != nil {
-			return failed("states", err)
-		}
-		seen[ids[i]] = dispatcher.StrandState{State: warning.State(h.State), Expires: time.UnixMilli(h.Expires).UTC()}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]dispatcher.StrandState, len(strands))
-	for i, id := range strands {
-		out[i] = seen[of[i]]
-		out[i].Strand = id
 	}
 	return out, nil
+}
+
+// standingOf reads state and end of validity of a warning.
+func standingOf(id string, c redis.Cmder) (dispatcher.Standing, error) {
+	var h struct {
+		State   uint8 `redis:"state"`
+		Expires int64 `redis:"expires"`
+	}
+	if err := c.(*redis.SliceCmd).Scan(&h); err != nil {
+		return dispatcher.Standing{}, failed("states", err)
+	}
+	return dispatcher.Standing{ID: id, State: warning.State(h.State), Expires: time.UnixMilli(h.Expires).UTC()}, nil
 }

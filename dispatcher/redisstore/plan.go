@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,15 +47,106 @@ type tail struct {
 
 // PutPlan stores the strands of a released warning: batches first, then all heads in one script.
 func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
-	chunks := make([][][]byte, len(p.Strands)) // by strand
+	done := s.PutPlans(ctx, []dispatcher.Part{{Rev: rev, Plan: p}})[0]
+	return done.IDs, done.Err
+}
+
+// PutPlans stores parts of many plans: the large batches of all, then a script for each, sent together.
+func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
+	out := make([]dispatcher.Stored, len(parts))
+	written := make([]planWrite, len(parts))
+	var names []string
+	var data [][]byte
+	for i := range parts {
+		written[i], out[i].Err = s.planWrite(&parts[i])
+		names, data = append(names, written[i].names...), append(data, written[i].data...)
+	}
+	// A chunk that is there has the same content; it must not get a time to live again.
+	err := s.pipeline(ctx, len(names), 16, func(p redis.Pipeliner, i int) {
+		p.SetNX(ctx, names[i], data[i], orphanLife)
+	}, func(int, redis.Cmder) error { return nil })
+	for first := 0; first < len(parts); first += planScripts {
+		last := min(first+planScripts, len(parts))
+		if err == nil {
+			err = s.planScripts(ctx, written[first:last], out[first:last])
+		}
+		for i := first; err != nil && i < last; i++ {
+			out[i].Err = errors.Join(out[i].Err, err)
+		}
+	}
+	return out
+}
+
+// planScripts is how many scripts of plans are sent together.
+const planScripts = 64
+
+// planScripts runs the scripts of those that have no error yet.
+func (s *Store) planScripts(ctx context.Context, written []planWrite, out []dispatcher.Stored) error {
+	p := s.db.Pipeline()
+	answers := make([]*redis.Cmd, len(written))
+	for i := range written {
+		if out[i].Err == nil {
+			answers[i] = planScript.EvalSha(ctx, p, append(written[i].keys, written[i].names...), written[i].args...)
+		}
+	}
+	if p.Len() == 0 {
+		return nil
+	}
+	if answers, err := p.Exec(ctx); err != nil && len(answers) == 0 {
+		return failed("plan", err)
+	}
+	for i, c := range answers {
+		if c == nil {
+			continue
+		}
+		all, err := c.Text()
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			all, err = s.run(ctx, planScript, append(written[i].keys, written[i].names...), written[i].args...).Text()
+		}
+		if err != nil {
+			out[i].Err = failed("plan", err)
+			continue
+		}
+		out[i].IDs = strandIDs(all)
+	}
+	return nil
+}
+
+// inlineBatches is up to how many bytes of batches lie beside their strand, written with its head, and not in chunks.
+const inlineBatches = 4 << 10
+
+// planWrite is one part of a plan as it is written: chunks by name, and the script's keys without these, and arguments.
+type planWrite struct {
+	names []string
+	data  [][]byte
+	keys  []string
+	args  []any
+}
+
+func (s *Store) planWrite(p *dispatcher.Part) (w planWrite, err error) {
+	type batches struct {
+		chunks [][]byte
+		more   []byte
+		people int
+	}
+	all := make([]batches, len(p.Strands))
 	print := sha256.New()
 	for i := range p.Strands {
-		for b := p.Strands[i].Batches; len(b) > 0; b = b[min(chunkBatches, len(b)):] {
-			chunks[i] = append(chunks[i], appendBatches(nil, b[:min(chunkBatches, len(b))]))
+		st, b := &p.Strands[i], &all[i]
+		for k := range st.Batches {
+			b.people += st.Batches[k].Mask.Count()
 		}
-		st := &p.Strands[i]
-		fmt.Fprintf(print, "%d %s %d %d %d %s\n", i, st.Account, len(chunks[i]), st.Channel, st.Words, st.Snapshot)
-		for _, c := range chunks[i] {
+		if len(st.Batches) <= chunkBatches {
+			b.more = appendBatches(nil, st.Batches)[1:] // the script writes the version
+		}
+		if st.ID == 0 && len(b.more) > inlineBatches || len(st.Batches) > chunkBatches {
+			b.more = nil
+			for rest := st.Batches; len(rest) > 0; rest = rest[min(chunkBatches, len(rest)):] {
+				b.chunks = append(b.chunks, appendBatches(nil, rest[:min(chunkBatches, len(rest))]))
+			}
+		}
+		fmt.Fprintf(print, "%d %d %s %d %d %d %s\n", i, st.ID, st.Account, len(b.chunks), st.Channel, st.Words, st.Snapshot)
+		for _, c := range append(b.chunks, b.more) {
 			print.Write(c)
 		}
 	}
@@ -65,41 +157,26 @@ func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]d
 		NoRoute: p.NoRoute, Entered: p.Entered, Pending: p.Pending,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: plan: %w", err)
+		return w, fmt.Errorf("redisstore: plan: %w", err)
 	}
-	args := []any{s.keys.prefix, p.Warning, rev, p.Version, fig, len(p.Strands), max(1, p.Parts), hex.EncodeToString(fingerprint[:])}
-	keys := []string{
+	w.args = []any{s.keys.prefix, p.Warning, p.Rev, p.Version, fig, len(p.Strands), max(1, p.Parts), hex.EncodeToString(fingerprint[:])}
+	w.keys = []string{
 		s.keys.warning(p.Warning), s.keys.plan(p.Warning), s.keys.toPlan(), s.keys.strands(), s.keys.generation(),
 	}
 	for i := range p.Strands {
-		st := &p.Strands[i]
+		st, b := &p.Strands[i], &all[i]
 		h, err := json.Marshal(head{recordVersion, *st})
 		if err != nil {
-			return nil, fmt.Errorf("redisstore: plan: strand %d: %w", i, err)
+			return w, fmt.Errorf("redisstore: plan: strand %d: %w", i, err)
 		}
-		keys = append(keys, s.keys.carries(st.Account))
-		args = append(args, h, st.Account, st.People, batchesRef(p.Warning, fingerprint, i), len(chunks[i]))
-	}
-	var names []string
-	var data [][]byte
-	for i := range chunks {
 		ref := batchesRef(p.Warning, fingerprint, i)
-		for j, c := range chunks[i] {
-			names, data = append(names, s.keys.batches(ref, j)), append(data, c)
+		w.keys = append(w.keys, s.keys.carries(st.Account))
+		w.args = append(w.args, h, st.Account, st.People, ref, len(b.chunks), uint32(st.ID), int(st.People)-b.people, b.more)
+		for j, c := range b.chunks {
+			w.names, w.data = append(w.names, s.keys.batches(ref, j)), append(w.data, c)
 		}
 	}
-	// A chunk that is there has the same content; it must not get a time to live again.
-	err = s.pipeline(ctx, len(names), 16, func(p redis.Pipeliner, i int) {
-		p.SetNX(ctx, names[i], data[i], orphanLife)
-	}, func(int, redis.Cmder) error { return nil })
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.run(ctx, planScript, append(keys, names...), args...).Text()
-	if err != nil {
-		return nil, failed("plan", err)
-	}
-	return strandIDs(all), nil
+	return w, nil
 }
 
 func strandIDs(packed string) []dispatcher.StrandID {
@@ -141,6 +218,7 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 // stored is the hash of a strand as it is read.
 type stored struct {
 	Head    string `redis:"head"`
+	People  uint32 `redis:"people"`
 	Granted uint32 `redis:"granted"`
 	Closed  uint8  `redis:"closed"`
 	Tail    string `redis:"tail"`
@@ -151,17 +229,20 @@ type stored struct {
 // strandsOf reads heads and tails, and where the batches of each strand are.
 func (s *Store) strandsOf(ctx context.Context, ids []dispatcher.StrandID) (strands []dispatcher.Strand, tails []dispatcher.StrandTail, at []stored, err error) {
 	err = s.pipeline(ctx, len(ids), 256, func(p redis.Pipeliner, i int) {
-		p.HMGet(ctx, s.keys.strand(ids[i]), "head", "granted", "closed", "tail", "batches", "chunks")
+		p.HMGet(ctx, s.keys.strand(ids[i]), "head", "people", "granted", "closed", "tail", "batches", "chunks")
 	}, func(i int, c redis.Cmder) error {
 		var h stored
 		if err := c.(*redis.SliceCmd).Scan(&h); err != nil {
 			return failed("strand", err)
 		}
+		if h.Head == "" {
+			return fmt.Errorf("%w: strand %d", dispatcher.ErrNotFound, ids[i])
+		}
 		var st head
 		if err := decodeVersioned("strand "+utoa(uint64(ids[i])), h.Head, &st, &st.V); err != nil {
 			return err
 		}
-		st.ID = ids[i]
+		st.ID, st.People = ids[i], h.People
 		var t tail
 		if h.Tail != "" { // empty until its owner writes it
 			if err := decodeVersioned("the counts of strand "+utoa(uint64(ids[i])), h.Tail, &t, &t.V); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -207,17 +206,11 @@ func (s *Store) Standing(ctx context.Context, states []warning.State) ([]dispatc
 	err = s.pipeline(ctx, len(ids), 1024, func(p redis.Pipeliner, i int) {
 		p.HMGet(ctx, s.keys.warning(ids[i]), "state", "expires")
 	}, func(i int, c redis.Cmder) error {
-		var h struct {
-			State   uint8 `redis:"state"`
-			Expires int64 `redis:"expires"`
+		st, err := standingOf(ids[i], c)
+		if err == nil && slices.Contains(states, st.State) {
+			out = append(out, st)
 		}
-		if err := c.(*redis.SliceCmd).Scan(&h); err != nil {
-			return failed("standing", err)
-		}
-		if st := warning.State(h.State); slices.Contains(states, st) {
-			out = append(out, dispatcher.Standing{ID: ids[i], State: st, Expires: time.UnixMilli(h.Expires).UTC()})
-		}
-		return nil
+		return err
 	})
 	return out, err
 }

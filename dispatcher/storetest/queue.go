@@ -353,27 +353,40 @@ func takeover(t *testing.T, s Store) {
 	_, tails, err := s.PlanOf(t.Context(), id(1))
 	no(t, err)
 	same(t, "the counts", tails, []dispatcher.StrandTail{tail, {Strand: ids[1]}})
-	im, err = s.Load(t.Context(), "a", ids[0], false)
+	im, err = s.Load(t.Context(), "a", 2, false)
 	no(t, err)
-	same(t, "the image after the first strand", im, dispatcher.Image{
+	same(t, "the image after the first plan", im, dispatcher.Image{
 		Signal: dispatcher.Signal{Generation: 4}, Strands: []dispatcher.Strand{second}, Tails: want[1:], Entry: 2, Stats: []byte("figures"),
 	})
+	im, err = s.Read(t.Context(), "a", ids[2:], false)
+	no(t, err)
+	same(t, "one strand", im, dispatcher.Image{
+		Signal: dispatcher.Signal{Generation: 4}, Strands: []dispatcher.Strand{second}, Tails: want[1:], Entry: 2, Stats: []byte("figures"),
+	})
+	im, err = s.Read(t.Context(), "a", ids[:1], true)
+	no(t, err)
+	if len(im.Strands) != 1 || len(im.Chunks) != 2 || len(im.Journal) != 1 {
+		t.Fatalf("one strand with its ledger: %d strands, %d chunks, %d entries", len(im.Strands), len(im.Chunks), len(im.Journal))
+	}
+	_, err = s.Read(t.Context(), "a", ids[1:2], false) // of account b
+	must(t, err, dispatcher.ErrNotFound)
+	_, err = s.Read(t.Context(), "a", []dispatcher.StrandID{99}, false)
+	must(t, err, dispatcher.ErrNotFound)
 	im, err = s.Load(t.Context(), "nobody's", 0, true)
 	no(t, err)
 	same(t, "the image of an account without strands", im, dispatcher.Image{Signal: dispatcher.Signal{Generation: 4}})
 }
 
 func states(t *testing.T, s Store) {
-	ids := append(planned(t, s, 1, 10, "a", "b"), planned(t, s, 2, 10, "a")...)
+	planned(t, s, 1, 10, "a")
+	planned(t, s, 2, 10, "a")
 	move(t, s, 2, 1, warning.Held)
 	expires := draft(1, warning.Released).Spec.Expires
-	got, err := s.States(t.Context(), []dispatcher.StrandID{ids[2], ids[0], ids[1], ids[2]})
+	got, err := s.States(t.Context(), []string{id(2), id(1), id(2)})
 	no(t, err)
-	same(t, "the states", got, []dispatcher.StrandState{
-		{Strand: ids[2], State: warning.Held, Expires: expires}, {Strand: ids[0], State: warning.Released, Expires: expires},
-		{Strand: ids[1], State: warning.Released, Expires: expires}, {Strand: ids[2], State: warning.Held, Expires: expires},
-	})
-	_, err = s.States(t.Context(), []dispatcher.StrandID{ids[0], 99})
+	held := dispatcher.Standing{ID: id(2), State: warning.Held, Expires: expires}
+	same(t, "the states", got, []dispatcher.Standing{held, {ID: id(1), State: warning.Released, Expires: expires}, held})
+	_, err = s.States(t.Context(), []string{id(1), id(99)})
 	must(t, err, dispatcher.ErrNotFound)
 	got, err = s.States(t.Context(), nil)
 	if len(got) != 0 || err != nil {

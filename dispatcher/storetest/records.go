@@ -408,9 +408,9 @@ func plans(t *testing.T, s Store) {
 	if im.Generation != done.Generation+2 { // the plan, the hold
 		t.Fatalf("generation %d, wanted %d", im.Generation, done.Generation+2)
 	}
-	im, err = s.Load(t.Context(), "a", 1, false)
+	im, err = s.Load(t.Context(), "a", im.Generation, false)
 	no(t, err)
-	same(t, "the strands after the first", im.Strands, []dispatcher.Strand{p.Strands[2]})
+	same(t, "the strands after the plan", im.Strands, []dispatcher.Strand{})
 
 	do(t, s, dispatcher.Act{Warning: draft(2, warning.Released), ToPlan: true})
 	none, err := s.PutPlan(t.Context(), 1, plan(2, 0)) // nobody can be reached: still a plan
@@ -448,11 +448,50 @@ func planParts(t *testing.T, s Store) {
 	if got.Parts != 2 || got.Entered != 2 || !got.Pending || len(got.Strands) != 2 || len(tails) != 2 {
 		t.Fatalf("the plan has %d parts, %d entered, pending %v, %d strands", got.Parts, got.Entered, got.Pending, len(got.Strands))
 	}
-	im, err := s.Load(t.Context(), "b", 1, false)
+	im, err := s.Load(t.Context(), "b", 2, false)
 	no(t, err)
 	if len(im.Strands) != 1 || im.Strands[0].People != 2 {
 		t.Fatalf("account b carries %v", im.Strands)
 	}
+}
+
+// strandsGrow: a strand gets people at its end, once, and whoever has it already reads it again.
+func strandsGrow(t *testing.T, s Store) {
+	do(t, s, dispatcher.Act{Warning: draft(1, warning.Released), ToPlan: true})
+	ids, err := s.PutPlan(t.Context(), 1, plan(1, 2000, "a", "b"))
+	no(t, err)
+	f := own(t, s, "a", "one")
+	commit(t, s, f, 1, dispatcher.Commit{Grants: []dispatcher.Grant{{Strand: ids[0], To: 2000}}})
+	before, err := s.Load(t.Context(), "a", 0, false)
+	no(t, err)
+
+	more := plan(1, 30, "a")
+	more.Parts = 2
+	more.Strands[0].ID, more.Strands[0].People = ids[0], 2031
+	_, err = s.PutPlan(t.Context(), 1, more)
+	must(t, err, dispatcher.ErrChanged) // it has not the people for it
+	more.Strands[0].People = 2030
+	for range 2 { // the answer was lost
+		done := s.PutPlans(t.Context(), []dispatcher.Part{{Rev: 1, Plan: more}, {Rev: 7, Plan: more}})
+		no(t, done[0].Err)
+		same(t, "the ids", done[0].IDs, ids)
+	}
+	after, err := s.Load(t.Context(), "a", before.Generation, false)
+	no(t, err)
+	want := before.Strands[0]
+	want.People, want.Batches = 2030, append(want.Batches, more.Strands[0].Batches...)
+	same(t, "the strand", after.Strands, []dispatcher.Strand{want})
+	more.Parts, more.Strands[0].People = 3, 2060
+	_, err = s.PutPlan(t.Context(), 1, more)
+	no(t, err)
+	commit(t, s, f, 2, dispatcher.Commit{Grants: []dispatcher.Grant{{Strand: ids[0], From: 2000, To: 2060}}})
+	commit(t, s, f, 3, dispatcher.Commit{Close: []dispatcher.Close{{Strand: ids[0], As: warning.Moved}}})
+	more.Parts, more.Strands[0].People = 4, 2090
+	_, err = s.PutPlan(t.Context(), 1, more)
+	must(t, err, dispatcher.ErrChanged)
+	none, err := s.Load(t.Context(), "b", after.Generation, false)
+	no(t, err)
+	same(t, "the strands of another account", none.Strands, []dispatcher.Strand{})
 }
 
 // standing: the short list says what the records say.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -22,7 +23,7 @@ func Same(t *testing.T, open func(t testing.TB) (a, b Store)) {
 		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}, entries: map[string]uint64{}, carries: map[string][]dispatcher.StrandID{}}
 		p.a, p.b = open(t)
 		p.begin()
-		steps := []func(){p.act, p.act, p.plan, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask}
+		steps := []func(){p.act, p.act, p.plan, p.grow, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask}
 		for range p.upTo(40, "steps") {
 			rapid.SampledFrom(steps).Draw(r, "step")()
 		}
@@ -131,6 +132,39 @@ func (p *pair) plan() {
 	n := 1 + p.upTo(3, "warning")
 	pl := plan(n, 1+uint32(p.upTo(3000, "people")), accounts[:p.upTo(len(accounts), "accounts")]...)
 	p.put(n, pl)
+}
+
+// grow adds a part, to a strand that is there or to one that is not.
+func (p *pair) grow() {
+	n := 1 + p.upTo(3, "warning")
+	old, ok := both(p, "plan of", func(s Store) (dispatcher.Plan, error) {
+		pl, _, err := s.PlanOf(p.ctx, id(n))
+		return pl, err
+	})
+	if !ok {
+		return
+	}
+	more := plan(n, 1+uint32(p.upTo(3000, "more")), p.account())
+	more.Parts = old.Parts + 1
+	if st := &more.Strands[0]; len(old.Strands) > 0 && p.flip("grows") {
+		to := rapid.SampledFrom(old.Strands).Draw(p.T, "to")
+		st.ID, st.People = to.ID, st.People+to.People
+		if !p.rarely("other account") {
+			st.Account = to.Account
+		}
+		if p.rarely("miscounted") {
+			st.People++
+		}
+	}
+	both(p, "part", func(s Store) ([]dispatcher.Stored, error) {
+		done := s.PutPlans(p.ctx, []dispatcher.Part{{Rev: p.rev[n], Plan: more}, {Rev: 99, Plan: plan(4, 1, "a")}})
+		err := done[0].Err
+		if (done[1].Err == nil) || len(done) != 2 {
+			err = errors.Join(err, errors.New("a part of a warning at another revision was stored"))
+		}
+		done[0].Err, done[1].Err = nil, nil
+		return done, err
+	})
 }
 
 func (p *pair) put(n int, pl dispatcher.Plan) {
@@ -250,8 +284,12 @@ func (p *pair) ask() {
 	states := rapid.SliceOfN(rapid.SampledFrom([]warning.State{1, 2, 3, 4, 5, 6, 7, 8}), 0, 3).Draw(p.T, "states")
 	limit := p.upTo(3, "limit")
 	both(p, "warnings", func(s Store) ([]warning.Warning, error) { return s.Warnings(p.ctx, states, limit) })
-	ids := []dispatcher.StrandID{p.strand("a"), p.strand("b")}
-	both(p, "states", func(s Store) ([]dispatcher.StrandState, error) { return s.States(p.ctx, ids) })
+	of := []string{id(1 + p.upTo(3, "first")), id(1 + p.upTo(3, "second"))}
+	both(p, "states", func(s Store) ([]dispatcher.Standing, error) { return s.States(p.ctx, of) })
+	ids := []dispatcher.StrandID{p.strand("a"), p.strand("a")}
+	both(p, "read", func(s Store) (dispatcher.Image, error) { return s.Read(p.ctx, "a", ids, true) })
+	after := uint64(p.upTo(10, "after"))
+	both(p, "load later ones", func(s Store) (dispatcher.Image, error) { return s.Load(p.ctx, "a", after, false) })
 	from, n := uint64(p.upTo(5, "from")), p.upTo(5, "n")
 	both(p, "entries", func(s Store) ([][]byte, error) { return s.Entries(p.ctx, from, n) })
 	digest := rapid.SampledFrom([]string{"d", "e"}).Draw(p.T, "digest")

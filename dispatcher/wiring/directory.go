@@ -66,6 +66,9 @@ func (d *directory) current() *geofence.Revision {
 
 // Snapshot is the one with this id.
 func (d *directory) Snapshot(ctx context.Context, id string) (dispatcher.Snapshot, error) {
+	if s, ok, err := d.rostered(id); ok {
+		return s, err
+	}
 	s, err := d.get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -81,6 +84,9 @@ func (d *directory) Snapshot(ctx context.Context, id string) (dispatcher.Snapsho
 // Withdrawn is who of the snapshot id may not be told any more, because the newest one has erased them, given them
 // another number, or says that they want no messages. Each stands at the place that the snapshot id has for them.
 func (d *directory) Withdrawn(ctx context.Context, id string) (warning.Selection, error) {
+	if strings.HasPrefix(id, rosterID) { // people on duty are not in the directory
+		return warning.Selection{}, nil
+	}
 	old, err := d.get(ctx, id)
 	if err != nil {
 		return warning.Selection{}, err

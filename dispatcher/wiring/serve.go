@@ -110,6 +110,10 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	onDuty, err := newRoster(h)
+	if err != nil {
+		return nil, err
+	}
 	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limitsOf(h.Config.Limits))
 	if err != nil {
 		return nil, err
@@ -130,6 +134,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    p.rule.inForce,
 		Words:     wording(deskOf(&h.Config.Words)),
+		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
 	if err != nil {
@@ -147,7 +152,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,

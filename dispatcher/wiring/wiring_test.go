@@ -156,11 +156,12 @@ func importPeople(t *testing.T, conn *grpc.ClientConn, key string, n int) *pb.Im
 	return r
 }
 
-// TestOneWarningThroughTheHouse goes the whole way: init, serve, users, import, submit, approve, watch, report, a
-// restart, and the record of acts.
-func TestOneWarningThroughTheHouse(t *testing.T) {
+// carries runs a simulated carrier, and answers it and its log.
+func carries(t *testing.T) (c *carrier.Carrier, log string) {
+	t.Helper()
+	log = filepath.Join(t.TempDir(), "mobile.jsonl")
 	cfg := carrier.Default()
-	cfg.Name, cfg.Listen, cfg.Log, cfg.SystemID, cfg.Password = "mobile", "127.0.0.1:0", filepath.Join(t.TempDir(), "mobile.jsonl"), "tocsin", "secret"
+	cfg.Name, cfg.Listen, cfg.Log, cfg.SystemID, cfg.Password = "mobile", "127.0.0.1:0", log, "tocsin", "secret"
 	c, err := carrier.Listen(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -174,11 +175,19 @@ func TestOneWarningThroughTheHouse(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return c, log
+}
+
+// TestOneWarningThroughTheHouse goes the whole way: init, serve, users, import, submit, approve, watch, report, a
+// restart, and the record of acts.
+func TestOneWarningThroughTheHouse(t *testing.T) {
+	c, _ := carries(t)
 	dir, token := house(t, c.Address())
 	address, stop := serving(t, dir)
 
 	tokens := map[string]string{"eng": token}
 	inHouse(t, dir, func(h *House) {
+		var err error
 		for name, role := range map[string]string{"fang": "forecaster", "ma": "approver"} {
 			if tokens[name], err = h.AddUser(t.Context(), name, role, 0); err != nil {
 				t.Fatal(err)

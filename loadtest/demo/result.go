@@ -124,7 +124,7 @@ func judge(o rig.Options, v verify.Verdict, reports ...told) *Result {
 			continue // it goes to those who were reached, wherever they are
 		}
 		inArea += rep.GetInArea()
-		if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea() {
+		if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea()+rep.GetEntered() {
 			r.fault("%s: %d people are in the area and %d are accounted for", id, rep.GetInArea(), out)
 		}
 	}

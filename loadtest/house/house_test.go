@@ -31,17 +31,20 @@ import (
 )
 
 // The users of a house, by name; two of each who may decide over what the other did.
-var users = map[string]string{"fang": "forecaster", "feng": "forecaster", "an": "approver", "hu": "commander", "gong": "engineer"}
+var users = map[string]string{"fang": "forecaster", "feng": "forecaster", "an": "approver", "hu": "commander", "gong": "engineer", "luo": "load_tester", "kan": "viewer"}
 
 const engineer, forecaster, approver, commander = "gong", "fang", "an", "hu"
 
 // home is a house at work.
 type home struct {
-	dir   string
-	conns map[string]*grpc.ClientConn
-	redis *redis.Client
-	logs  *observer.ObservedLogs // all that the engine says
-	ends  []func() error         // in the order of opening
+	dir    string
+	ca     string
+	tokens map[string]string // by user
+	conns  map[string]*grpc.ClientConn
+	redis  *redis.Client
+	logs   *observer.ObservedLogs // all that the engine says
+	halt   func() error           // ends the engine and its connections
+	ends   []func() error         // in the order of opening
 }
 
 // running is the house that all tests share. Tests run one after the other, so that each sees what it changed alone.
@@ -119,7 +122,12 @@ func configText(accounts ...string) string {
 
 // newHome makes a house, its users and a connection for each, and serves it.
 func newHome(ctx context.Context, dir string, accounts ...string) (_ *home, err error) {
-	h := &home{dir: dir, conns: map[string]*grpc.ClientConn{}}
+	return homeOf(ctx, dir, configText(accounts...))
+}
+
+// homeOf makes a house of a configuration.
+func homeOf(ctx context.Context, dir, text string) (_ *home, err error) {
+	h := &home{dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -129,7 +137,7 @@ func newHome(ctx context.Context, dir string, accounts ...string) (_ *home, err 
 		return nil, err
 	}
 	path := filepath.Join(dir, wiring.ConfigFile)
-	if err := os.WriteFile(path, []byte(configText(accounts...)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	made, err := wiring.Init(ctx, wiring.NewHouse{Dir: dir, Hosts: []string{"127.0.0.1"}, User: engineer, Role: users[engineer]}, zap.NewNop())
@@ -145,7 +153,7 @@ func newHome(ctx context.Context, dir string, accounts ...string) (_ *home, err 
 		defer cancel()
 		return wiring.StopRedis(ctx, cfg, zap.NewNop())
 	})
-	tokens := map[string]string{engineer: made.Token}
+	h.ca, h.tokens = made.CA, map[string]string{engineer: made.Token}
 	opened, err := wiring.Open(ctx, cfg, zap.NewNop())
 	if err != nil {
 		return nil, err
@@ -155,19 +163,38 @@ func newHome(ctx context.Context, dir string, accounts ...string) (_ *home, err 
 		if name == engineer {
 			continue
 		}
-		if tokens[name], err = opened.AddUser(ctx, name, role, 0); err != nil {
+		if h.tokens[name], err = opened.AddUser(ctx, name, role, 0); err != nil {
 			return nil, err
 		}
+	}
+	if err := h.serve(ctx); err != nil {
+		return nil, err
+	}
+	h.later(func() error { return h.halt() })
+	h.redis = managed.Client(filepath.Join(cfg.Data, "redis", "redis.sock"))
+	h.later(h.redis.Close)
+	return h, nil
+}
+
+// serve runs the engine by the configuration as it is now, with a connection for each user.
+func (h *home) serve(ctx context.Context) error {
+	cfg, err := wiring.LoadConfig(filepath.Join(h.dir, wiring.ConfigFile))
+	if err != nil {
+		return err
 	}
 	core, logs := observer.New(zap.DebugLevel)
 	h.logs = logs
 	serving, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- wiring.Serve(serving, cfg, zap.New(core)) }()
-	h.later(func() error {
+	h.conns = map[string]*grpc.ClientConn{}
+	h.halt = func() (err error) {
+		for _, c := range h.conns {
+			err = errors.Join(err, c.Close())
+		}
 		stop()
-		return <-done
-	})
+		return errors.Join(err, <-done)
+	}
 	address := ""
 	err = poll(ctx, func() error {
 		for _, e := range logs.FilterMessage("serving").All() {
@@ -177,23 +204,19 @@ func newHome(ctx context.Context, dir string, accounts ...string) (_ *home, err 
 		return errors.New("the engine does not serve yet")
 	})
 	if err != nil {
-		return nil, err
+		return errors.Join(err, h.halt())
 	}
-	for name, token := range tokens {
-		file := filepath.Join(dir, name+".token")
+	for name, token := range h.tokens {
+		file := filepath.Join(h.dir, name+".token")
 		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
-			return nil, err
+			return errors.Join(err, h.halt())
 		}
-		conn, err := wiring.Server{Address: address, CAFile: made.CA, TokenFile: file}.Dial()
-		if err != nil {
-			return nil, err
+		if h.conns[name], err = (wiring.Server{Address: address, CAFile: h.ca, TokenFile: file}).Dial(); err != nil {
+			delete(h.conns, name)
+			return errors.Join(err, h.halt())
 		}
-		h.conns[name] = conn
-		h.later(conn.Close)
 	}
-	h.redis = managed.Client(filepath.Join(cfg.Data, "redis", "redis.sock"))
-	h.later(h.redis.Close)
-	return h, nil
+	return nil
 }
 
 func (h *home) later(end func() error) { h.ends = append(h.ends, end) }

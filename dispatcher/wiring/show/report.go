@@ -70,6 +70,9 @@ func (l Language) play(p *pb.Play) string {
 }
 
 func (l Language) mayor(r *pb.ReportResponse) []string {
+	if r.GetFew() {
+		return []string{l.say(warning.TextInArea, l.say(warning.TextFew), l.say(warning.TextFew))}
+	}
 	notReached := l.say(warning.TextNotReached, count(r.GetNotReached()))
 	if len(r.GetWhyNot()) > 0 {
 		var why []string
@@ -101,6 +104,10 @@ func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
 	cells := make([][]string, len(rows))
 	width := make([]int, len(heads))
 	for i, r := range rows {
+		if r.GetFew() {
+			cells[i] = []string{l.say(warning.TextFew)}
+			continue
+		}
 		for j, n := range []int64{r.GetPlanned(), r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting()} {
 			cells[i] = append(cells[i], count(n))
 			width[j] = max(width[j], len(cells[i][j]))
@@ -109,7 +116,7 @@ func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
 	for i, r := range rows {
 		var b strings.Builder
 		for j, c := range cells[i] {
-			b.WriteString(strings.Repeat(" ", 2+width[j]-len(c)))
+			b.WriteString(strings.Repeat(" ", max(2, 2+width[j]-len(c))))
 			b.WriteString(c)
 		}
 		b.WriteString("  " + strings.TrimSpace(r.GetKey()+" "+r.GetName()))

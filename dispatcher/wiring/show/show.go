@@ -84,6 +84,9 @@ func (l Language) Warning(w *pb.Warning) string {
 	if w.GetState() == pb.State_STATE_SUBMITTED && w.GetApprovalsMissing() > 0 {
 		line += "; " + l.say(warning.TextMissing, w.GetApprovalsMissing())
 	}
+	if w.GetWaitsS() > 0 {
+		line += "; " + l.Waits(w.GetWaitsS())
+	}
 	if w.GetWhy() != "" {
 		line += "; " + w.GetWhy()
 	}
@@ -155,6 +158,29 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
 }
 
+// Waits is how long a warning has waited for approval.
+func (l Language) Waits(seconds int64) string {
+	return l.say(warning.TextWaits, (time.Duration(seconds) * time.Second).String())
+}
+
+// OnDuty is one line about a user who can be rung.
+func (l Language) OnDuty(p *pb.OnDuty) string {
+	duty, by, when := "off", "hours", "first"
+	if p.GetOnDuty() {
+		duty = "on"
+	}
+	if p.GetByHand() {
+		by = "by_hand"
+	}
+	switch {
+	case !p.GetApproves():
+		when = "tells"
+	case p.GetBackup() > 0:
+		when = "backup"
+	}
+	return l.say(warning.TextOnDuty, p.GetUser(), l.name("duty", duty), l.name("duty", by), l.name("duty", when))
+}
+
 // corners is how many an area has.
 func corners(a *pb.Area) (n int) {
 	for _, part := range a.GetPolygons().GetParts() {
@@ -177,7 +203,14 @@ func (l Language) Progress(p *pb.WatchResponse) string {
 func (l Language) ProgressLines(p *pb.WatchResponse) []string {
 	spec := p.GetWarning().GetSpec()
 	if !p.GetPlanned() {
-		return []string{l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))}
+		line := l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.state(p.GetWarning().GetState()))
+		if waits := p.GetWarning().GetWaitsS(); waits > 0 {
+			line += "; " + l.Waits(waits)
+		}
+		return []string{line}
+	}
+	if p.GetFew() {
+		return []string{l.say(warning.TextPlanning, l.tier(spec.GetTier()), l.event(spec), l.say(warning.TextFew)), strings.Join(l.times(p), " · ")}
 	}
 	done, planned, waiting := Done(p)
 	return []string{

@@ -151,6 +151,8 @@ const (
 	Type_TYPE_ALL_CLEAR   Type = 4
 	// Of words only: for those whom an update leaves outside.
 	Type_TYPE_LEFT Type = 5
+	// Made by the engine alone: it rings people on duty about another warning.
+	Type_TYPE_CALL Type = 6
 )
 
 // Enum value maps for Type.
@@ -162,6 +164,7 @@ var (
 		3: "TYPE_CANCEL",
 		4: "TYPE_ALL_CLEAR",
 		5: "TYPE_LEFT",
+		6: "TYPE_CALL",
 	}
 	Type_value = map[string]int32{
 		"TYPE_UNSPECIFIED": 0,
@@ -170,6 +173,7 @@ var (
 		"TYPE_CANCEL":      3,
 		"TYPE_ALL_CLEAR":   4,
 		"TYPE_LEFT":        5,
+		"TYPE_CALL":        6,
 	}
 )
 
@@ -1258,7 +1262,9 @@ type Warning struct {
 	// Present where somebody released it on their own.
 	Review *Review `protobuf:"bytes,30,opt,name=review,proto3" json:"review,omitempty"`
 	// approved_people is below 20 and not shown: only a commander sees it.
-	Few           bool `protobuf:"varint,31,opt,name=few,proto3" json:"few,omitempty"`
+	Few bool `protobuf:"varint,31,opt,name=few,proto3" json:"few,omitempty"`
+	// How long it has waited for approval, in seconds; 0: it does not wait.
+	WaitsS        int64 `protobuf:"varint,35,opt,name=waits_s,json=waitsS,proto3" json:"waits_s,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1433,6 +1439,13 @@ func (x *Warning) GetFew() bool {
 	return false
 }
 
+func (x *Warning) GetWaitsS() int64 {
+	if x != nil {
+		return x.WaitsS
+	}
+	return 0
+}
+
 var File_tocsin_v1_spec_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_spec_proto_rawDesc = "" +
@@ -1518,7 +1531,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\tclosed_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\x12\x18\n" +
 	"\afinding\x18\n" +
 	" \x01(\tR\afinding\x12\x18\n" +
-	"\aoverdue\x18\v \x01(\bR\aoverdue\"\xd8\x05\n" +
+	"\aoverdue\x18\v \x01(\bR\aoverdue\"\xf1\x05\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1543,7 +1556,8 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\rsource_system\x18\x11 \x01(\tR\fsourceSystem\x12+\n" +
 	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing\x12)\n" +
 	"\x06review\x18\x1e \x01(\v2\x11.tocsin.v1.ReviewR\x06review\x12\x10\n" +
-	"\x03few\x18\x1f \x01(\bR\x03few*l\n" +
+	"\x03few\x18\x1f \x01(\bR\x03few\x12\x17\n" +
+	"\awaits_s\x18# \x01(\x03R\x06waitsS*l\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTIER_RED\x10\x01\x12\x0f\n" +
@@ -1556,7 +1570,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\rSTATUS_ACTUAL\x10\x01\x12\x13\n" +
 	"\x0fSTATUS_EXERCISE\x10\x02\x12\x17\n" +
 	"\x13STATUS_PUBLIC_DRILL\x10\x03\x12\x0f\n" +
-	"\vSTATUS_TEST\x10\x04*q\n" +
+	"\vSTATUS_TEST\x10\x04*\x80\x01\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1564,7 +1578,8 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\vTYPE_UPDATE\x10\x02\x12\x0f\n" +
 	"\vTYPE_CANCEL\x10\x03\x12\x12\n" +
 	"\x0eTYPE_ALL_CLEAR\x10\x04\x12\r\n" +
-	"\tTYPE_LEFT\x10\x05*\xb1\x01\n" +
+	"\tTYPE_LEFT\x10\x05\x12\r\n" +
+	"\tTYPE_CALL\x10\x06*\xb1\x01\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCHANNEL_SMS\x10\x01\x12\x15\n" +

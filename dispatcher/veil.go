@@ -1,0 +1,125 @@
+package dispatcher
+
+import (
+	"slices"
+
+	"tocsin/warning"
+)
+
+// This file is promise 10 for counts: where fewer than Few people are meant, nobody but a commander sees how many. A count
+// of a place says where people are; counts of what became of a crowd of Few or more do not, and are shown.
+
+// Few is the head count below which counts are veiled for all but commanders.
+const Few = 20
+
+func (c Caller) seesAll() bool { return c.Role == warning.Commander }
+
+// veiled tells which parts of a total are not shown: those of fewer than Few people, and as many of the next smallest as
+// keep a reader from computing them out of the total and the others.
+func veiled(parts []int64) []bool {
+	order := make([]int, len(parts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return int(min(1, max(-1, parts[a]-parts[b]))) })
+	out := make([]bool, len(parts))
+	hidden, people := 0, int64(0)
+	for _, i := range order {
+		if parts[i] >= Few && (hidden == 0 || hidden > 1 && people >= Few) {
+			break
+		}
+		out[i] = true
+		hidden, people = hidden+1, people+parts[i]
+	}
+	return out
+}
+
+func veiledOf[T any](rows []T, people func(*T) int64) []bool {
+	parts := make([]int64, len(rows))
+	for i := range rows {
+		parts[i] = people(&rows[i])
+	}
+	return veiled(parts)
+}
+
+// For is the preview as this caller may see it.
+func (p Preview) For(c Caller) Preview {
+	if c.seesAll() {
+		return p
+	}
+	p.Units, p.Carriers = slices.Clone(p.Units), slices.Clone(p.Carriers)
+	p.Few = p.People < Few
+	for i, hide := range veiledOf(p.Units, func(u *PreviewUnit) int64 { return u.People }) {
+		if u := &p.Units[i]; hide || p.Few {
+			u.People, u.Few = 0, true
+		}
+	}
+	for i, hide := range veiledOf(p.Carriers, func(r *PreviewCarrier) int64 { return r.People }) {
+		if r := &p.Carriers[i]; hide || p.Few {
+			r.People, r.Messages, r.Takes, r.Few = 0, 0, 0, true
+		}
+	}
+	if p.Few {
+		p.People, p.Addressable, p.NoAddress, p.OptedOut, p.Finish = 0, 0, 0, 0, 0
+	}
+	return p
+}
+
+// crowdOf is how many people a warning is about.
+func crowdOf(inArea int64, lanes []LaneCounts) int64 {
+	for _, l := range lanes {
+		inArea = max(inArea, l.Planned) // of a correction only who is in its lanes is known
+	}
+	return inArea
+}
+
+// bare is lanes without what counts people.
+func bare(lanes []LaneCounts) []LaneCounts {
+	out := make([]LaneCounts, len(lanes))
+	for i, l := range lanes {
+		out[i] = LaneCounts{Channel: l.Channel, Balanced: l.Balanced, Segments: l.Segments, First: l.First, Last: l.Last, Finish: l.Finish}
+	}
+	return out
+}
+
+// For is the progress as this caller may see it.
+func (p Progress) For(c Caller) Progress {
+	if c.seesAll() || !p.Planned || crowdOf(p.InArea, p.Lanes) >= Few {
+		return p
+	}
+	p.Few, p.Lanes, p.InArea, p.People, p.Messages = true, bare(p.Lanes), 0, 0, 0
+	return p
+}
+
+// For is the report as this caller may see it.
+func (r Report) For(c Caller) Report {
+	if c.seesAll() || len(r.Lanes) == 0 {
+		return r
+	}
+	if crowdOf(r.InArea+r.Entered, r.Lanes) < Few {
+		return Report{
+			Few: true, Warning: r.Warning, Lanes: bare(r.Lanes), Finished: r.Finished, ToFirst: r.ToFirst, ToLast: r.ToLast,
+			Durability: r.Durability, Unmatched: r.Unmatched, Seal: r.Seal, Plays: r.Plays,
+		}
+	}
+	r.ByDistrict, r.ByCarrier = veiledRows(r.ByDistrict), veiledRows(r.ByCarrier)
+	return r
+}
+
+func veiledRows(rows []ReportRow) []ReportRow {
+	rows = slices.Clone(rows)
+	for i, hide := range veiledOf(rows, func(r *ReportRow) int64 { return r.Planned }) {
+		if hide {
+			rows[i] = ReportRow{Key: rows[i].Key, Name: rows[i].Name, Few: true}
+		}
+	}
+	return rows
+}
+
+// HeadCount is the approved head count of a warning as this caller may see it.
+func (c Caller) HeadCount(w *warning.Warning) (people int64, few bool) {
+	if !c.seesAll() && w.ApprovedPeople < Few {
+		return 0, true
+	}
+	return w.ApprovedPeople, false
+}
