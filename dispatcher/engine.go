@@ -37,6 +37,8 @@ type Policy interface {
 	Emergency(w *warning.Warning, user string, role warning.Role, why string, now time.Time) (warning.Review, error)
 	// ChannelsFor is the channels of a warning that names none.
 	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
+	// Digest names the policy.
+	Digest() string
 }
 
 // Wording completes the words of a spec: those that are made from the official pattern, and the correction and all-clear
@@ -89,6 +91,8 @@ type Engine struct {
 	accounts  []*account
 	platforms []*platform
 	patrol    *patrol
+	nodes     nodes
+	began     time.Time
 	plan      chan struct{} // something may be to plan
 	departed  departures
 
@@ -104,7 +108,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
-		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1),
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	if e.failOver == (FailOver{}) {
@@ -140,6 +144,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	group.Go(func() { e.plans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
+	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
 	group.Go(func() { e.rings(ctx) })
 	group.Go(func() { e.watchRoutes(ctx) })

@@ -25,13 +25,9 @@ func (a *account) contract() int {
 	return a.rate
 }
 
-// Accounts is every account with its health. Of an account that another process owns only the owner is known.
+// Accounts is every account with its health: of one that another process owns, as that process said last.
 func (e *Engine) Accounts(ctx context.Context) ([]AccountHealth, error) {
-	names := make([]string, len(e.accounts))
-	for i, a := range e.accounts {
-		names[i] = a.opt.Name
-	}
-	owners, err := e.records.Obeyed(ctx, names)
+	owners, err := e.records.Obeyed(ctx, e.names())
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -39,18 +35,45 @@ func (e *Engine) Accounts(ctx context.Context) ([]AccountHealth, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	return e.accountsOf(owners, routes), nil
+}
+
+// names is of all accounts and platforms.
+func (e *Engine) names() (all []string) {
+	for _, a := range e.accounts {
+		all = append(all, a.opt.Name)
+	}
+	for _, p := range e.platforms {
+		all = append(all, p.opt.Name)
+	}
+	return all
+}
+
+func (e *Engine) accountsOf(owners map[string]Owned, routes map[string]Route) []AccountHealth {
 	out := make([]AccountHealth, len(e.accounts))
 	for i, a := range e.accounts {
-		out[i] = a.health(time.Now())
-		out[i].Route = routes[a.opt.Name]
-		if o, ok := owners[a.opt.Name]; ok {
-			out[i].Owner = o.Owner
-			if o.Owner != e.node {
-				out[i].Health = HealthElsewhere
+		h := a.health(time.Now())
+		switch o, ok := owners[h.Name]; {
+		case !ok:
+			h.Health = HealthUnowned
+		case o.Owner != e.node:
+			if said, ok := e.nodes.account(o.Owner, h.Name); ok {
+				h = said
+			} else {
+				h.Health = HealthElsewhere
 			}
+			h.Owner = o.Owner
+		default:
+			h.Owner = o.Owner
 		}
+		if r, ok := routes[h.Name]; ok {
+			h.Route = r
+		} else {
+			h.Route.Share = 1 // nobody says that it is left
+		}
+		out[i] = h
 	}
-	return out, nil
+	return out
 }
 
 func (a *account) health(now time.Time) AccountHealth {
@@ -59,11 +82,21 @@ func (a *account) health(now time.Time) AccountHealth {
 	h := AccountHealth{
 		Name: a.opt.Name, Protocol: a.opt.Protocol, Contract: float64(a.rate), Paused: a.control.Paused,
 		RateSetByHand: a.control.Rate > 0, Epoch: a.fence.Epoch, LastError: a.lastError, Simulated: a.opt.Simulated,
-		MaxInAnySecond: int64(a.ring.Highest()), Messages10s: a.sentTotal.last10s(now),
+		MaxInAnySecond: int64(a.ring.Highest()), Messages10s: a.sentTotal.last10s(now), Window: a.opt.Window,
+		Configured: float64(a.opt.Rate), Why: a.control.Why, By: a.control.User, Slowed: a.slow.factor(),
 	}
 	h.Used10s = float64(h.Messages10s) / (10 * float64(a.rate))
+	var byTier [warning.Notice + 1]TierBacklog
 	for _, s := range a.live {
-		h.WaitingPeople += s.led.counts[warning.Waiting] + s.led.counts[warning.Sending]
+		waiting := s.led.counts[warning.Waiting] + s.led.counts[warning.Sending]
+		h.WaitingPeople += waiting
+		t := &byTier[s.w.Spec.Tier]
+		t.Tier, t.People, t.Messages = s.w.Spec.Tier, t.People+waiting, t.Messages+waiting*int64(s.cost)
+	}
+	for _, t := range byTier {
+		if t.People > 0 {
+			h.Backlog = append(h.Backlog, t)
+		}
 	}
 	up, open := 0, 0
 	if a.carrier != nil {
@@ -72,6 +105,8 @@ func (a *account) health(now time.Time) AccountHealth {
 			open += l.Open
 			if l.Up {
 				up++
+			} else if l.LastError != "" {
+				h.LastError = l.LastError
 			}
 		}
 	}
@@ -145,6 +180,23 @@ func (e *Engine) Resume(ctx context.Context, c Caller, key, account string) (Acc
 // SetRate changes the rate of an account, in messages a second; it is durable and wins over the configuration.
 func (e *Engine) SetRate(ctx context.Context, c Caller, key, account string, rate int) (AccountHealth, error) {
 	return e.steer(ctx, c, key, "account.rate", account, fmt.Sprintf("%d messages/s", rate), func(ctl *Control) { ctl.Rate = rate })
+}
+
+// ResetRate gives up the rate that was set by hand.
+func (e *Engine) ResetRate(ctx context.Context, c Caller, key, account string) (AccountHealth, error) {
+	return e.steer(ctx, c, key, "account.reset_rate", account, "", func(ctl *Control) { ctl.Rate = 0 })
+}
+
+// Retune takes the rate and burst of a changed configuration. A rate that was set by hand stays in force over it: byHand.
+func (e *Engine) Retune(account string, rate int, burst time.Duration) (byHand bool) {
+	a := e.account(account)
+	a.sendMu.Lock()
+	defer a.sendMu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.opt.Rate, a.opt.Burst = rate, burst
+	a.setRate()
+	return a.control.Rate > 0
 }
 
 func (e *Engine) steer(ctx context.Context, c Caller, key, act, name, detail string, set func(*Control)) (AccountHealth, error) {

@@ -158,6 +158,7 @@ const (
 	TableRoutes   = "routes"   // account → JSON of Route
 	TableSounds   = "sounds"   // warning and platform → JSON of the audio of a Play's repeats
 	TableProbes   = "probes"   // node → time of its last probe of durability
+	TableNodes    = "nodes"    // node → JSON of its last pulse
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits

@@ -207,8 +207,13 @@ type AccountHealth struct {
 	Used10s        float64 // part of the contract in the last 10 s
 	MaxInAnySecond int64
 	Links          []AccountLink
+	Window         int // messages without an answer that one link may have
 	LastError      string
 	Simulated      bool
+	Configured     float64       // messages/s of the configuration; Contract differs where RateSetByHand
+	Why, By        string        // of a pause or a rate set by hand
+	Slowed         float64       // part of the contract that the carrier's flow control leaves, 0 to 1; 1: not slowed
+	Backlog        []TierBacklog `json:",omitempty"` // who waits here, by tier; no Finish
 	Route          Route
 }
 
@@ -232,5 +237,6 @@ const (
 	HealthDown      Health = "down"      // no link is up
 	HealthPaused    Health = "paused"    // by an engineer
 	HealthWaiting   Health = "waiting"   // a new owner waits before it sends
-	HealthElsewhere Health = "elsewhere" // another process owns it
+	HealthUnowned   Health = "unowned"   // no process owns it
+	HealthElsewhere Health = "elsewhere" // another process owns it, and says nothing
 )

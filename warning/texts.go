@@ -21,6 +21,7 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
+	TextFollows      Text = "follows" // event, type
 	TextByChannel    Text = "by_channel"
 	TextNotAddressed Text = "not_addressed" // people, no address, opted out
 	TextByDistrict   Text = "by_district"
@@ -64,21 +65,25 @@ const (
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody   Text = "nobody"    // masked number
-	TextPerson   Text = "person"    // masked number, district
-	TextNoLane   Text = "no_lane"   // warning, event, why
-	TextInLane   Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported Text = "imported"  // people, snapshot
-	TextChanged  Text = "changed"   // changes, people, snapshot
-	TextBadRows  Text = "bad_rows"  // rows left out
-	TextBadRow   Text = "bad_row"   // row, field, detail, rule
-	TextStats    Text = "stats"     // people, addressable, no address, opted out, responsible
-	TextMoved    Text = "moved"     // positions, known, people
-	TextSnapshot Text = "snapshot"  // id, edition, time
-	TextAccount  Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
-	TextRoute    Text = "route"     // percent of its weight, why
-	TextTested   Text = "tested"    // time, result, milliseconds to the answer, receipt
-	TextLinkTest Text = "link_test" // account, time
+	TextNobody     Text = "nobody"    // masked number
+	TextPerson     Text = "person"    // masked number, district
+	TextNoLane     Text = "no_lane"   // warning, event, why
+	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported   Text = "imported"  // people, snapshot
+	TextChanged    Text = "changed"   // changes, people, snapshot
+	TextBadRows    Text = "bad_rows"  // rows left out
+	TextBadRow     Text = "bad_row"   // row, field, detail, rule
+	TextStats      Text = "stats"     // people, addressable, no address, opted out, responsible
+	TextMoved      Text = "moved"     // positions, known, people
+	TextSnapshot   Text = "snapshot"  // id, edition, time
+	TextAccount    Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute      Text = "route"     // percent of its weight, why
+	TextTested     Text = "tested"    // time, result, milliseconds to the answer, receipt
+	TextLinkTest   Text = "link_test" // account, time
+	TextByHand     Text = "by_hand"   // account, account
+	TextUnchanged  Text = "unchanged"
+	TextApplied    Text = "applied"
+	TextNotApplied Text = "not_applied"
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -89,6 +94,7 @@ func TextOf(kind, name string) Text { return Text(kind + "." + name) }
 type phrase struct{ zh, en string }
 
 var phrases = map[Text]phrase{
+	TextFollows:      {"%s（%s）", "%s %s"},
 	TextTitle:        {"%s %s预警（%s）：%s", "%s, %s (%s): %s"},
 	TextInArea:       {"区域内 %s 人，可联系 %s 人", "In the area %s people, addressable %s"},
 	TextEntered:      {"之后进入区域 %s 人", "Entered later %s"},
@@ -147,21 +153,25 @@ var phrases = map[Text]phrase{
 	"call.ending":  {"【即将到期】%s%s于%s到期，编号%s，请延长或解除。", "Ends soon: %s, %s, at %s. %s: extend or lift it."},
 	"call.ended":   {"【已到期】%s%s已于%s到期，编号%s。", "Ended: %s, %s, at %s. %s."},
 
-	TextNobody:   {"%s 不在名录中", "%s is not in the directory"},
-	TextPerson:   {"%s，%s", "%s, %s"},
-	TextNoLane:   {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
-	TextInLane:   {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
-	TextImported: {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
-	TextChanged:  {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
-	TextBadRow:   {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
-	TextStats:    {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
-	TextMoved:    {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
-	TextSnapshot: {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
-	TextAccount:  {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
-	TextRoute:    {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
-	TextTested:   {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
-	TextLinkTest: {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
-	TextBadRows:  {"%s 行有误，未导入", "%s rows were faulty and left out"},
+	TextNobody:     {"%s 不在名录中", "%s is not in the directory"},
+	TextPerson:     {"%s，%s", "%s, %s"},
+	TextNoLane:     {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
+	TextInLane:     {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
+	TextImported:   {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
+	TextChanged:    {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
+	TextBadRow:     {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
+	TextStats:      {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
+	TextMoved:      {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
+	TextSnapshot:   {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
+	TextAccount:    {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
+	TextRoute:      {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
+	TextTested:     {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
+	TextLinkTest:   {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
+	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
+	TextByHand:     {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
+	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
+	TextApplied:    {"已全部生效", "all of it holds now"},
+	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
 
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
 	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
@@ -172,6 +182,8 @@ var phrases = map[Text]phrase{
 	TextReviewDue:     {"应于 %s 前复核", "review due %s"},
 	TextReviewOverdue: {"复核已逾期，期限为 %s", "review OVERDUE since %s"},
 	TextReviewClosed:  {"%s 已复核：%s", "reviewed by %s: %s"},
+
+	"type.update": {"更新", "update"}, "type.cancel": {"更正", "correction"}, "type.all_clear": {"解除", "all-clear"},
 
 	"tier.red": {"红色", "red"}, "tier.orange": {"橙色", "orange"}, "tier.yellow": {"黄色", "yellow"}, "tier.blue": {"蓝色", "blue"}, "tier.notice": {"提示", "notice"},
 
@@ -203,8 +215,47 @@ var phrases = map[Text]phrase{
 
 	"receipt.arrived": {"已送达", "delivered"}, "receipt.failed": {"未送达", "not delivered"},
 
+	// The page of those on watch. What stands under finding is what is not well, under remedy what to do; {} is its subject.
+	"level.ok": {"正常", "ALL WELL"}, "level.degraded": {"有降级", "DEGRADED"}, "level.wrong": {"有故障", "SOMETHING IS WRONG"},
+	"house.head":   {"%s · 进程 %s · %s · 已运行 %s", "%s · process %s · %s · up %s"},
+	"house.intake": {"接收", "INTAKE"}, "house.dispatch": {"发送", "DISPATCH"}, "house.backlog": {"待发", "BACKLOG"}, "house.approvals": {"待批", "APPROVALS"}, "house.reviews": {"待复核", "REVIEWS"},
+	"house.redis": {"REDIS", "REDIS"}, "house.disk": {"磁盘", "DISK"}, "house.clock": {"时钟", "CLOCK"}, "house.certificates": {"证书", "CERTIFICATES"},
+	"house.config": {"配置", "CONFIG"}, "house.processes": {"进程", "PROCESSES"},
+	"house.accounts": {"账户|进程|状态|链路|窗口|合同/秒|近10秒使用|等待人数|最近错误", "account|process|health|links|window|contract/s|used in 10 s|waiting|last error"},
+	"house.none":     {"无", "none"}, "house.by_hand": {"手工", "by hand"},
+	"house.intake_ok": {"正常，落盘写入 %s，%s前", "ok; a durable write took %s, %s ago"},
+	"house.tier":      {"%s %s 人（%s 条），预计 %s 发完", "%s %s people (%s messages), done at %s"}, "house.tier_stuck": {"%s %s 人（%s 条），有账户停发，无法预计", "%s %s people (%s messages), no end: an account sends nothing"},
+	"house.awaiting": {"%s %s %s（%s），已等 %s，还需 %d 人批准", "%s %s %s (%s), waits for %s, %d more must approve"}, "house.more": {"另有 %d 条", "and %d more"},
+	"house.store": {"%s%s，%s；AOF %s，内存 %s", "%s%s, %s; AOF %s, memory %s"}, "house.own": {"，自带", ", our own"}, "house.rewriting": {"，AOF 重写中", ", AOF is being rewritten"}, "house.of": {"%s / %s", "%s of %s"},
+	"house.room": {"剩余 %s，低于 %s 时停止接收", "%s free; below %s nothing new is taken in"}, "house.room_others": {"数据目录剩余 %s", "%s free for the data directory"},
+	"house.clocks": {"与 Redis 相差 %s", "%s apart from that of Redis"}, "house.no_step": {"，一小时内无跳变", ", no step within the hour"}, "house.step": {"，%s 跳变 %s", ", stepped at %s by %s"},
+	"house.days":   {"%s 剩 %d 天", "%s ends in %d days"},
+	"house.loaded": {"%s，载入于 %s，策略 %s", "%s, loaded %s, policy %s"},
+	"house.owns":   {"%s（%s）", "%s (%s)"}, "house.owns_none": {"备用", "stands by"}, "house.link": {"链路 %d 于 %s 断开：%s", "link %d down since %s: %s"},
+	"house.waiting":  {"，%s 人在等", ", %s people wait"},
+	"finding.intake": {"不接收新预警", "nothing new is taken in"}, "remedy.intake": {"撤销和暂停仍可用；先看下面的 REDIS 和磁盘", "cancel and hold still work; look at REDIS and DISK below"},
+	"finding.store": {"Redis 不可用或不能保证落盘", "Redis is away, or does not keep what it accepts"}, "remedy.store": {"看其日志；自带的会自动重启", "see its log; our own is started again by itself"},
+	"finding.memory": {"Redis 内存将满", "Redis is short of memory"}, "remedy.memory": {"提高 maxmemory", "raise maxmemory"},
+	"finding.disk": {"磁盘空间不足", "the disk is short of room"}, "remedy.disk": {"清理磁盘；撤销和已接收的发送不受影响", "make room; cancels and what was accepted still go"},
+	"finding.unowned": {"没有进程负责", "no process owns it"}, "remedy.unowned": {"启动一个配置了它的进程：tocsin serve", "start a process that has it in its configuration: tocsin serve"},
+	"finding.down": {"没有可用链路", "no link is up"}, "remedy.down": {"联系运营商，检查线路和口令", "call the carrier; check line and password"},
+	"finding.paused": {"已手工暂停", "paused by hand"}, "remedy.paused": {"tocsin channel resume {}", "tocsin channel resume {}"},
+	"finding.slow": {"有待发却不到合同一半", "with work due it sends less than half of its contract"}, "remedy.slow": {"看链路、窗口和运营商的应答时间", "look at links, window and the carrier's answer times"},
+	"finding.links": {"部分链路中断", "some links are down"}, "remedy.links": {"联系运营商；其余链路继续发送", "call the carrier; the other links go on"},
+	"finding.slowed": {"运营商流控，降速", "the carrier's flow control slows it"}, "remedy.slowed": {"核对合同速率：tocsin channel rate {} N", "compare the contract: tocsin channel rate {} N"},
+	"finding.route": {"路由份额下降", "plans give it less than its share"}, "remedy.route": {"tocsin channel probe {}", "tocsin channel probe {}"},
+	"finding.silent": {"进程无心跳", "the process is silent"}, "remedy.silent": {"它的账户由别的进程接管；查看该机器", "others take its accounts over; look at its machine"},
+	"finding.clocks": {"时钟相差过大", "clocks are apart"}, "remedy.clocks": {"检查 NTP", "look at NTP"},
+	"finding.step": {"时钟跳变", "the clock stepped"}, "remedy.step": {"检查 NTP；有效期以 UTC 计", "look at NTP; validity counts in UTC"},
+	"finding.policies": {"策略不一致", "it goes by another policy"}, "remedy.policies": {"对每个进程执行 tocsin config reload", "say tocsin config reload to each process"},
+	"finding.certificate": {"证书将到期", "the certificate ends soon"}, "remedy.certificate": {"更换证书并重启", "replace it and restart"},
+	"finding.approval": {"久等批准", "it waits for an approval"}, "remedy.approval": {"tocsin approve {}，或 tocsin reject {}", "tocsin approve {}, or tocsin reject {}"},
+	"finding.review": {"复核已逾期", "its review is overdue since"}, "remedy.review": {"tocsin review close {}", "tocsin review close {}"},
+	"finding.config_fault": {"配置文件有误", "the file is faulty; what was loaded holds"}, "remedy.config_fault": {"tocsin config check", "tocsin config check"},
+	"finding.config_changed": {"文件已改，尚未载入", "the file was changed and is not loaded"}, "remedy.config_changed": {"tocsin config reload", "tocsin config reload"},
+
 	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},
-	"health.paused": {"已暂停", "paused"}, "health.waiting": {"等待接管", "waiting"}, "health.elsewhere": {"在其他进程", "elsewhere"},
+	"health.paused": {"已暂停", "paused"}, "health.waiting": {"等待接管", "waiting"}, "health.unowned": {"无进程", "unowned"}, "health.elsewhere": {"在其他进程", "elsewhere"},
 }
 
 // Say is the text in the language, zh-CN or en; any other reads as en. A text without a phrase, such as the name of

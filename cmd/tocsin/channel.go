@@ -72,8 +72,12 @@ func newResume() *cobra.Command {
 }
 
 func newRate() *cobra.Command {
-	c := &cobra.Command{Use: "rate ACCOUNT MESSAGES_PER_SECOND", Short: "Change the rate of an account", Args: exactly(2), Example: "  tocsin channel rate mobile 1200"}
+	c := &cobra.Command{Use: "rate ACCOUNT MESSAGES_PER_SECOND|configured", Short: "Change the rate of an account, or give up the change", Args: exactly(2),
+		Example: "  tocsin channel rate mobile 1200\n  tocsin channel rate mobile configured"}
 	return steer(c, func(ctx context.Context, api pb.ChannelServiceClient, key string, args []string) (steered, error) {
+		if args[1] == "configured" {
+			return api.ResetRate(ctx, &pb.ResetRateRequest{Key: key, Account: args[0]})
+		}
 		rate, err := strconv.ParseInt(args[1], 10, 32)
 		if err != nil {
 			return nil, usage(fmt.Errorf("%q is no number of messages a second", args[1]))

@@ -73,10 +73,10 @@ func chongqing(trip time.Duration) []rig.Account {
 	return guarded(rig.Thirds(4500, 5, 16, trip), 20*time.Millisecond)
 }
 
-// tonight is the house of the night: carriers that serve flash messages too and to whom some phones are out of reach or
-// some numbers unknown, as always.
+// tonight is the house of the night: carriers that serve flash messages too, to whom some phones are out of reach and
+// some numbers unknown, as always. Six processes and a live picture share the machine: the guard is wider still.
 func tonight(people int) []rig.Account {
-	accounts := guarded(rig.Thirds(demo.NightContract(people), 5, 16, 20*time.Millisecond), 20*time.Millisecond)
+	accounts := guarded(rig.Thirds(demo.NightContract(people), 5, 16, 20*time.Millisecond), 40*time.Millisecond)
 	for i := range accounts {
 		accounts[i].Flash = true
 		accounts[i].Sim = []string{"--undelivered", "0.015", "--bad-number", "0.003"}

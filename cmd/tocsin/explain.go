@@ -20,6 +20,13 @@ func (k keyed) Unwrap() error { return k.error }
 
 // explain writes err as a person reads it and answers the exit code.
 func explain(w io.Writer, err error) int {
+	var unwell errNotWell
+	if errors.As(err, &unwell) {
+		if code := status.Code(err); code != codes.Unknown { // no page was shown
+			fmt.Fprintln(w, "tocsin: the engine does not answer:", err)
+		}
+		return unwell.code
+	}
 	var wrong usageError
 	if errors.As(err, &wrong) {
 		fmt.Fprintln(w, "tocsin:", err)

@@ -51,7 +51,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newInit(), newConfig(), newLogin(), newUser(), newAudit(), newRedis(),
 		newSubmit(), newPreview(), newApprove(), newReject(), newHold(), newRelease(), newCancel(), newAllClear(), newBroadcast(), newReview(), newPolicy(),
-		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(),
+		newGet(), newList(), newWatch(), newReport(), newWho(), newHealth(), newStatus(),
 		newDuty(), newChannel(), newDirectory(), newArea(), newFence(), newSim(), newVerify(), newCAP(), newDemo(), newBench(),
 	)
 	return root

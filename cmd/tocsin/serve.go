@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
 
 	"tocsin/dispatcher/wiring"
+	pb "tocsin/proto/tocsin/v1"
 )
 
 // configured adds the flag of a verb that opens a house.
@@ -114,7 +116,28 @@ func newConfig() *cobra.Command {
 		_, err = fmt.Fprint(c.OutOrStdout(), cfg.String())
 		return err
 	}
-	return group("config", "Write and check configurations", write, check)
+	return group("config", "Write, check and reload configurations", write, check, newReload())
+}
+
+func newReload() *cobra.Command {
+	c := &cobra.Command{
+		Use: "reload", Short: "Make the engine read its configuration again: all of it or nothing", Args: upTo(0),
+		Long: "Make the process that answers read its configuration file again. The file is checked whole, and applied or refused\n" +
+			"whole. What needs a restart is named, and then nothing is applied. Say it to each process of the realm.",
+		Example: "  tocsin config reload --check\n  tocsin config reload",
+	}
+	k := calls(c).answers(c).changes(c)
+	check := c.Flags().Bool("check", false, "only show what would change, and what it takes")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return k.act(func(conn *grpc.ClientConn, key string) error {
+			r, err := pb.NewHouseServiceClient(conn).Reload(c.Context(), &pb.ReloadRequest{Key: key, CheckOnly: *check})
+			if err != nil {
+				return err
+			}
+			return k.put(c.OutOrStdout(), r, k.language().Reload(r)...)
+		})
+	}
+	return c
 }
 
 func newRedis() *cobra.Command {

@@ -89,6 +89,9 @@ type liveBar struct {
 // liveLines is how many lines of text stand under a bar.
 const liveLines = 3
 
+// manyWarnings is more than there are of one tier at a time.
+const manyWarnings = 1 << 20
+
 func newLive(w io.Writer, l show.Language) *live {
 	return &live{language: l, bars: mpb.New(mpb.WithOutput(w), mpb.WithWidth(50)), by: map[string]*liveBar{}}
 }
@@ -98,14 +101,16 @@ func (l *live) show(p *pb.WatchResponse) error {
 	b := l.by[id]
 	if b == nil {
 		b = &liveBar{}
+		// The most urgent stands on top; of one tier the older.
+		place := mpb.BarPriority(int(p.GetWarning().GetSpec().GetTier())*manyWarnings + len(l.by))
 		l.by[id] = b
 		paint := func(s string) string {
 			return "\x1b[38;5;" + colours[p.GetWarning().GetSpec().GetTier()] + "m" + s + "\x1b[0m"
 		}
 		b.say(l.language.ProgressLines(p))
-		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"), mpb.AppendDecorators(decor.Percentage()))
+		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"), place, mpb.AppendDecorators(decor.Percentage()))
 		for i := range b.texts { // a line is a bar without a bar: each is cut to the width of the terminal
-			b.texts[i] = l.bars.New(0, mpb.NopStyle(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+			b.texts[i] = l.bars.New(0, mpb.NopStyle(), place, mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 				if lines := *b.lines.Load(); i < len(lines) {
 					return lines[i]
 				}

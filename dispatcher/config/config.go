@@ -33,6 +33,8 @@ type Config struct {
 	Routes       Routes       `yaml:"routes"`
 	Accounts     []Account    `yaml:"accounts"`
 	Platforms    []Platform   `yaml:"platforms"`
+
+	Path string `yaml:"-"` // of the file
 }
 
 // TLS is what the server shows: files in PEM.
@@ -263,6 +265,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	c, problems := parse(text)
+	c.Path = path
 	if len(problems.list) == 0 {
 		c.check(problems)
 		c.resolve(dir, problems)

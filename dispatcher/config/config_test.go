@@ -87,7 +87,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 		Channels: []warning.Channel{warning.SMS}, Prefixes: []string{"9991"}, Kind: Simulated,
 	}
 	a.preset()
-	want.Accounts = []Account{a}
+	want.Accounts, want.Path = []Account{a}, "testdata/minimal.yaml"
 	if d := cmp.Diff(want, c, cmp.AllowUnexported(Secret{})); d != "" {
 		t.Error(d)
 	}
@@ -197,6 +197,7 @@ func TestStringLoadsAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		again.Path = c.Path
 		if d := cmp.Diff(c, again, cmp.AllowUnexported(Secret{})); d != "" {
 			t.Errorf("%s: %s", file, d)
 		}

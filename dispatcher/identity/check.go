@@ -15,6 +15,9 @@ import (
 const (
 	knownAge   = time.Second
 	unknownAge = 50 * time.Millisecond
+	// For what is answered while the store is away: how long it is waited for, and how old the table may be.
+	blindAfter = time.Second
+	blindAge   = time.Hour
 )
 
 // table is the users as they were read at a time.
@@ -26,14 +29,28 @@ type table struct {
 // Check is who holds the token. ReasonUnknownUser when nobody does any more or ever did, with what to do;
 // ReasonUnavailable when the store does not say: then nobody is let in.
 func (u *Users) Check(ctx context.Context, token string) (dispatcher.Caller, error) {
+	return u.check(ctx, token, false)
+}
+
+// check is Check; where blind, what the table said last still holds while the store does not answer in time.
+func (u *Users) check(ctx context.Context, token string, blind bool) (dispatcher.Caller, error) {
 	name, err := tokenUser(token)
 	if err != nil {
 		return dispatcher.Caller{}, err
 	}
+	asking := ctx
+	if blind {
+		var cancel context.CancelFunc
+		asking, cancel = context.WithTimeout(ctx, blindAfter)
+		defer cancel()
+	}
 	hash := hashToken(token)
-	holder, ok, err := u.holder(ctx, name, hash, knownAge)
+	holder, ok, err := u.holder(asking, name, hash, knownAge)
 	if err == nil && !ok {
-		holder, ok, err = u.holder(ctx, name, hash, unknownAge)
+		holder, ok, err = u.holder(asking, name, hash, unknownAge)
+	}
+	if err != nil && blind {
+		holder, ok, err = u.holder(ctx, name, hash, blindAge)
 	}
 	switch now := time.Now(); {
 	case err != nil:

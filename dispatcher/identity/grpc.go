@@ -84,7 +84,7 @@ func (u *Users) admit(ctx context.Context, method string) (context.Context, erro
 	if err != nil {
 		return nil, err
 	}
-	caller, err := u.Check(ctx, token)
+	caller, err := u.check(ctx, token, r.blind)
 	if err != nil {
 		return nil, refusal(err)
 	}

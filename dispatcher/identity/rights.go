@@ -11,6 +11,7 @@ import (
 // right says who may call a method.
 type right struct {
 	open   bool                           // without a token
+	blind  bool                           // while the store is away, with a token that was good when it was asked last
 	scopes map[warning.Role]warning.Scope // with a token of one of these roles, for the warnings of its scope
 }
 
@@ -24,6 +25,12 @@ func (r right) String() string {
 
 func only(s warning.Scope, roles ...warning.Role) right {
 	return right{}.and(s, roles...)
+}
+
+// alsoBlind is for what shows that the store is away; it must say nothing of people.
+func (r right) alsoBlind() right {
+	r.blind = true
+	return r
 }
 
 func (r right) and(s warning.Scope, roles ...warning.Role) right {
@@ -86,11 +93,15 @@ var rights = func() map[string]right {
 		"/tocsin.v1.DirectoryService/Move":        only(all, engineer, loadTester),
 		"/tocsin.v1.DirectoryService/Stats":       everybody,
 
-		"/tocsin.v1.ChannelService/List":    everybody,
-		"/tocsin.v1.ChannelService/Pause":   only(all, engineer),
-		"/tocsin.v1.ChannelService/Resume":  only(all, engineer),
-		"/tocsin.v1.ChannelService/SetRate": only(all, engineer),
-		"/tocsin.v1.ChannelService/Probe":   only(all, engineer),
+		"/tocsin.v1.ChannelService/List":      everybody,
+		"/tocsin.v1.ChannelService/Pause":     only(all, engineer),
+		"/tocsin.v1.ChannelService/Resume":    only(all, engineer),
+		"/tocsin.v1.ChannelService/SetRate":   only(all, engineer),
+		"/tocsin.v1.ChannelService/ResetRate": only(all, engineer),
+		"/tocsin.v1.ChannelService/Probe":     only(all, engineer),
+
+		"/tocsin.v1.HouseService/Status": everybody.alsoBlind(),
+		"/tocsin.v1.HouseService/Reload": only(all, engineer),
 
 		"/tocsin.v1.DutyService/Set":  only(all, forecaster, approver, commander),
 		"/tocsin.v1.DutyService/List": everybody,

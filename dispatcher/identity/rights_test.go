@@ -26,6 +26,7 @@ import (
 // services is everything that a server of this house registers.
 var services = []*grpc.ServiceDesc{
 	&tocsinv1.WarningService_ServiceDesc, &tocsinv1.DirectoryService_ServiceDesc, &tocsinv1.ChannelService_ServiceDesc, &tocsinv1.AuthorityService_ServiceDesc,
+	&tocsinv1.HouseService_ServiceDesc,
 	&tocsinv1.DutyService_ServiceDesc,
 	&healthv1.Health_ServiceDesc, &reflectionv1.ServerReflection_ServiceDesc, &reflectionv1alpha.ServerReflection_ServiceDesc,
 }
@@ -86,7 +87,7 @@ func TestWhoDecides(t *testing.T) {
 		if may(role, "WarningService", "Release") != (role == warning.Commander) {
 			t.Errorf("%s and Release", role)
 		}
-		for _, m := range []string{"Pause", "Resume", "SetRate"} {
+		for _, m := range []string{"Pause", "Resume", "SetRate", "ResetRate"} {
 			if may(role, "ChannelService", m) != (role == warning.Engineer) {
 				t.Errorf("%s and %s", role, m)
 			}

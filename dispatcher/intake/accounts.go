@@ -68,6 +68,16 @@ func (s *accounts) SetRate(ctx context.Context, r *pb.SetRateRequest) (*pb.SetRa
 	return &pb.SetRateResponse{Account: a}, nil
 }
 
+func (s *accounts) ResetRate(ctx context.Context, r *pb.ResetRateRequest) (*pb.ResetRateResponse, error) {
+	a, err := s.act(ctx, func(c dispatcher.Caller) (dispatcher.AccountHealth, error) {
+		return s.Accounts.ResetRate(ctx, c, r.GetKey(), r.GetAccount())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ResetRateResponse{Account: a}, nil
+}
+
 func (s *accounts) Probe(ctx context.Context, r *pb.ProbeRequest) (*pb.ProbeResponse, error) {
 	a, err := s.act(ctx, func(c dispatcher.Caller) (dispatcher.AccountHealth, error) {
 		return s.Accounts.Probe(ctx, c, r.GetAccount())

@@ -211,7 +211,8 @@ func accountTo(a dispatcher.AccountHealth) *pb.Account {
 		Name: a.Name, Protocol: a.Protocol, ContractMessagesPerS: a.Contract, Paused: a.Paused, RateSetByHand: a.RateSetByHand,
 		Owner: a.Owner, Epoch: int64(min(a.Epoch, math.MaxInt64)), Health: string(a.Health), WaitingPeople: a.WaitingPeople,
 		MessagesLast_10S: a.Messages10s, ContractUsedLast_10S: a.Used10s, MaxMessagesInAnySecond: a.MaxInAnySecond,
-		LastError: a.LastError, Simulated: a.Simulated, RouteShare: a.Route.Share, RouteWhy: a.Route.Why, RouteSince: timeTo(a.Route.Since),
+		LastError: a.LastError, Simulated: a.Simulated, Window: int32(a.Window), ConfiguredMessagesPerS: a.Configured,
+		Why: a.Why, By: a.By, SlowedTo: a.Slowed, RouteShare: a.Route.Share, RouteWhy: a.Route.Why, RouteSince: timeTo(a.Route.Since),
 	}
 	if t := a.Route.Test; t != nil {
 		out.Test = &pb.LinkTest{

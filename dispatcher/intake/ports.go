@@ -65,8 +65,31 @@ type Accounts interface {
 	Pause(ctx context.Context, c dispatcher.Caller, key, account, why string) (dispatcher.AccountHealth, error)
 	Resume(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
 	SetRate(ctx context.Context, c dispatcher.Caller, key, account string, rate int) (dispatcher.AccountHealth, error)
+	ResetRate(ctx context.Context, c dispatcher.Caller, key, account string) (dispatcher.AccountHealth, error)
 	// Probe tests the links of an account; it takes up to 30 s.
 	Probe(ctx context.Context, c dispatcher.Caller, account string) (dispatcher.AccountHealth, error)
+}
+
+// House shows how everything is doing, and reads its configuration again.
+type House interface {
+	// Status always answers, also while the store is away.
+	Status(ctx context.Context) dispatcher.Status
+	// Reload applies the configuration as the file says it now, all of it or nothing; checkOnly only says what would come of
+	// it. The error names what is wrong, or which keys need a restart.
+	Reload(ctx context.Context, c dispatcher.Caller, key string, checkOnly bool) (Reloaded, error)
+}
+
+// Reloaded is what a configuration changes.
+type Reloaded struct {
+	Changes []Change
+	Applied bool
+	ByHand  []string // accounts whose rate was set by hand: it stays in force
+}
+
+// Change is one value of the configuration that is not what it was. A secret is only said to differ.
+type Change struct {
+	Key, Before, After string
+	Takes              string // at once, reopen, restart
 }
 
 // Directory holds who can be told.

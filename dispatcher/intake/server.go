@@ -31,6 +31,7 @@ type Options struct {
 	Accounts  Accounts
 	Directory Directory
 	Moves     Moves
+	House     House
 	Duty      Duty
 	Health    Health
 
@@ -88,6 +89,7 @@ func New(o Options) (*Server, error) {
 	pb.RegisterAuthorityServiceServer(s.grpc, &authority{warnings: &warnings{Server: s}})
 	pb.RegisterDirectoryServiceServer(s.grpc, &directory{Server: s})
 	pb.RegisterChannelServiceServer(s.grpc, &accounts{Server: s})
+	pb.RegisterHouseServiceServer(s.grpc, &house{Server: s})
 	pb.RegisterDutyServiceServer(s.grpc, &duty{Server: s})
 	healthpb.RegisterHealthServer(s.grpc, &health{Server: s})
 	reflection.Register(s.grpc)

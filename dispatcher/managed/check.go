@@ -18,6 +18,10 @@ type Store struct {
 	RunID      string // changes when it is started again, or another one takes its place: check and settle again
 	Version    string
 	Durability string // FsyncAlways, or what the operator stated
+
+	Memory, MaxMemory int64 // bytes used and allowed; MaxMemory 0: no limit
+	AOF               int64 // bytes of the append-only file
+	Rewriting         bool  // it is rewritten now
 }
 
 // wanted are the settings without which an OK does not mean durable, in the order of telling. Each is also the line to
@@ -56,7 +60,10 @@ func Check(ctx context.Context, client *redis.Client, stated string) (Store, err
 
 // judge is the rule of Check over what INFO and CONFIG GET answered; seen is nil where CONFIG is forbidden.
 func judge(f facts, seen map[string]string, stated string) (Store, error) {
-	store := Store{RunID: f["run_id"], Version: f["redis_version"], Durability: FsyncAlways}
+	store := Store{
+		RunID: f["run_id"], Version: f["redis_version"], Durability: FsyncAlways, Memory: f.number("used_memory"),
+		MaxMemory: f.number("maxmemory"), AOF: f.number("aof_current_size"), Rewriting: f["aof_rewrite_in_progress"] == "1",
+	}
 	var faults []string
 	if v := store.Version; major(v) < oldest {
 		faults = append(faults, fmt.Sprintf("its version is %s: install version %d or newer", v, oldest))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,6 +93,15 @@ func FsyncTime(ctx context.Context, client *redis.Client, key string) (p50, p99 
 
 // facts is what INFO answers: "redis_version" → "7.0.15".
 type facts map[string]string
+
+// number is a fact that counts; 0 where it is not told.
+func (f facts) number(name string) int64 {
+	n, err := strconv.ParseInt(f[name], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
 
 // readFacts asks for INFO, which a server answers also while it loads.
 func readFacts(ctx context.Context, client *redis.Client) (facts, error) {

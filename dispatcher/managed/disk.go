@@ -26,6 +26,15 @@ func (s *Server) DiskLow() (low bool, detail string) {
 		"%d MB)", free>>20, s.o.Dir, need>>20, s.o.Reserve>>20)
 }
 
+// Room is how many bytes the disk has free, and how many must be (DiskLow).
+func (s *Server) Room() (free, needed int64, err error) {
+	if needed, err = s.lowWater(); err != nil {
+		return 0, 0, err
+	}
+	free, err = s.free()
+	return free, needed, err
+}
+
 // lowWater is how many bytes must be free on the disk.
 func (s *Server) lowWater() (int64, error) {
 	a, err := s.aof()

@@ -55,11 +55,15 @@ var uses = map[string]use{
 	pb.DirectoryService_Move_FullMethodName:        changes,
 	pb.DirectoryService_Stats_FullMethodName:       reads,
 
-	pb.ChannelService_List_FullMethodName:    reads,
-	pb.ChannelService_Pause_FullMethodName:   stops,
-	pb.ChannelService_Resume_FullMethodName:  changes,
-	pb.ChannelService_SetRate_FullMethodName: changes,
-	pb.ChannelService_Probe_FullMethodName:   changes,
+	pb.ChannelService_List_FullMethodName:      reads,
+	pb.ChannelService_Pause_FullMethodName:     stops,
+	pb.ChannelService_Resume_FullMethodName:    changes,
+	pb.ChannelService_SetRate_FullMethodName:   changes,
+	pb.ChannelService_ResetRate_FullMethodName: changes,
+	pb.ChannelService_Probe_FullMethodName:     changes,
+
+	pb.HouseService_Status_FullMethodName: reads,
+	pb.HouseService_Reload_FullMethodName: changes,
 }
 
 // gate keeps out what the store cannot keep just now.
@@ -132,6 +136,7 @@ func (p *process) redisDown(err error) {
 // keepRedis looks after the store until ctx ends: does it still keep promise 1, has the disk room, is a rewrite due.
 func (p *process) keepRedis(ctx context.Context) {
 	each(ctx, recheckEvery, func() {
+		p.lookClock(time.Now())
 		p.lookDurable(ctx)
 		if p.own != nil {
 			p.lookDisk(ctx)
@@ -143,6 +148,7 @@ func (p *process) lookDurable(ctx context.Context) {
 	looking, cancel := context.WithTimeout(ctx, recheckEvery)
 	defer cancel()
 	err := p.recheck(looking)
+	p.lookStore(looking, err)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

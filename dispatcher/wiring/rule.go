@@ -56,24 +56,29 @@ const (
 // openRule compares the policy of the configuration with the one in force, and decides which of them holds.
 func openRule(ctx context.Context, records dispatcher.Records, configured *policy.Policy, log *zap.Logger) (*rule, error) {
 	r := &rule{records: records, log: log}
+	return r, r.meet(ctx, configured, Operator())
+}
+
+// meet decides whether a configured policy holds or has to wait, and writes that down in the name of who brought it.
+func (r *rule) meet(ctx context.Context, configured *policy.Policy, by dispatcher.Caller) error {
 	for {
 		was, known, err := r.read(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		next, e := was.met(known, configured, time.Now().UTC())
 		if e.Act != "" {
-			e.User, e.Role = Operator().User, Operator().Role.String()
+			e.User, e.Role = by.User, by.Role.String()
 			err = r.write(ctx, next, e)
 		}
 		if errors.Is(err, dispatcher.ErrOtherUse) { // another process was faster
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.take(&next)
-		return r, nil
+		return nil
 	}
 }
 

@@ -80,10 +80,15 @@ type process struct {
 	engine *dispatcher.Engine
 	server *intake.Server
 	gate   gate
+
+	current   current
+	reloading sync.Mutex
+	seen      seen
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
 	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
+	p.current.take(h.Config)
 	if err := p.dir.refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -133,7 +138,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    p.rule.inForce,
-		Words:     wording(deskOf(&h.Config.Words)),
+		Words:     p.current.wording,
 		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
 		Segments:  segments, Seal: p.seal, Log: h.log,
 	})
@@ -152,7 +157,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,

@@ -389,7 +389,7 @@ func TestTheGateKeepsOutWhatCannotBeKept(t *testing.T) {
 func TestEveryCallSaysWhatItDoesWithTheStore(t *testing.T) {
 	known := map[string]bool{}
 	for _, s := range []*grpc.ServiceDesc{
-		&pb.WarningService_ServiceDesc, &pb.AuthorityService_ServiceDesc, &pb.DirectoryService_ServiceDesc, &pb.ChannelService_ServiceDesc,
+		&pb.WarningService_ServiceDesc, &pb.AuthorityService_ServiceDesc, &pb.HouseService_ServiceDesc, &pb.DirectoryService_ServiceDesc, &pb.ChannelService_ServiceDesc,
 	} {
 		for _, m := range s.Methods {
 			known["/"+s.ServiceName+"/"+m.MethodName] = true

@@ -137,7 +137,7 @@ func (n *night) acts(ctx context.Context) (err error) {
 
 	n.title("3  An orange for a thirteenth district was a mistake: held, cancelled, corrected")
 	spec = rig.Rainstorm(pb.Tier_TIER_ORANGE, "万州区", "Wanzhou")
-	if n.wrong, err = n.submit(ctx, spec, "sms", areas(wrongDistrict)...); err != nil {
+	if n.wrong, err = n.submit(ctx, spec, "sms,push", areas(wrongDistrict)...); err != nil {
 		return err
 	}
 	if err := n.watch(ctx, n.full/30); err != nil {

@@ -123,13 +123,13 @@ func (n *night) drawContracts(c *canvas, v *verify.Verdict, f frame) {
 			}
 		}
 		c.Stroke()
-		x, y := f.x+float64(i%2)*f.wide/2, f.y+f.high+44+22*float64(i/2)
+		x, y := f.x, f.y+f.high+44+22*float64(i)
 		c.SetLineWidth(3)
 		c.DrawLine(x, y-4, x+26, y-4)
 		c.Stroke()
 		c.font(14, false)
 		c.SetColor(ink)
-		c.DrawString(fmt.Sprintf("%s: at most %s in any second, contract %s", a.Name, count(a.MaxInAnySecond), count(int64(a.ContractPerS))), x+33, y)
+		c.DrawString(fmt.Sprintf("%s: at most %s messages in any second, contract %s", a.Name, count(a.MaxInAnySecond), count(int64(a.ContractPerS))), x+33, y)
 	}
 }
 

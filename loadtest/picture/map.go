@@ -1,9 +1,11 @@
 package picture
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"math"
+	"slices"
 
 	"tocsin/loadtest/verify"
 	pb "tocsin/proto/tocsin/v1"
@@ -110,8 +112,17 @@ func (n *night) legend(c *canvas, v *verify.Verdict, x, bottom float64) {
 	c.SetRGBA(1, 1, 1, 0.88)
 	c.DrawRoundedRectangle(x-8, y-26, 560, 27*float64(lines)+20, 6)
 	c.Fill()
-	for i := range n.all {
-		d := n.all[len(n.all)-1-i] // the most urgent first
+	// The most urgent first, and what was a mistake at the end.
+	told := slices.SortedStableFunc(slices.Values(n.all), func(a, b *drawn) int {
+		if (a.kind == mistake) != (b.kind == mistake) {
+			if a.kind == mistake {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Compare(a.GetSpec().GetTier(), b.GetSpec().GetTier())
+	})
+	for _, d := range told {
 		c.SetColor(d.paint)
 		c.DrawCircle(x+8, y-5, 7)
 		c.Fill()

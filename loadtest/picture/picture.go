@@ -195,7 +195,7 @@ func (n *night) draw(v *verify.Verdict, path string) error {
 	n.drawMap(c, v)
 	left, wide := float64(mapWidth+2*margin+30), float64(width-mapWidth-4*margin-30)
 	n.drawPeople(c, v, frame{left, top + 30, wide, 440, from, to})
-	n.drawContracts(c, v, frame{left, top + 610, wide, 380, from, to})
+	n.drawContracts(c, v, frame{left, top + 605, wide, 370, from, to})
 	c.font(13, false)
 	c.SetColor(faint)
 	c.DrawString("© OpenStreetMap contributors. People are synthetic; a dot is somebody's home.", margin, height-18)

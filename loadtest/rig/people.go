@@ -41,7 +41,7 @@ func AllUnits() []*pb.Area {
 }
 
 // valley is the middles of six outlines along a river in the southeast, degrees.
-var valley = [][2]float64{{108.771, 29.533}, {108.70, 29.62}, {108.83, 29.43}, {108.77, 29.33}, {108.65, 29.42}, {108.58, 29.55}}
+var valley = [][2]float64{{108.771, 29.533}, {108.70, 29.62}, {108.80, 29.43}, {108.76, 29.32}, {108.65, 29.42}, {108.58, 29.55}}
 
 // Valley is a drawn area as GeoJSON: six outlines of the size of townships, some 80 km² each, that do not meet.
 func Valley() []byte {

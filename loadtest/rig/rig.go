@@ -284,7 +284,7 @@ func (r *Rig) well(ctx context.Context) error {
 		return err
 	}
 	for _, a := range list.GetAccounts() {
-		if a.GetHealth() == "waiting" || a.GetHealth() == "down" {
+		if h := a.GetHealth(); h == "waiting" || h == "down" || h == "unowned" {
 			return fmt.Errorf("account %s is %s", a.GetName(), a.GetHealth())
 		}
 		for _, l := range a.GetLinks() {

@@ -212,7 +212,6 @@ type areaCase struct {
 	text  string
 	say   func(string, ...any)
 	by    map[string]int // how often in each unit
-	last  int64          // end of what was played
 }
 
 // take judges one message, and tells whether it is of this warning.
@@ -221,13 +220,10 @@ func (v *areaCase) take(m *played) bool {
 	switch {
 	case m.refused || m.warning != "" && m.warning != id || m.warning == "" && !m.ends && m.text != v.text:
 		return false
-	case m.ends:
-		if m.warning == id || m.identity != "" && m.identity == v.Identity {
-			v.Ended = true
-			v.last = m.at
-			return true
-		}
-		return false
+	case m.ends: // of nothing, where nothing was played yet: a correction empties its topic before it speaks
+		of := m.warning == id || m.identity != "" && m.identity == v.Identity
+		v.Ended = v.Ended || of && v.Identity != ""
+		return of
 	}
 	if v.Identity == "" {
 		v.Identity, v.TimeToFirstMS = m.identity, float64(m.at-v.n.GetReleasedAt().AsTime().UnixNano())/1e6
@@ -326,7 +322,7 @@ func (v *Verdict) Lines() []string {
 	fmt.Fprintf(&b, "doubled %d, wrong person %d, wrong text %d, before approval %d, after expiry %d, after stop %d\n",
 		v.Doubled, v.WrongPerson, v.WrongText, v.BeforeApproval, v.AfterExpiry, v.AfterStop)
 	for _, w := range v.Warnings {
-		fmt.Fprintf(&b, "%s: got %d of %d, first after %.0f ms\n", strings.Join(w.Warnings, " "), w.Got, w.Expected, w.TimeToFirstMS)
+		fmt.Fprintf(&b, "%s: got %d of %d, first at a carrier %.0f ms after the release\n", strings.Join(w.Warnings, " "), w.Got, w.Expected, w.TimeToFirstMS)
 	}
 	for _, a := range v.Areas {
 		fmt.Fprintf(&b, "%s at %s: played %d of %d times in %d districts, first after %.0f ms\n", a.Warning, a.Platform, a.Played, a.Asked, len(a.Units), a.TimeToFirstMS)

@@ -188,8 +188,8 @@ func (w *world) run() Verdict {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if s := v.Sums; s.Expected != s.Got+s.Refused+s.Stopped+s.Lost {
-		w.t.Fatalf("%d expected are not %d got + %d refused + %d stopped + %d lost", s.Expected, s.Got, s.Refused, s.Stopped, s.Lost)
+	if s := v.Sums; s.Expected != s.Got+s.Moved+s.Refused+s.Stopped+s.Lost {
+		w.t.Fatalf("%d expected are not %d got + %d moved + %d refused + %d stopped + %d lost", s.Expected, s.Got, s.Moved, s.Refused, s.Stopped, s.Lost)
 	}
 	return v
 }

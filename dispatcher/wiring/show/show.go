@@ -64,8 +64,16 @@ func (l Language) channel(c pb.Channel) string {
 	return l.name("channel", enum("CHANNEL_", c.String()))
 }
 
-// event is the name of the danger: the issuer's own, else that of the code.
+// event is the name of the danger, and what a warning does to the one before it.
 func (l Language) event(s *pb.WarningSpec) string {
+	if s.GetType() <= pb.Type_TYPE_ALERT {
+		return l.danger(s)
+	}
+	return l.say(warning.TextFollows, l.danger(s), l.name("type", enum("TYPE_", s.GetType().String())))
+}
+
+// danger is the issuer's own name of it, else that of the code.
+func (l Language) danger(s *pb.WarningSpec) string {
 	e, ok := warning.EventOf(s.GetEvent())
 	switch {
 	case s.GetEventName() != "" && (l == "zh-CN" || !ok):
@@ -146,15 +154,7 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		lines = append(lines, "  "+l.say(warning.TextPreviewRoute, c.GetAccount(), l.orFew(c.GetPeople(), c.GetFew()),
 			l.orFew(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), short(c.GetSeconds())))
 	}
-	for _, t := range p.GetTexts() {
-		lines = append(lines, "  "+l.say(warning.TextPreviewWords, t.GetLanguage(), l.channel(t.GetChannel()), len(t.GetSegments()), t.GetCoding()))
-		for _, s := range t.GetSegments() {
-			lines = append(lines, "    "+s)
-		}
-	}
-	for _, r := range p.GetRemarks() {
-		lines = append(lines, "! "+r.GetField()+": "+r.GetText())
-	}
+	lines = append(lines, l.texts(p.GetTexts())...)
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
 }
 
@@ -189,6 +189,25 @@ func corners(a *pb.Area) (n int) {
 		}
 	}
 	return n
+}
+
+// texts is what people will read: the same text of several languages and channels once.
+func (l Language) texts(list []*pb.PreviewResponse_Text) (lines []string) {
+	var heads []string
+	for i, t := range list {
+		heads = append(heads, l.say(warning.TextPreviewWords, t.GetLanguage(), l.channel(t.GetChannel()), len(t.GetSegments()), t.GetCoding()))
+		if i+1 < len(list) && strings.Join(t.GetSegments(), "") == strings.Join(list[i+1].GetSegments(), "") {
+			continue
+		}
+		for _, h := range heads {
+			lines = append(lines, "  "+h)
+		}
+		for _, s := range t.GetSegments() {
+			lines = append(lines, "    "+s)
+		}
+		heads = heads[:0]
+	}
+	return lines
 }
 
 // Ask is the question before an approval.
@@ -300,8 +319,13 @@ func (l Language) Account(a *pb.Account) string {
 		}
 		line += l.say(warning.TextTested, clock(t.GetAt(), "15:04:05"), l.say(warning.Text(outcome)), t.GetAnswerMs(), receipt)
 	}
-	if a.GetLastError() != "" {
-		line += "; " + a.GetLastError()
+	if a.GetRateSetByHand() {
+		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
+	}
+	for _, more := range []string{a.GetWhy(), a.GetLastError()} {
+		if more != "" {
+			line += "; " + more
+		}
 	}
 	return line
 }

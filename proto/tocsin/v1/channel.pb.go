@@ -109,7 +109,8 @@ type Account struct {
 	// The engine process that owns it, and the epoch of its ownership.
 	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	Epoch int64  `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// ok, idle, slow, down, paused, waiting (a new owner waits), elsewhere (another process owns it).
+	// ok, idle, slow, down, paused, waiting (a new owner waits), unowned (by no process), elsewhere (another process owns it
+	// and says nothing).
 	Health                 string  `protobuf:"bytes,8,opt,name=health,proto3" json:"health,omitempty"`
 	WaitingPeople          int64   `protobuf:"varint,9,opt,name=waiting_people,json=waitingPeople,proto3" json:"waiting_people,omitempty"`
 	MessagesLast_10S       int64   `protobuf:"varint,10,opt,name=messages_last_10s,json=messagesLast10s,proto3" json:"messages_last_10s,omitempty"`
@@ -124,7 +125,16 @@ type Account struct {
 	RouteWhy   string                 `protobuf:"bytes,17,opt,name=route_why,json=routeWhy,proto3" json:"route_why,omitempty"`
 	RouteSince *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=route_since,json=routeSince,proto3" json:"route_since,omitempty"`
 	// The newest link test; absent: there was none.
-	Test          *LinkTest `protobuf:"bytes,19,opt,name=test,proto3" json:"test,omitempty"`
+	Test *LinkTest `protobuf:"bytes,19,opt,name=test,proto3" json:"test,omitempty"`
+	// Messages without an answer that one link may have.
+	Window int32 `protobuf:"varint,20,opt,name=window,proto3" json:"window,omitempty"`
+	// Of the configuration; contract_messages_per_s differs where the rate was set by hand.
+	ConfiguredMessagesPerS float64 `protobuf:"fixed64,21,opt,name=configured_messages_per_s,json=configuredMessagesPerS,proto3" json:"configured_messages_per_s,omitempty"`
+	// Why and by whom it was paused or its rate was set.
+	Why string `protobuf:"bytes,22,opt,name=why,proto3" json:"why,omitempty"`
+	By  string `protobuf:"bytes,23,opt,name=by,proto3" json:"by,omitempty"`
+	// Part of the contract that the carrier's flow control leaves; 1: it is not slowed.
+	SlowedTo      float64 `protobuf:"fixed64,24,opt,name=slowed_to,json=slowedTo,proto3" json:"slowed_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,6 +300,41 @@ func (x *Account) GetTest() *LinkTest {
 		return x.Test
 	}
 	return nil
+}
+
+func (x *Account) GetWindow() int32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Account) GetConfiguredMessagesPerS() float64 {
+	if x != nil {
+		return x.ConfiguredMessagesPerS
+	}
+	return 0
+}
+
+func (x *Account) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Account) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Account) GetSlowedTo() float64 {
+	if x != nil {
+		return x.SlowedTo
+	}
+	return 0
 }
 
 // LinkTest is one message of status test to a number of the operator's own.
@@ -775,6 +820,102 @@ func (x *SetRateResponse) GetAccount() *Account {
 	return nil
 }
 
+type ResetRateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRateRequest) Reset() {
+	*x = ResetRateRequest{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRateRequest) ProtoMessage() {}
+
+func (x *ResetRateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRateRequest.ProtoReflect.Descriptor instead.
+func (*ResetRateRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResetRateRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ResetRateRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+type ResetRateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetRateResponse) Reset() {
+	*x = ResetRateResponse{}
+	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetRateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetRateResponse) ProtoMessage() {}
+
+func (x *ResetRateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetRateResponse.ProtoReflect.Descriptor instead.
+func (*ResetRateResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResetRateResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
 type ProbeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -784,7 +925,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +937,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[11]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +950,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{11}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ProbeRequest) GetAccount() string {
@@ -828,7 +969,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +981,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_channel_proto_msgTypes[12]
+	mi := &file_tocsin_v1_channel_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +994,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{12}
+	return file_tocsin_v1_channel_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ProbeResponse) GetAccount() *Account {
@@ -874,7 +1015,7 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\x04open\x18\x03 \x01(\x05R\x04open\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x04 \x01(\tR\tlastError\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xc1\x05\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xd3\x06\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x125\n" +
@@ -898,7 +1039,12 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\troute_why\x18\x11 \x01(\tR\brouteWhy\x12;\n" +
 	"\vroute_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"routeSince\x12'\n" +
-	"\x04test\x18\x13 \x01(\v2\x13.tocsin.v1.LinkTestR\x04test\"\xce\x01\n" +
+	"\x04test\x18\x13 \x01(\v2\x13.tocsin.v1.LinkTestR\x04test\x12\x16\n" +
+	"\x06window\x18\x14 \x01(\x05R\x06window\x129\n" +
+	"\x19configured_messages_per_s\x18\x15 \x01(\x01R\x16configuredMessagesPerS\x12\x10\n" +
+	"\x03why\x18\x16 \x01(\tR\x03why\x12\x0e\n" +
+	"\x02by\x18\x17 \x01(\tR\x02by\x12\x1b\n" +
+	"\tslowed_to\x18\x18 \x01(\x01R\bslowedTo\"\xce\x01\n" +
 	"\bLinkTest\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x18\n" +
@@ -927,16 +1073,22 @@ const file_tocsin_v1_channel_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\x122\n" +
 	"\x0emessages_per_s\x18\x03 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xad\xe2\x04(\x01R\fmessagesPerS\"?\n" +
 	"\x0fSetRateResponse\x12,\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount\"T\n" +
+	"\x10ResetRateRequest\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03key\x12#\n" +
+	"\aaccount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\"A\n" +
+	"\x11ResetRateResponse\x12,\n" +
 	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount\"3\n" +
 	"\fProbeRequest\x12#\n" +
 	"\aaccount\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aaccount\"=\n" +
 	"\rProbeResponse\x12,\n" +
-	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\xd2\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x12.tocsin.v1.AccountR\aaccount2\x9a\x03\n" +
 	"\x0eChannelService\x12G\n" +
 	"\x04List\x12\x1e.tocsin.v1.ListChannelsRequest\x1a\x1f.tocsin.v1.ListChannelsResponse\x12:\n" +
 	"\x05Pause\x12\x17.tocsin.v1.PauseRequest\x1a\x18.tocsin.v1.PauseResponse\x12=\n" +
 	"\x06Resume\x12\x18.tocsin.v1.ResumeRequest\x1a\x19.tocsin.v1.ResumeResponse\x12@\n" +
-	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponse\x12:\n" +
+	"\aSetRate\x12\x19.tocsin.v1.SetRateRequest\x1a\x1a.tocsin.v1.SetRateResponse\x12F\n" +
+	"\tResetRate\x12\x1b.tocsin.v1.ResetRateRequest\x1a\x1c.tocsin.v1.ResetRateResponse\x12:\n" +
 	"\x05Probe\x12\x17.tocsin.v1.ProbeRequest\x1a\x18.tocsin.v1.ProbeResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
@@ -951,7 +1103,7 @@ func file_tocsin_v1_channel_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_channel_proto_rawDescData
 }
 
-var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tocsin_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tocsin_v1_channel_proto_goTypes = []any{
 	(*Link)(nil),                  // 0: tocsin.v1.Link
 	(*Account)(nil),               // 1: tocsin.v1.Account
@@ -964,36 +1116,41 @@ var file_tocsin_v1_channel_proto_goTypes = []any{
 	(*ResumeResponse)(nil),        // 8: tocsin.v1.ResumeResponse
 	(*SetRateRequest)(nil),        // 9: tocsin.v1.SetRateRequest
 	(*SetRateResponse)(nil),       // 10: tocsin.v1.SetRateResponse
-	(*ProbeRequest)(nil),          // 11: tocsin.v1.ProbeRequest
-	(*ProbeResponse)(nil),         // 12: tocsin.v1.ProbeResponse
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*ResetRateRequest)(nil),      // 11: tocsin.v1.ResetRateRequest
+	(*ResetRateResponse)(nil),     // 12: tocsin.v1.ResetRateResponse
+	(*ProbeRequest)(nil),          // 13: tocsin.v1.ProbeRequest
+	(*ProbeResponse)(nil),         // 14: tocsin.v1.ProbeResponse
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_tocsin_v1_channel_proto_depIdxs = []int32{
-	13, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
+	15, // 0: tocsin.v1.Link.since:type_name -> google.protobuf.Timestamp
 	0,  // 1: tocsin.v1.Account.links:type_name -> tocsin.v1.Link
-	13, // 2: tocsin.v1.Account.route_since:type_name -> google.protobuf.Timestamp
+	15, // 2: tocsin.v1.Account.route_since:type_name -> google.protobuf.Timestamp
 	2,  // 3: tocsin.v1.Account.test:type_name -> tocsin.v1.LinkTest
-	13, // 4: tocsin.v1.LinkTest.at:type_name -> google.protobuf.Timestamp
+	15, // 4: tocsin.v1.LinkTest.at:type_name -> google.protobuf.Timestamp
 	1,  // 5: tocsin.v1.ListChannelsResponse.accounts:type_name -> tocsin.v1.Account
 	1,  // 6: tocsin.v1.PauseResponse.account:type_name -> tocsin.v1.Account
 	1,  // 7: tocsin.v1.ResumeResponse.account:type_name -> tocsin.v1.Account
 	1,  // 8: tocsin.v1.SetRateResponse.account:type_name -> tocsin.v1.Account
-	1,  // 9: tocsin.v1.ProbeResponse.account:type_name -> tocsin.v1.Account
-	3,  // 10: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
-	5,  // 11: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
-	7,  // 12: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
-	9,  // 13: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
-	11, // 14: tocsin.v1.ChannelService.Probe:input_type -> tocsin.v1.ProbeRequest
-	4,  // 15: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
-	6,  // 16: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
-	8,  // 17: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
-	10, // 18: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
-	12, // 19: tocsin.v1.ChannelService.Probe:output_type -> tocsin.v1.ProbeResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	1,  // 9: tocsin.v1.ResetRateResponse.account:type_name -> tocsin.v1.Account
+	1,  // 10: tocsin.v1.ProbeResponse.account:type_name -> tocsin.v1.Account
+	3,  // 11: tocsin.v1.ChannelService.List:input_type -> tocsin.v1.ListChannelsRequest
+	5,  // 12: tocsin.v1.ChannelService.Pause:input_type -> tocsin.v1.PauseRequest
+	7,  // 13: tocsin.v1.ChannelService.Resume:input_type -> tocsin.v1.ResumeRequest
+	9,  // 14: tocsin.v1.ChannelService.SetRate:input_type -> tocsin.v1.SetRateRequest
+	11, // 15: tocsin.v1.ChannelService.ResetRate:input_type -> tocsin.v1.ResetRateRequest
+	13, // 16: tocsin.v1.ChannelService.Probe:input_type -> tocsin.v1.ProbeRequest
+	4,  // 17: tocsin.v1.ChannelService.List:output_type -> tocsin.v1.ListChannelsResponse
+	6,  // 18: tocsin.v1.ChannelService.Pause:output_type -> tocsin.v1.PauseResponse
+	8,  // 19: tocsin.v1.ChannelService.Resume:output_type -> tocsin.v1.ResumeResponse
+	10, // 20: tocsin.v1.ChannelService.SetRate:output_type -> tocsin.v1.SetRateResponse
+	12, // 21: tocsin.v1.ChannelService.ResetRate:output_type -> tocsin.v1.ResetRateResponse
+	14, // 22: tocsin.v1.ChannelService.Probe:output_type -> tocsin.v1.ProbeResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_channel_proto_init() }
@@ -1007,7 +1164,7 @@ func file_tocsin_v1_channel_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_channel_proto_rawDesc), len(file_tocsin_v1_channel_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

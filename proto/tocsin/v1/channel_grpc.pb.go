@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ChannelService_List_FullMethodName    = "/tocsin.v1.ChannelService/List"
-	ChannelService_Pause_FullMethodName   = "/tocsin.v1.ChannelService/Pause"
-	ChannelService_Resume_FullMethodName  = "/tocsin.v1.ChannelService/Resume"
-	ChannelService_SetRate_FullMethodName = "/tocsin.v1.ChannelService/SetRate"
-	ChannelService_Probe_FullMethodName   = "/tocsin.v1.ChannelService/Probe"
+	ChannelService_List_FullMethodName      = "/tocsin.v1.ChannelService/List"
+	ChannelService_Pause_FullMethodName     = "/tocsin.v1.ChannelService/Pause"
+	ChannelService_Resume_FullMethodName    = "/tocsin.v1.ChannelService/Resume"
+	ChannelService_SetRate_FullMethodName   = "/tocsin.v1.ChannelService/SetRate"
+	ChannelService_ResetRate_FullMethodName = "/tocsin.v1.ChannelService/ResetRate"
+	ChannelService_Probe_FullMethodName     = "/tocsin.v1.ChannelService/Probe"
 )
 
 // ChannelServiceClient is the client API for ChannelService service.
@@ -38,8 +39,10 @@ type ChannelServiceClient interface {
 	Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*PauseResponse, error)
 	// Resume lets it go on.
 	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
-	// SetRate changes the contracted rate; it is durable and wins over the configuration until that changes.
+	// SetRate changes the contracted rate; it is durable and wins over the configuration until ResetRate.
 	SetRate(ctx context.Context, in *SetRateRequest, opts ...grpc.CallOption) (*SetRateResponse, error)
+	// ResetRate gives up the rate that was set by hand: the configuration's holds again.
+	ResetRate(ctx context.Context, in *ResetRateRequest, opts ...grpc.CallOption) (*ResetRateResponse, error)
 	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
 	Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error)
 }
@@ -92,6 +95,16 @@ func (c *channelServiceClient) SetRate(ctx context.Context, in *SetRateRequest, 
 	return out, nil
 }
 
+func (c *channelServiceClient) ResetRate(ctx context.Context, in *ResetRateRequest, opts ...grpc.CallOption) (*ResetRateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetRateResponse)
+	err := c.cc.Invoke(ctx, ChannelService_ResetRate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *channelServiceClient) Probe(ctx context.Context, in *ProbeRequest, opts ...grpc.CallOption) (*ProbeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ProbeResponse)
@@ -114,8 +127,10 @@ type ChannelServiceServer interface {
 	Pause(context.Context, *PauseRequest) (*PauseResponse, error)
 	// Resume lets it go on.
 	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
-	// SetRate changes the contracted rate; it is durable and wins over the configuration until that changes.
+	// SetRate changes the contracted rate; it is durable and wins over the configuration until ResetRate.
 	SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error)
+	// ResetRate gives up the rate that was set by hand: the configuration's holds again.
+	ResetRate(context.Context, *ResetRateRequest) (*ResetRateResponse, error)
 	// Probe sends a link test to the operator's own number and answers what came of it, at the latest after 30 s.
 	Probe(context.Context, *ProbeRequest) (*ProbeResponse, error)
 	mustEmbedUnimplementedChannelServiceServer()
@@ -139,6 +154,9 @@ func (UnimplementedChannelServiceServer) Resume(context.Context, *ResumeRequest)
 }
 func (UnimplementedChannelServiceServer) SetRate(context.Context, *SetRateRequest) (*SetRateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetRate not implemented")
+}
+func (UnimplementedChannelServiceServer) ResetRate(context.Context, *ResetRateRequest) (*ResetRateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetRate not implemented")
 }
 func (UnimplementedChannelServiceServer) Probe(context.Context, *ProbeRequest) (*ProbeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Probe not implemented")
@@ -236,6 +254,24 @@ func _ChannelService_SetRate_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChannelService_ResetRate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetRateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChannelServiceServer).ResetRate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChannelService_ResetRate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChannelServiceServer).ResetRate(ctx, req.(*ResetRateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ChannelService_Probe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ProbeRequest)
 	if err := dec(in); err != nil {
@@ -276,6 +312,10 @@ var ChannelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetRate",
 			Handler:    _ChannelService_SetRate_Handler,
+		},
+		{
+			MethodName: "ResetRate",
+			Handler:    _ChannelService_ResetRate_Handler,
 		},
 		{
 			MethodName: "Probe",
