@@ -281,7 +281,9 @@ type StrandStats struct {
 	Due             int       `json:"due,omitempty"`    // people who are to be handed over another time
 	First           time.Time `json:"first,omitzero"`   // first message given to a socket
 	Last            time.Time `json:"last,omitzero"`
-	MaxInAnySecond  int       `json:"max_in_any_second"` // of the account, since the strand's first message
+	MaxInAnySecond  int       `json:"max_in_any_second"`      // of the account, since the strand's first message
+	RecallAsked     int64     `json:"recall_asked,omitempty"` // messages that the carrier was asked to take back
+	Recalled        int64     `json:"recalled,omitempty"`     // and those that it did
 }
 
 // Queue is what the owner of an account needs: everything durable about its strands.

@@ -53,6 +53,8 @@ func (e *Engine) lanes(plan *Plan, tails []StrandTail) []LaneCounts {
 		l.Segments = max(l.Segments, t.Stats.Segments)
 		l.Messages += t.Stats.Messages
 		l.PossibleRepeats += t.Stats.PossibleRepeats
+		l.RecallAsked += t.Stats.RecallAsked
+		l.Recalled += t.Stats.Recalled
 		l.First, l.Last = earlier(l.First, t.Stats.First), later(l.Last, t.Stats.Last)
 		if t.Counts.Sum() != int64(s.People) {
 			l.Balanced = false

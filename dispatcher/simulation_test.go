@@ -160,7 +160,8 @@ type carrier struct {
 	keep   bool // receipts are owed until a link opens
 	down   bool // no link is up
 	owed   receipts
-	sink   channels.Sink // of the newest links
+	kept   []channels.Segment // parallel to owed
+	sink   channels.Sink      // of the newest links
 }
 
 func (c *carrier) log() []arrival {
@@ -283,6 +284,7 @@ func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Dura
 	receipt := channels.Receipt{Number: m.Number, Print: print, State: channels.Arrived}
 	if keep && o.Kind == channels.HandedOver {
 		l.c.owed = append(l.c.owed, receipt)
+		l.c.kept = append(l.c.kept, channels.Segment{Token: m.Token, Index: uint8(a.segment)})
 	}
 	l.c.mu.Unlock()
 	if dead {
