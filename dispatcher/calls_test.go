@@ -251,3 +251,31 @@ func TestDutyByHand(t *testing.T) {
 		}
 	})
 }
+
+// TestACommandAgainRingsNobodyTwice: who did not see the answer says the same again with a new key. A warning that is
+// recorded is not recorded another time, and what was agreed to is not agreed to twice.
+func TestACommandAgainRingsNobodyTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 50, 1500)
+		defer h.close()
+		ctx, s := t.Context(), spec(warning.Orange, "again", "")
+		w := h.submit(s)
+		s.Expires = s.Expires.Add(time.Minute) // the end counts from the command
+		if _, _, err := h.e.Submit(ctx, forecaster, "another", dispatcher.Submission{Spec: s}); warning.ReasonOf(err) != warning.ReasonExists {
+			t.Errorf("submitted again: %v", err)
+		}
+		h.release(w)
+		if _, err := h.e.Approve(ctx, commander, "another", w.ID, w.Version, w.Digest, 0); warning.ReasonOf(err) != warning.ReasonConflict {
+			t.Errorf("approved again: %v", err)
+		}
+		pass(10 * time.Second)
+		for who, n := range complete(h.c.log(), "again") {
+			if n != 1 {
+				t.Errorf("%d got it %d times", who, n)
+			}
+		}
+		if n := len(complete(h.c.log(), "again")); n != 50 {
+			t.Errorf("%d of 50 people got it", n)
+		}
+	})
+}

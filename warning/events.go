@@ -53,6 +53,24 @@ func EventOf(code string) (EventCode, bool) {
 	return EventCode{}, false
 }
 
+// usualHours is how long a signal usually holds, by code, from red to blue: the hours that the definitions of the signals
+// look ahead (CMA order 16 of 2007). 0: there is no such signal.
+var usualHours = map[string][4]int{
+	"11B01": {6, 12, 24, 24}, "11B03": {3, 3, 6, 12}, "11B04": {6, 6, 12, 12}, "11B05": {24, 24, 24, 48},
+	"11B06": {6, 6, 12, 24}, "11B07": {6, 6, 12, 0}, "11B09": {24, 24, 72, 0}, "11B14": {2, 2, 6, 0}, "11B15": {2, 6, 0, 0},
+	"11B16": {0, 24, 24, 48}, "11B17": {2, 6, 12, 0}, "11B19": {0, 6, 12, 0}, "11B21": {2, 6, 12, 0},
+}
+
+// UsualHours is how many hours the signal of an event and tier usually holds: to propose, never to assume; false where there
+// is no such signal.
+func UsualHours(event string, t Tier) (int, bool) {
+	hours, ok := usualHours[event]
+	if !ok || t < Red || t > Blue || hours[t-Red] == 0 {
+		return 0, false
+	}
+	return hours[t-Red], true
+}
+
 // NearEvents is up to three codes that somebody may have meant by code: a name of the danger, or the fewest characters
 // apart and at most two.
 func NearEvents(code string) []EventCode {

@@ -102,6 +102,10 @@ func (c *checks) validity(s Spec, now time.Time) {
 	const form = "give an end at most 7 days from now, for example now plus 6 h"
 	switch {
 	case s.Expires.IsZero():
+		if hours, ok := UsualHours(s.Event, s.Tier); ok {
+			c.add("expires", "expires.missing", "no end of validity", fmt.Sprintf("give an end at most 7 days from now; usual for this signal is --for %dh", hours))
+			return
+		}
 		c.add("expires", "expires.missing", "no end of validity", form)
 	case !s.Expires.After(now):
 		c.add("expires", "expires.past", "the end of validity "+s.Expires.Format(time.RFC3339)+" is over", form)

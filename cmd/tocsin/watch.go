@@ -101,16 +101,16 @@ func (l *live) show(p *pb.WatchResponse) error {
 	b := l.by[id]
 	if b == nil {
 		b = &liveBar{}
-		// The most urgent stands on top; of one tier the older.
-		place := mpb.BarPriority(int(p.GetWarning().GetSpec().GetTier())*manyWarnings + len(l.by))
+		// The most urgent stands on top; of one tier the older; each with its lines below it.
+		top := (int(p.GetWarning().GetSpec().GetTier())*manyWarnings + len(l.by)) * (1 + liveLines)
 		l.by[id] = b
 		paint := func(s string) string {
 			return "\x1b[38;5;" + colours[p.GetWarning().GetSpec().GetTier()] + "m" + s + "\x1b[0m"
 		}
 		b.say(l.language.ProgressLines(p))
-		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"), place, mpb.AppendDecorators(decor.Percentage()))
+		b.bar = l.bars.New(0, mpb.BarStyle().Filler("█").FillerMeta(paint).Tip("█").TipMeta(paint).Padding("░"), mpb.BarPriority(top), mpb.AppendDecorators(decor.Percentage()))
 		for i := range b.texts { // a line is a bar without a bar: each is cut to the width of the terminal
-			b.texts[i] = l.bars.New(0, mpb.NopStyle(), place, mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+			b.texts[i] = l.bars.New(0, mpb.NopStyle(), mpb.BarPriority(top+1+i), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 				if lines := *b.lines.Load(); i < len(lines) {
 					return lines[i]
 				}
