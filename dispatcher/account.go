@@ -103,9 +103,9 @@ type account struct {
 	outAt     StrandID  // the newest when it was left
 
 	folds  sync.WaitGroup
-	tests  sync.WaitGroup
-	wake   chan struct{} // something may be sent
-	commit chan struct{} // something is to be written
+	tests  sync.WaitGroup // and recalls
+	wake   chan struct{}  // something may be sent
+	commit chan struct{}  // something is to be written
 }
 
 // accountStats is what an account keeps over its owners.
@@ -400,6 +400,7 @@ func (a *account) rebuild(img Image, opened []*strand) error {
 		s.led.restore(t.Granted, t.Closed)
 		s.next, s.limit = t.Granted, t.Granted
 		s.first, s.last, s.sent, s.highest = t.Stats.First, t.Stats.Last, t.Stats.Messages, t.Stats.MaxInAnySecond
+		s.asked, s.back = t.Stats.RecallAsked, t.Stats.Recalled
 	}
 	for n, blob := range img.Journal {
 		err := replay(blob, func(id StrandID, at time.Time, r record) {

@@ -46,6 +46,7 @@ type request struct {
 	granted []*strand  // by grant
 	again   [][]uint32 // by grant: positions that are sent another time
 	moves   []move
+	recalls []*strand
 	acks    []channels.Receipts
 	chunks  []Chunk
 }
@@ -73,6 +74,9 @@ func (a *account) commitOnce(ctx context.Context) error {
 			return err
 		}
 		a.conclude(r, done)
+	}
+	for _, s := range r.recalls {
+		a.tests.Go(func() { a.recall(ctx, s) })
 	}
 	for _, ack := range r.acks { // durable now, or nothing to be kept: the carrier may forget them
 		ack.Ack()
@@ -214,6 +218,10 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 		a.settle(s, uint32(d), s.closing, why, now)
 	}
 	s.due = nil
+	if s.closing == warning.CancelledIn && !s.recalled && s.led.counts[warning.Sending] == 0 {
+		s.recalled = true
+		r.recalls = append(r.recalls, s)
+	}
 	if s.led.closed == warning.Waiting && s.led.granted == s.next {
 		r.Close = append(r.Close, Close{Strand: s.ID, As: s.closing})
 		s.led.close(s.closing, why)
@@ -298,6 +306,12 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	for _, s := range a.live {
 		ids[s.Warning] = true
 	}
+	now := time.Now()
+	for _, s := range a.strands {
+		if s.mayRecall(now) {
+			ids[s.Warning] = true
+		}
+	}
 	a.mu.Unlock()
 	states, err := a.e.queue.States(ctx, slices.Collect(maps.Keys(ids)))
 	if err != nil {
@@ -322,6 +336,13 @@ func (a *account) obey(states []Standing, generation uint64) {
 		if state, ok := of[s.Warning]; ok && s.closing == warning.Waiting && s.state != state {
 			s.state = state
 			s.ready(&a.sched)
+		}
+	}
+	now := time.Now()
+	for _, s := range a.strands {
+		if of[s.Warning] == warning.Cancelled && s.mayRecall(now) && !slices.Contains(a.live, s) {
+			s.state = warning.Cancelled
+			a.live = append(a.live, s)
 		}
 	}
 	a.obeyed = max(a.obeyed, generation)

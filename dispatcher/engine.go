@@ -146,6 +146,7 @@ func (e *Engine) Run(ctx context.Context) {
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
+	group.Go(func() { e.watchArchive(ctx) })
 	group.Go(func() { e.rings(ctx) })
 	group.Go(func() { e.watchRoutes(ctx) })
 	group.Wait()

@@ -107,6 +107,9 @@ type Records interface {
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PutPlans does the same for parts of many plans in one go. Each is stored or refused by itself; the answer is parallel.
 	PutPlans(ctx context.Context, parts []Part) []Stored
+	// Archive takes the strands of a warning from their accounts, and keeps report instead: no owner reads them any more, and
+	// their snapshots are not needed. Repeated it changes nothing; ErrNotFound before planning.
+	Archive(ctx context.Context, id string, report []byte) error
 	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
 	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
 	// Obeyed is how far the owner of each named account is; accounts without owner are left out. An owner whose beat
@@ -218,6 +221,8 @@ type Plan struct {
 	// Pending says that people of the original were in open windows when a follow-up was planned: a part for them follows.
 	Pending bool
 	Strands []Strand
+	// Archived is the report that was kept in place of the strands; nil: they are at their accounts.
+	Archived []byte
 }
 
 // Part is a plan, or a part of one, to be stored for a warning at revision Rev.
@@ -276,7 +281,9 @@ type StrandStats struct {
 	Due             int       `json:"due,omitempty"`    // people who are to be handed over another time
 	First           time.Time `json:"first,omitzero"`   // first message given to a socket
 	Last            time.Time `json:"last,omitzero"`
-	MaxInAnySecond  int       `json:"max_in_any_second"` // of the account, since the strand's first message
+	MaxInAnySecond  int       `json:"max_in_any_second"`      // of the account, since the strand's first message
+	RecallAsked     int64     `json:"recall_asked,omitempty"` // messages that the carrier was asked to take back
+	Recalled        int64     `json:"recalled,omitempty"`     // and those that it did
 }
 
 // Queue is what the owner of an account needs: everything durable about its strands.

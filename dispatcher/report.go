@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -52,6 +53,8 @@ func (e *Engine) lanes(plan *Plan, tails []StrandTail) []LaneCounts {
 		l.Segments = max(l.Segments, t.Stats.Segments)
 		l.Messages += t.Stats.Messages
 		l.PossibleRepeats += t.Stats.PossibleRepeats
+		l.RecallAsked += t.Stats.RecallAsked
+		l.Recalled += t.Stats.Recalled
 		l.First, l.Last = earlier(l.First, t.Stats.First), later(l.Last, t.Stats.Last)
 		if t.Counts.Sum() != int64(s.People) {
 			l.Balanced = false
@@ -199,6 +202,9 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	if err != nil {
 		return r, unavailable(err)
 	}
+	if plan.Archived != nil {
+		return r, json.Unmarshal(plan.Archived, &r)
+	}
 	r.InArea, r.Entered, r.NoAddress, r.OptedOut = plan.InArea, plan.Entered, plan.NoAddress, plan.OptedOut
 	r.Addressable = r.InArea + r.Entered - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
@@ -295,6 +301,9 @@ func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, o
 	}
 	if err != nil {
 		return unavailable(err)
+	}
+	if plan.Archived != nil {
+		return nil
 	}
 	snap, err := e.dir.Snapshot(ctx, plan.Snapshot)
 	if err != nil {

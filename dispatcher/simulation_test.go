@@ -26,11 +26,12 @@ type town struct {
 	blocks  []warning.Block
 	without int
 	now     *atomic.Int64 // without of the newest snapshot
+	lost    *atomic.Bool  // older snapshots were dropped
 	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}, roster: &roster{}}
+	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -115,6 +116,9 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
 	}
+	if t.lost.Load() && was.without != int(t.now.Load()) {
+		return nil, errors.New("the snapshot was dropped")
+	}
 	if was.without == t.without {
 		return t, nil // one of each
 	}
@@ -156,7 +160,8 @@ type carrier struct {
 	keep   bool // receipts are owed until a link opens
 	down   bool // no link is up
 	owed   receipts
-	sink   channels.Sink // of the newest links
+	kept   []channels.Segment // parallel to owed
+	sink   channels.Sink      // of the newest links
 }
 
 func (c *carrier) log() []arrival {
@@ -279,6 +284,7 @@ func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Dura
 	receipt := channels.Receipt{Number: m.Number, Print: print, State: channels.Arrived}
 	if keep && o.Kind == channels.HandedOver {
 		l.c.owed = append(l.c.owed, receipt)
+		l.c.kept = append(l.c.kept, channels.Segment{Token: m.Token, Index: uint8(a.segment)})
 	}
 	l.c.mu.Unlock()
 	if dead {

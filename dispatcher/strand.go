@@ -33,16 +33,19 @@ type strand struct {
 	prepared                   []channels.Prepared // by language
 	cost                       int
 
-	state   warning.State // of the warning as this owner has obeyed it
-	closing warning.PersonState
-	checked warning.Counts // as they were compared with the states last
-	touched bool           // its tail changed since the last commit
-	moving  bool           // people are leaving it with the commit under way
-	stays   *routing       // nobody who waits here may go another way, by this one
-	first   time.Time
-	last    time.Time
-	sent    int64 // messages given to sockets
-	highest int   // most messages in any second while it was sending
+	state    warning.State // of the warning as this owner has obeyed it
+	closing  warning.PersonState
+	checked  warning.Counts // as they were compared with the states last
+	touched  bool           // its tail changed since the last commit
+	recalled bool           // what the carrier held was asked back
+	asked    int64          // segments that the carrier was asked for
+	back     int64          // and those that it gave up
+	moving   bool           // people are leaving it with the commit under way
+	stays    *routing       // nobody who waits here may go another way, by this one
+	first    time.Time
+	last     time.Time
+	sent     int64 // messages given to sockets
+	highest  int   // most messages in any second while it was sending
 }
 
 // openStrand makes ready what the plan stored. prepare turns words into what the account's wire needs.
@@ -245,7 +248,7 @@ func (s *strand) tail() StrandTail {
 		Strand: s.ID, People: s.People, Granted: s.led.granted, Closed: s.led.closed, Counts: s.led.counts,
 		Stats: StrandStats{
 			Segments: s.cost, Messages: s.sent, PossibleRepeats: s.led.repeats, Due: s.toRepeat(), First: s.first, Last: s.last,
-			MaxInAnySecond: s.highest,
+			MaxInAnySecond: s.highest, RecallAsked: s.asked, Recalled: s.back,
 		},
 	}
 	for r, n := range s.led.reasons {

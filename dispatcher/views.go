@@ -92,6 +92,8 @@ type LaneCounts struct {
 	First, Last     time.Time // first and last message given to a socket; zero: none yet
 	Finish          time.Time // when the last one is expected to be handed over at the contract; zero when nobody waits
 	Rerouted        int64     // people moved from an account that was left to another one
+	RecallAsked     int64     // messages that carriers were asked to take back after a cancel
+	Recalled        int64     // and those that they did
 	PossibleRepeats int64     // hand-offs that repeated an unknown one (promise 3)
 }
 

@@ -50,6 +50,7 @@ const (
 	WordFromPerson   Trick = "passes on what a person wrote, then answers"
 	KeepAliveIgnored Trick = "does not answer keep-alive"
 	BindRefused      Trick = "refuses the bind, then lets in"
+	GivesBack        Trick = "holds what it takes, and gives back every second segment that it is asked for"
 	BindIgnored      Trick = "ignores the bind, then lets in"
 )
 
@@ -168,6 +169,7 @@ func Run(t *testing.T, start func(t *testing.T) Harness) {
 		"synthetic numbers on a real account":  testSyntheticNumbers,
 		"words that the account may not carry": testPrepareRefuses,
 		"receipts wait for Ack":                testReceiptsWaitForAck,
+		"messages are recalled":                testRecall,
 		"close waits for answers":              testCloseWaits,
 		"close reports what is open":           testCloseReports,
 		"close before the first bind":          testCloseEarly,

@@ -1,6 +1,7 @@
 package channelstest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -191,5 +192,43 @@ func testOpenRefuses(t *testing.T, h Harness) {
 				t.Error("and it was opened")
 			}
 		}
+	}
+}
+
+// testRecall: what the carrier still holds is asked for once, and what it gives up is told; a message that it never had is
+// not asked for. Who recalls counts nothing twice, and what is sent meanwhile finds its room.
+func testRecall(t *testing.T, h Harness) {
+	s := open(t, h, GivesBack, nil)
+	r, ok := s.carrier.(channels.Recaller)
+	if !ok {
+		return // the transport cannot
+	}
+	p := s.prepare(nil)
+	s.wait("room", func() bool { return s.carrier.Room() >= people*segments })
+	s.hand(p, batch(0, people))
+	s.wait("the outcomes", s.sink.complete)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	asked, gone := r.Recall(ctx, batch(0, people+3))
+	if asked != people*segments || len(gone) != people*segments/2 {
+		t.Errorf("asked for %d segments and got %d back; of %d the carrier gives every second", asked, len(gone), people*segments)
+	}
+	seen := map[channels.Segment]bool{}
+	for _, g := range gone {
+		if g.Token >= people || g.Index >= segments || seen[g] {
+			t.Errorf("segment %d of message %d was given back twice, or was never there", g.Index, g.Token)
+		}
+		seen[g] = true
+	}
+	if s.carrier.Room() != people*segments {
+		t.Errorf("room for %d after the answers", s.carrier.Room())
+	}
+	if n := len(s.sink.all()); n != people*segments {
+		t.Errorf("%d outcomes of %d segments", n, people*segments)
+	}
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	if asked, gone := r.Recall(ended, batch(0, people)); asked != 0 || gone != nil {
+		t.Errorf("after its context had ended it asked for %d", asked)
 	}
 }

@@ -112,6 +112,8 @@ type carrier struct {
 
 	out []byte // of Send, which one goroutine calls
 
+	memory memory // of what may be recalled
+
 	mu      sync.Mutex // guards refused
 	refused []channels.Outcome
 	refusal chan struct{} // something was refused

@@ -287,7 +287,14 @@ func (l *link) down(w *wire, err error) {
 	l.mu.Lock()
 	l.bound, l.lastErr, l.since = false, w.ended.Error(), time.Now()
 	for i := range l.window.slots {
-		if s := &l.window.slots[i]; s.seq != 0 {
+		s := &l.window.slots[i]
+		switch {
+		case s.seq == 0:
+		case s.recall != nil:
+			s.recall.answered(s, false)
+			l.c.closed(1)
+			l.window.put(s)
+		default:
 			o := channels.Outcome{Token: s.token, Segment: s.segment, Kind: channels.Retry, Reason: channels.LinkDown}
 			if s.start < w.written {
 				o.Kind, o.Reason = channels.Unknown, channels.NoAnswer

@@ -32,6 +32,7 @@ type peer struct {
 	submits    []pdu.SM // with copies of their fields
 	acks       int
 	keepAlives int
+	cancels    int
 	binds      int
 	count      int // submits, for ids and for tricks that begin or end with a number of them
 }
@@ -204,6 +205,8 @@ func (s *peerSession) take(q pdu.PDU) {
 		if s.trick != channelstest.KeepAliveIgnored {
 			s.out = pdu.AppendHeader(s.out, pdu.EnquireLinkResp, pdu.OK, q.Sequence)
 		}
+	case pdu.CancelSM:
+		s.cancel(q)
 	case pdu.Unbind:
 		s.out = pdu.AppendHeader(s.out, pdu.UnbindResp, pdu.OK, q.Sequence)
 	case pdu.UnbindResp:
@@ -217,6 +220,22 @@ func (s *peerSession) take(q pdu.PDU) {
 	default:
 		s.t.Errorf("the adapter sent %v", q.Command)
 	}
+}
+
+// cancel gives every second message back that it is asked for.
+func (s *peerSession) cancel(q pdu.PDU) {
+	id, source, err := pdu.ParseCancel(q.Body)
+	if err != nil || len(id) != 20 || string(source) != account().Source {
+		s.t.Errorf("cancel_sm for %q from %q, %v", id, source, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancels++
+	status := pdu.OK
+	if s.cancels%2 == 0 {
+		status = 0x11 // ESME_RCANCELFAIL
+	}
+	s.out = pdu.AppendHeader(s.out, pdu.CancelSMResp, status, q.Sequence)
 }
 
 func (s *peerSession) bind(q pdu.PDU) {

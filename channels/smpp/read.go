@@ -8,12 +8,14 @@ import (
 	"tocsin/channels/smpp/pdu"
 )
 
-// answer is one answer to a submit_sm.
+// answer is one answer to a submit_sm or cancel_sm.
 type answer struct {
 	seq    uint32
 	status pdu.Status
 	nack   bool
+	cancel bool // to a cancel_sm
 	print  uint16
+	id     []byte // a view of what was read
 }
 
 // read takes what the carrier sends until the connection ends, and gives the reason.
@@ -44,11 +46,13 @@ func (l *link) take(w *wire) (end error) {
 			if p.Status == pdu.OK {
 				// An id that cannot be read is no id; the status has said that the message is theirs.
 				id, _ := pdu.ParseSubmitResp(p.Body)
-				a.print = l.c.print(id, true)
+				a.print, a.id = l.c.print(id, true), id
 			} else if p.Status == pdu.InvalidBindStatus {
 				end = errNotBound
 			}
 			l.answers = append(l.answers, a)
+		case pdu.CancelSMResp:
+			l.answers = append(l.answers, answer{seq: p.Sequence, status: p.Status, cancel: true})
 		case pdu.GenericNack:
 			l.answers = append(l.answers, answer{seq: p.Sequence, status: p.Status, nack: true})
 		case pdu.DeliverSM:
@@ -91,10 +95,18 @@ func (l *link) settle() {
 	now := l.c.now()
 	l.answered.Store(int64(now))
 	l.outcomes = l.outcomes[:0]
+	recalls := 0
 	l.mu.Lock()
+	l.c.memory.mu.Lock()
 	for _, a := range l.answers {
 		s := l.window.find(a.seq)
-		if s == nil {
+		if s == nil || a.cancel && s.recall == nil {
+			continue
+		}
+		if s.recall != nil {
+			recalls++
+			s.recall.answered(s, a.cancel && a.status == pdu.OK)
+			l.window.put(s)
 			continue
 		}
 		v := verdictOf(a.status)
@@ -104,10 +116,15 @@ func (l *link) settle() {
 		l.outcomes = append(l.outcomes, channels.Outcome{
 			Token: s.token, Segment: s.segment, Kind: v.kind, Reason: v.reason, Print: a.print, Took: now - s.at,
 		})
+		if v.kind == channels.HandedOver {
+			l.c.memory.add(s.token, s.segment, a.id)
+		}
 		l.window.put(s)
 	}
+	l.c.memory.mu.Unlock()
 	l.publish()
 	l.mu.Unlock()
+	l.c.closed(recalls)
 	if len(l.outcomes) > 0 {
 		l.report()
 		l.c.sink.Changed()
@@ -214,6 +231,12 @@ func (l *link) overdue(w *wire, now time.Duration) (late []channels.Outcome, nev
 		}
 		if silent || s.start >= w.written {
 			return late, true
+		}
+		if s.recall != nil {
+			s.recall.answered(s, false)
+			l.c.closed(1)
+			l.window.put(s)
+			continue
 		}
 		late = append(late, channels.Outcome{Token: s.token, Segment: s.segment, Kind: channels.Unknown, Reason: channels.NoAnswer})
 		l.window.put(s)

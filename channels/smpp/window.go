@@ -17,13 +17,14 @@ type window struct {
 	control uint32   // generation of slot 0
 }
 
-// slot is one submit_sm without an answer; seq is 0 while it is free.
+// slot is one submit_sm, or cancel_sm, without an answer; seq is 0 while it is free.
 type slot struct {
 	seq, generation uint32
 	segment         uint8
 	token           uint64
 	at              time.Duration // when it was given to the wire
 	start           uint64        // where its PDU starts in the stream of the connection
+	recall          *recall       // of a cancel_sm
 }
 
 func newWindow(size int) window {
@@ -56,7 +57,7 @@ func (w *window) find(seq uint32) *slot {
 // put closes an open slot.
 func (w *window) put(s *slot) {
 	w.free = append(w.free, s.seq&(1<<w.bits-1))
-	s.seq = 0
+	s.seq, s.recall = 0, nil
 }
 
 // used is how many slots are open.

@@ -145,7 +145,7 @@ func lanesTo(lanes []dispatcher.LaneCounts) (out []*pb.LaneCounts) {
 			Moved: c[warning.Moved], Withdrawn: c[warning.Withdrawn], Unknown: c[warning.Unknown],
 			Balanced: l.Balanced, Segments: int32(l.Segments), Messages: l.Messages,
 			FirstMessageAt: timeTo(l.First), LastMessageAt: timeTo(l.Last), FinishAt: timeTo(l.Finish),
-			PossibleRepeats: l.PossibleRepeats, Rerouted: l.Rerouted,
+			PossibleRepeats: l.PossibleRepeats, Rerouted: l.Rerouted, RecallAsked: l.RecallAsked, Recalled: l.Recalled,
 		})
 	}
 	return out

@@ -64,10 +64,11 @@ type plan struct {
 }
 
 type strand struct {
-	head   dispatcher.Strand
-	tail   dispatcher.StrandTail
-	chunks map[uint32][]byte
-	since  uint64 // generation at which it was stored or grew last
+	head     dispatcher.Strand
+	tail     dispatcher.StrandTail
+	chunks   map[uint32][]byte
+	since    uint64 // generation at which it was stored or grew last
+	archived bool
 }
 
 type account struct {
@@ -309,7 +310,7 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 			continue
 		}
 		h.ID = dispatcher.StrandID(len(s.strands) + 1)
-		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}, s.generation})
+		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}, s.generation, false})
 		ids = append(ids, h.ID)
 	}
 	part := slices.Clone(p.Strands)
@@ -347,6 +348,24 @@ func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatc
 		out[i].IDs, out[i].Err = s.PutPlan(ctx, parts[i].Rev, parts[i].Plan)
 	}
 	return out
+}
+
+// Archive takes the strands of a warning from their accounts.
+func (s *Store) Archive(_ context.Context, id string, report []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.plans[id]
+	if !ok {
+		return fmt.Errorf("%w: plan of warning %s", dispatcher.ErrNotFound, id)
+	}
+	if old.plan.Archived == nil {
+		old.plan.Archived = append([]byte{}, report...)
+		s.plans[id] = old
+		for _, st := range old.ids {
+			s.strands[st-1].archived = true
+		}
+	}
+	return nil
 }
 
 // PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.

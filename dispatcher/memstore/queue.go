@@ -228,7 +228,7 @@ func (s *Store) Load(_ context.Context, name string, after uint64, ledger bool) 
 	defer s.mu.Unlock()
 	var ids []dispatcher.StrandID
 	for _, st := range s.strands {
-		if st.head.Account == name && st.since > after {
+		if st.head.Account == name && st.since > after && !st.archived {
 			ids = append(ids, st.head.ID)
 		}
 	}

@@ -23,7 +23,8 @@ import (
 //	{tocsin:REALM}:record            list: the record of acts, JSON
 //	{tocsin:REALM}:recorded          counter: number of the last entry in it
 //	{tocsin:REALM}:table:TABLE       hash field → version byte and value
-//	{tocsin:REALM}:plan:ID           hash v, version, figures (JSON), strands (u32 each)
+//	{tocsin:REALM}:plan:ID           hash v, version, figures (JSON), strands (u32 each), parts, print, archived (version
+//	                                 byte and report)
 //	{tocsin:REALM}:batches:ID:P:S:N  chunk N of the batches of strand S in plan P (fingerprint) of a warning
 //	{tocsin:REALM}:more:N            version byte and batches that stand behind those chunks: of small strands, and of people
 //	                                 who were added
@@ -43,6 +44,7 @@ const (
 	warningPart = "warning:"
 	ledgerPart  = "ledger:"
 	morePart    = "more:"
+	carriesPart = "carries:"
 )
 
 func newKeys(realm string) keys { return keys{"{tocsin:" + realm + "}:"} }
@@ -61,7 +63,7 @@ func (k keys) strand(s dispatcher.StrandID) string { return k.prefix + strandPar
 func (k keys) ledger(s dispatcher.StrandID) string { return k.prefix + ledgerPart + utoa(uint64(s)) }
 func (k keys) more(s dispatcher.StrandID) string   { return k.prefix + morePart + utoa(uint64(s)) }
 func (k keys) account(name string) string          { return k.prefix + "account:" + name }
-func (k keys) carries(name string) string          { return k.prefix + "carries:" + name }
+func (k keys) carries(name string) string          { return k.prefix + carriesPart + name }
 func (k keys) journal(name string) string          { return k.prefix + "journal:" + name }
 func (k keys) writer() string                      { return k.prefix + "writer" }
 func (k keys) blob(name []byte) string             { return k.prefix + "blob:" + hex.EncodeToString(name) }
@@ -96,6 +98,7 @@ local function strand_key(prefix, id) return prefix .. '%s' .. id end
 local function warning_key(prefix, id) return prefix .. '%s' .. id end
 local function ledger_key(prefix, id) return prefix .. '%s' .. id end
 local function more_key(prefix, id) return prefix .. '%s' .. id end
-`, warning.Released, warning.Expired, strandPart, warningPart, ledgerPart, morePart)
+local function carries_key(prefix, name) return prefix .. '%s' .. name end
+`, warning.Released, warning.Expired, strandPart, warningPart, ledgerPart, morePart, carriesPart)
 
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -187,6 +187,15 @@ func strandIDs(packed string) []dispatcher.StrandID {
 	return ids
 }
 
+// Archive takes the strands of a warning from their accounts and keeps report.
+func (s *Store) Archive(ctx context.Context, id string, report []byte) error {
+	err := s.run(ctx, archiveScript, []string{s.keys.plan(id)}, s.keys.prefix, id, versioned(report)).Err()
+	if err != nil {
+		return failed("archive", err)
+	}
+	return nil
+}
+
 // PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.
 func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispatcher.StrandTail, error) {
 	var h struct {
@@ -194,8 +203,9 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 		Figures string `redis:"figures"`
 		Strands string `redis:"strands"`
 		Parts   int    `redis:"parts"`
+		Archive string `redis:"archived"`
 	}
-	if err := s.db.HMGet(ctx, s.keys.plan(id), "version", "figures", "strands", "parts").Scan(&h); err != nil {
+	if err := s.db.HMGet(ctx, s.keys.plan(id), "version", "figures", "strands", "parts", "archived").Scan(&h); err != nil {
 		return dispatcher.Plan{}, nil, failed("plan", err)
 	}
 	if h.Figures == "" {
@@ -209,6 +219,12 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 		Warning: id, Version: h.Version, Snapshot: f.Snapshot,
 		InArea: f.InArea, NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute, Entered: f.Entered,
 		Pending: f.Pending, Parts: h.Parts,
+	}
+	var err error
+	if h.Archive != "" {
+		if p.Archived, err = unversioned("the report of warning "+id, h.Archive); err != nil {
+			return p, nil, err
+		}
 	}
 	strands, tails, _, err := s.strandsOf(ctx, strandIDs(h.Strands))
 	p.Strands = strands

@@ -76,6 +76,7 @@ var (
 	submitScript  = script("act", true)
 	actScript     = script("act", false)
 	planScript    = script("plan", true)
+	archiveScript = script("archive", false)
 	newestScript  = script("snapshot", true)
 	writerScript  = script("writer", false)
 	dropScript    = script("drop", false)

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"a plan is stored once and comes back as it was", plans},
 		{"a plan grows part by part", planParts},
 		{"a strand grows at its end", strandsGrow},
+		{"an archived plan leaves its accounts", archived},
 		{"the short list of warnings", standing},
 		{"a plan for a changed warning is refused", stalePlan},
 		{"one owner at a time, epochs rise", ownership},

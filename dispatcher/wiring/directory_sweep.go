@@ -21,9 +21,6 @@ const (
 	retireAfter = time.Minute
 	// dropAfter is how long a store may take to carry out a plan that it did not refuse.
 	dropAfter = 30 * time.Second
-	// planNeeds is how long the plan of a warning that has ended still names its snapshot: reports and receipts. An erased
-	// person's number is gone from the store after that.
-	planNeeds = 72 * time.Hour
 	// retiredKept is how long it is remembered that a snapshot was retired.
 	retiredKept = 7 * 24 * time.Hour
 )
@@ -66,7 +63,7 @@ func (d *directory) survey(ctx context.Context, now time.Time) (s survey, err er
 		return s, err
 	}
 	// The plans are read after the list of the retired: no plan that is stored from now on names one of them.
-	if s.needed, err = d.named(ctx, now); err != nil {
+	if s.needed, err = d.named(ctx); err != nil {
 		return s, err
 	}
 	newest, err := d.store.Newest(ctx)
@@ -93,23 +90,23 @@ func (d *directory) times(ctx context.Context, table string) (map[string]time.Ti
 	return out, nil
 }
 
-// named is the snapshots that plans name which may still be asked for.
-func (d *directory) named(ctx context.Context, now time.Time) (map[string]bool, error) {
+// named is the snapshots that plans name which are not archived: an erased person's number is gone from the store after that.
+func (d *directory) named(ctx context.Context) (map[string]bool, error) {
 	all, err := d.store.Warnings(ctx, nil, 0)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]bool{}
 	for i := range all {
-		if w := &all[i]; !w.EndedAt.IsZero() && now.Sub(w.EndedAt) > planNeeds {
-			continue
-		}
 		plan, _, err := d.store.PlanOf(ctx, all[i].ID)
 		if errors.Is(err, dispatcher.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
+		}
+		if plan.Archived != nil {
+			continue
 		}
 		out[plan.Snapshot] = true
 		for _, s := range plan.Strands {

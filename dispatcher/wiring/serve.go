@@ -149,6 +149,10 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 }
 
 func (p *process) openIntake() error {
+	table, err := capTable(p.Config.CAP.Table)
+	if err != nil {
+		return err
+	}
 	secure, err := identity.ServerTLS(p.Config.TLS.Certificate, p.Config.TLS.Key)
 	if err != nil {
 		return err
@@ -163,7 +167,7 @@ func (p *process) openIntake() error {
 			Dispatch: p.engine.WellDispatch,
 			Live:     func(context.Context) error { return nil },
 		},
-		TLS: secure, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
+		TLS: secure, CAPTable: table, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
 		Unary:  []grpc.UnaryServerInterceptor{p.Users.Unary, p.gate.unary},
 		Stream: []grpc.StreamServerInterceptor{p.Users.Stream, p.gate.stream},
 	})

@@ -205,6 +205,10 @@ func (l *link) one(p []byte, now int64) bool {
 		if bad == 0 {
 			return l.bind(id, seq, body, now)
 		}
+	case cancelSM:
+		if bad == 0 {
+			return l.recall(seq, body, now)
+		}
 	case enquireLink, unbind:
 		if bad == 0 && len(body) != 0 {
 			bad = faultTrailing
@@ -310,7 +314,7 @@ func (l *link) answer(id, status, seq uint32, body []byte, now int64) bool {
 		l.c.answered.Add(1)
 		switch status {
 		case temporaryApp, msgQueueFull, throttledStatus, sysErr: // not now: again in a second
-			r.due = now + int64(time.Second)
+			r.due, r.again = now+int64(time.Second), true
 			l.batch.owed = append(l.batch.owed, r)
 		}
 	case enquireLink | response:
@@ -566,7 +570,7 @@ func (l *link) giveBack(before int64) {
 		lines = carrierlog.AppendReceipts(lines, now, l.number, states[r.state].stat, carrierlog.NoAnswer)
 		lines = carrierlog.CloseReceipts(append(l.c.ids.inAnswer(lines, r.id), ' '))
 		x := *r
-		x.due = now
+		x.due, x.again = now, true
 		rs = append(rs, x)
 	})
 	if len(rs) > 0 {

@@ -42,7 +42,7 @@ type receipt struct {
 	sub    uint32 // when the message was accepted, Unix seconds
 	source uint16 // index into senders
 	state  state
-	again  bool // a copy on purpose: makes no further one
+	again  bool // was on its way before, or is a copy: its message is not held, and it makes no copy
 }
 
 // tickNanos is the width of a slot of the wheel, and wheelSlots how many there are; what is due later goes round again.

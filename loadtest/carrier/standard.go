@@ -9,6 +9,7 @@ const (
 	submitSM        = 0x00000004
 	deliverSM       = 0x00000005
 	unbind          = 0x00000006
+	cancelSM        = 0x00000008
 	bindTransceiver = 0x00000009
 	enquireLink     = 0x00000015
 	genericNack     = 0x80000000

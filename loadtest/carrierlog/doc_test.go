@@ -36,7 +36,7 @@ func TestTheDocumentedLinesAreRead(t *testing.T) {
 			t.Errorf("%s: is not in the order that the writer writes", s.Text())
 		}
 	}
-	for _, e := range []Event{Start, Bind, Unbind, Text, Submit, Receipt, Violation, NotSynthetic, Stop} {
+	for _, e := range []Event{Start, Bind, Unbind, Text, Submit, Receipt, Recall, Violation, NotSynthetic, Stop} {
 		if !seen[e] {
 			t.Errorf("%s is not documented", e)
 		}

@@ -30,6 +30,7 @@ const (
 	Text         Event = "text"          // a body that submit lines refer to
 	Submit       Event = "submit"        // a message arrived
 	Receipt      Event = "receipt"       // receipts were answered, or were not
+	Recall       Event = "recall"        // a client asked for a message back
 	Violation    Event = "violation"     // a client broke the standard
 	NotSynthetic Event = "not_synthetic" // a message for a number that could be real; its number is not kept
 	Stop         Event = "stop"          // the carrier ended in order

@@ -55,7 +55,7 @@ func (r *Reader) Next(l *Line) error {
 		if l.Version != Version {
 			return fmt.Errorf("line %d: the format is version %d and this reader knows %d", r.number, l.Version, Version)
 		}
-	case Bind, Unbind, Text, Submit, Receipt, Violation, NotSynthetic, Stop:
+	case Bind, Unbind, Text, Submit, Receipt, Recall, Violation, NotSynthetic, Stop:
 	default:
 		return fmt.Errorf("line %d: unknown event %q", r.number, l.Event)
 	}

@@ -36,6 +36,7 @@ const (
 	SubmitSM        Command = 0x04
 	DeliverSM       Command = 0x05
 	Unbind          Command = 0x06
+	CancelSM        Command = 0x08
 	BindTransceiver Command = 0x09
 	EnquireLink     Command = 0x15
 
@@ -44,6 +45,7 @@ const (
 
 	SubmitSMResp        = SubmitSM | Response
 	DeliverSMResp       = DeliverSM | Response
+	CancelSMResp        = CancelSM | Response
 	UnbindResp          = Unbind | Response
 	BindTransceiverResp = BindTransceiver | Response
 	EnquireLinkResp     = EnquireLink | Response
@@ -51,7 +53,7 @@ const (
 
 var commandNames = map[Command]string{
 	BindReceiver: "bind_receiver", BindTransmitter: "bind_transmitter", SubmitSM: "submit_sm", DeliverSM: "deliver_sm",
-	Unbind: "unbind", BindTransceiver: "bind_transceiver", EnquireLink: "enquire_link",
+	Unbind: "unbind", CancelSM: "cancel_sm", BindTransceiver: "bind_transceiver", EnquireLink: "enquire_link",
 }
 
 func (c Command) String() string {

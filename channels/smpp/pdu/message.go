@@ -173,3 +173,28 @@ func AppendDeliverResp(dst []byte, s Status, seq uint32) []byte {
 	from := len(dst)
 	return setLength(append(AppendHeader(dst, DeliverSMResp, s, seq), 0), from)
 }
+
+// AppendCancel adds a cancel_sm for the message with this id, which has at most 64 octets; the source is that of the
+// message (clause 4.9.1). A source longer than an address may be is cut.
+func AppendCancel(dst []byte, seq uint32, id []byte, ton, npi byte, source []byte) []byte {
+	from := len(dst)
+	dst = append(AppendHeader(dst, CancelSM, OK, seq), 0) // service_type
+	dst = append(append(dst, id[:min(len(id), maxMessageID-1)]...), 0)
+	dst = append(dst, ton, npi)
+	dst = append(append(dst, source[:min(len(source), maxAddress-1)]...), 0)
+	return setLength(append(dst, 0, 0, 0), from) // the destination is not needed beside an id
+}
+
+// ParseCancel is the message_id and the source_addr in the body of a cancel_sm.
+func ParseCancel(body []byte) (id, source []byte, err error) {
+	c := cursor{b: body}
+	c.text("service_type", maxServiceType)
+	id = c.text("message_id", maxMessageID)
+	c.octet("source_addr_ton")
+	c.octet("source_addr_npi")
+	source = c.text("source_addr", maxAddress)
+	c.octet("dest_addr_ton")
+	c.octet("dest_addr_npi")
+	c.text("destination_addr", maxAddress)
+	return id, source, c.done()
+}

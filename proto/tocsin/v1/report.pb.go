@@ -54,7 +54,10 @@ type LaneCounts struct {
 	// Hand-offs that repeated an unknown one (promise 3).
 	PossibleRepeats int64 `protobuf:"varint,21,opt,name=possible_repeats,json=possibleRepeats,proto3" json:"possible_repeats,omitempty"`
 	// People who waited at an account that was left, and went by another one; they are counted in planned once.
-	Rerouted      int64 `protobuf:"varint,22,opt,name=rerouted,proto3" json:"rerouted,omitempty"`
+	Rerouted int64 `protobuf:"varint,22,opt,name=rerouted,proto3" json:"rerouted,omitempty"`
+	// Messages that carriers were asked to take back after a cancel, and those that they did.
+	RecallAsked   int64 `protobuf:"varint,23,opt,name=recall_asked,json=recallAsked,proto3" json:"recall_asked,omitempty"`
+	Recalled      int64 `protobuf:"varint,24,opt,name=recalled,proto3" json:"recalled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +242,20 @@ func (x *LaneCounts) GetPossibleRepeats() int64 {
 func (x *LaneCounts) GetRerouted() int64 {
 	if x != nil {
 		return x.Rerouted
+	}
+	return 0
+}
+
+func (x *LaneCounts) GetRecallAsked() int64 {
+	if x != nil {
+		return x.RecallAsked
+	}
+	return 0
+}
+
+func (x *LaneCounts) GetRecalled() int64 {
+	if x != nil {
+		return x.Recalled
 	}
 	return 0
 }
@@ -1150,7 +1167,7 @@ var File_tocsin_v1_report_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\n" +
-	"\x16tocsin/v1/report.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tocsin/v1/spec.proto\"\x87\x06\n" +
+	"\x16tocsin/v1/report.proto\x12\ttocsin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tocsin/v1/spec.proto\"\xc6\x06\n" +
 	"\n" +
 	"LaneCounts\x12,\n" +
 	"\achannel\x18\x01 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x18\n" +
@@ -1178,7 +1195,9 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\x0flast_message_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\rlastMessageAt\x127\n" +
 	"\tfinish_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\bfinishAt\x12)\n" +
 	"\x10possible_repeats\x18\x15 \x01(\x03R\x0fpossibleRepeats\x12\x1a\n" +
-	"\brerouted\x18\x16 \x01(\x03R\brerouted\"\xe8\x02\n" +
+	"\brerouted\x18\x16 \x01(\x03R\brerouted\x12!\n" +
+	"\frecall_asked\x18\x17 \x01(\x03R\vrecallAsked\x12\x1a\n" +
+	"\brecalled\x18\x18 \x01(\x03R\brecalled\"\xe8\x02\n" +
 	"\x04Play\x12\x1a\n" +
 	"\bplatform\x18\x01 \x01(\tR\bplatform\x12,\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x14\n" +
