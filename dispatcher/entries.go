@@ -40,7 +40,8 @@ func (s *post) reread(ctx context.Context, w warning.Warning, rev uint64) (bool,
 	if errors.Is(err, ErrNotFound) || plan.Pending {
 		return false, nil
 	}
-	s.rev, s.state, s.plan = rev, w.State, plan
+	s.rev, s.plan = rev, plan
+	s.rests.Store(w.State == warning.Completed)
 	return err == nil, err
 }
 
@@ -105,7 +106,7 @@ func (p *patrol) round(ctx context.Context, posts []*post) {
 	}
 	errs := make([]error, len(posts))
 	p.side(posts, func(i int, s *post) {
-		if s.state == warning.Completed {
+		if s.rests.Swap(false) {
 			errs[i] = s.reopen(ctx)
 		}
 	})
@@ -262,20 +263,23 @@ func (s *post) stored(p Plan, ids []StrandID) {
 
 // reopen takes a warning whose lanes had run empty back to work: somebody waits again.
 func (s *post) reopen(ctx context.Context) error {
-	_, err := s.p.e.change(ctx, itself(), "", "", "warning.entered", s.w.ID,
-		func(w *warning.Warning, now time.Time) (decision, error) {
-			if w.State == warning.Completed && now.Before(w.Spec.Expires) {
-				w.State, w.EndedAt = warning.Released, time.Time{}
-				return decision{}, nil
-			}
-			return decision{}, ErrChanged
-		})
-	if err == nil {
-		var w warning.Warning
-		w, s.rev, err = s.p.e.records.Warning(ctx, s.w.ID)
-		s.state = w.State
+	w, rev, err := s.p.e.records.Warning(ctx, s.w.ID)
+	if err != nil {
+		return err
 	}
-	return err
+	now := time.Now().UTC()
+	switch {
+	case w.State == warning.Completed && now.Before(w.Spec.Expires):
+		w.State, w.EndedAt = warning.Released, time.Time{}
+		if _, _, err := s.p.e.do(ctx, itself(), "", "", Act{Entry: entryOf(itself(), now, "warning.entered", &w, ""), Warning: &w, Rev: rev}); err != nil {
+			return err
+		}
+		rev++
+	case w.State != warning.Released:
+		return ErrChanged
+	}
+	s.rev = rev
+	return nil
 }
 
 // changed reads the warning and its plan again; errEnded. Who was added meanwhile by another process is taken out of the
@@ -298,23 +302,16 @@ func (s *post) changed(ctx context.Context) error {
 	}
 	s.plan.Strands = nil
 	clear(s.lines) // one of them may be closed
-	for i := range s.storing.who {
-		t := &s.storing.who[i]
-		for block, m := range t.masks {
-			numbers := t.snap.Block(int(block)).Number
-			for slot := range m.Slots {
-				if knows(&others.told, t.snap, numbers[slot], int(block), slot) {
-					m[slot>>6] &^= 1 << (slot & 63)
-				}
-			}
-			if *m == (warning.Mask{}) {
-				delete(t.masks, block)
-			}
-		}
-		s.p.e.renew(t)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, all := range []*entries{s.storing, s.open} { // somebody may have entered since
+		for i := 0; all != nil && i < len(all.who); i++ {
+			all.who[i].leave(&others.told)
+		}
+	}
+	for i := range s.storing.who {
+		s.p.e.renew(&s.storing.who[i])
+	}
 	for _, o := range others.told {
 		t := in(&s.told, o.snap)
 		for block, m := range o.masks {
@@ -322,6 +319,21 @@ func (s *post) changed(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leave takes those out who are in a list.
+func (t *crowd) leave(list *[]crowd) {
+	for block, m := range t.masks {
+		numbers := t.snap.Block(int(block)).Number
+		for slot := range m.Slots {
+			if knows(list, t.snap, numbers[slot], int(block), slot) {
+				m[slot>>6] &^= 1 << (slot & 63)
+			}
+		}
+		if *m == (warning.Mask{}) {
+			delete(t.masks, block)
+		}
+	}
 }
 
 // renew brings people into the newest snapshot: the one that they were found in may be retired by now. Who is not in the

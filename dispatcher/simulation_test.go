@@ -23,6 +23,7 @@ import (
 // town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible. Of the
 // first without of them every third has unsubscribed.
 type town struct {
+	mu      *sync.Mutex // guards blocks of the town itself; those of its snapshots never change
 	blocks  []warning.Block
 	without int
 	now     *atomic.Int64 // without of the newest snapshot
@@ -31,7 +32,7 @@ type town struct {
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
+	t := &town{mu: &sync.Mutex{}, now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -48,6 +49,13 @@ func newTown(n int) *town {
 		t.blocks = append(t.blocks, b)
 	}
 	return t
+}
+
+// grows brings the town to n people.
+func (t *town) grows(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.blocks = newTown(n).blocks
 }
 
 func number(i int) uint64 { return 9991_000000000 + uint64(i) }
@@ -103,7 +111,9 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 
 // Current is the town as it is now: people may move in.
 func (t *town) Current() (dispatcher.Snapshot, bool) {
+	t.mu.Lock()
 	now := *t
+	t.mu.Unlock()
 	now.without = int(t.now.Load())
 	return &now, true
 }
@@ -112,15 +122,14 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 	if s := t.roster.snapshot(id); s != nil {
 		return s, nil
 	}
+	t.mu.Lock()
 	was := *t
-	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
+	t.mu.Unlock()
+	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", was.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
 	}
 	if t.lost.Load() && was.without != int(t.now.Load()) {
 		return nil, errors.New("the snapshot was dropped")
-	}
-	if was.without == t.without {
-		return t, nil // one of each
 	}
 	return &was, nil
 }
