@@ -120,7 +120,7 @@ func TestHawaii20180113(t *testing.T) {
 		t.Fatalf("one person stops it, and the correction is there: %v, %v", c, err)
 	}
 	first = h.untilTold(t, drill.GetId(), func(r *pb.ReportResponse) bool {
-		return r.GetHandedOver() == 0 && r.GetLanes()[0].GetSending() == 0
+		return r.GetLanes()[0].GetHandedOver() == 0 && r.GetLanes()[0].GetSending() == 0
 	})
 	h.approved(t, c.GetCorrection())
 	// Whose message was recalled may have read a part of it: they hear the correction too.
