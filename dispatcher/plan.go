@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math/bits"
 	"runtime"
 	"sync"
 
@@ -22,7 +23,7 @@ func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, g *rout
 		var group sync.WaitGroup
 		for k := range parts {
 			from, to := k*len(sel.Blocks)/len(parts), (k+1)*len(sel.Blocks)/len(parts)
-			parts[k] = laneBuilder{router: router, strands: make([]building, len(accounts))}
+			parts[k] = newLaneBuilder(router, len(accounts))
 			group.Go(func() {
 				for n := from; n < to; n++ {
 					parts[k].block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
@@ -52,62 +53,63 @@ func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, g *rout
 func strandOf(parts []laneBuilder, account int) (s Strand) {
 	for _, duty := range []warning.Duty{warning.Responsible, warning.Public} {
 		for k := range parts {
-			b := &parts[k].strands[account]
-			s.Batches = append(s.Batches, b.byDuty[duty]...)
-			if duty == warning.Public {
-				s.People += b.people
-			}
+			s.Batches = append(s.Batches, parts[k].batches[account][duty]...)
 		}
 	}
+	for i := range s.Batches {
+		s.People += uint32(s.Batches[i].Mask.Count())
+	}
 	return s
-}
-
-// laneBuilder sorts the people of one channel, or of a part of it, into strands by account.
-type laneBuilder struct {
-	router                       *router
-	strands                      []building
-	noAddress, optedOut, noRoute int64
 }
 
 // languages is how many there are at most; the index is stored in a byte and checked on the way in.
 const languages = 8
 
-// building is a strand that grows: the batches of responsible persons and of the public apart, and the one of the
-// present block that is open for each language.
-type building struct {
-	byDuty [2][]Batch
-	open   [2][languages]int // index+1 into byDuty; 0: none
-	people uint32
+// laneBuilder sorts the people of one channel, or of a part of it, into batches by account and duty.
+type laneBuilder struct {
+	router                       *router
+	batches                      [][2][]Batch
+	masks                        [][2][languages]warning.Mask // of the present block, by account, duty and language
+	noAddress, optedOut, noRoute int64
+}
+
+func newLaneBuilder(r *router, accounts int) laneBuilder {
+	return laneBuilder{router: r, batches: make([][2][]Batch, accounts), masks: make([][2][languages]warning.Mask, accounts)}
 }
 
 func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Mask) {
-	for i := range b.strands {
-		b.strands[i].open = [2][languages]int{}
+	for w, word := range mask {
+		for ; word != 0; word &= word - 1 {
+			slot := w<<6 | bits.TrailingZeros64(word)
+			number, duty := people.Number[slot], warning.Duty(people.Duty[slot])
+			switch {
+			case number == 0:
+				b.noAddress++
+				continue
+			case people.Flags[slot]&warning.OptedOut != 0 && duty != warning.Responsible:
+				b.optedOut++
+				continue
+			}
+			account := b.router.route(number)
+			if account < 0 {
+				b.noRoute++
+				continue
+			}
+			b.masks[account][duty][people.Language[slot]][w] |= word & -word
+		}
 	}
-	for slot := range mask.Slots {
-		number, duty := people.Number[slot], warning.Duty(people.Duty[slot])
-		switch {
-		case number == 0:
-			b.noAddress++
-			continue
-		case people.Flags[slot]&warning.OptedOut != 0 && duty != warning.Responsible:
-			b.optedOut++
-			continue
+	for account := range b.masks {
+		for duty := range b.masks[account] {
+			for language := range b.masks[account][duty] {
+				m := &b.masks[account][duty][language]
+				if *m != (warning.Mask{}) {
+					b.batches[account][duty] = append(b.batches[account][duty], Batch{
+						Block: block, Duty: warning.Duty(duty), Language: uint8(language), Mask: *m,
+					})
+					*m = warning.Mask{}
+				}
+			}
 		}
-		account := b.router.route(number)
-		if account < 0 {
-			b.noRoute++
-			continue
-		}
-		s := &b.strands[account]
-		language := people.Language[slot]
-		at := &s.open[duty][language]
-		if *at == 0 {
-			s.byDuty[duty] = append(s.byDuty[duty], Batch{Block: block, Duty: duty, Language: language})
-			*at = len(s.byDuty[duty])
-		}
-		s.byDuty[duty][*at-1].Mask.Set(slot)
-		s.people++
 	}
 }
 

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,4 +80,66 @@ func TestRouteSharesByWeight(t *testing.T) {
 	if got[1] < 29_000 || got[1] > 31_000 {
 		t.Errorf("%v, want a quarter and three quarters of 40,000", got)
 	}
+}
+
+// city is a snapshot of people of three carriers, two languages and one home.
+type city struct {
+	Snapshot
+	blocks []warning.Block // again and again
+}
+
+func (c city) ID() string                { return "city" }
+func (c city) Block(i int) warning.Block { return c.blocks[i%len(c.blocks)] }
+func (c city) District(uint32) string    { return "" }
+
+// crowded is a city, and everybody of so many blocks of it.
+func crowded(blocks int) (city, warning.Selection) {
+	c := city{blocks: make([]warning.Block, 100)}
+	lot := rand.New(rand.NewPCG(1, 1))
+	for i := range c.blocks {
+		b := &c.blocks[i]
+		for range warning.BlockSize {
+			b.Number = append(b.Number, 9991_000000000+uint64(lot.IntN(3))*1_000000000+uint64(lot.IntN(1_000000000)))
+			b.Home = append(b.Home, 500103)
+			b.Language = append(b.Language, uint8(lot.IntN(20)/19))
+			b.Duty = append(b.Duty, uint8(lot.IntN(200)/199))
+			b.Flags = append(b.Flags, uint8(lot.IntN(200)/199))
+		}
+	}
+	var sel warning.Selection
+	for i := range blocks {
+		var m warning.Mask
+		for w := range m {
+			m[w] = ^uint64(0)
+		}
+		sel.Blocks, sel.Masks = append(sel.Blocks, uint32(i)), append(sel.Masks, m)
+	}
+	return c, sel
+}
+
+func threeCarriers() *routing {
+	g := &routing{}
+	for i := range 3 {
+		g.accounts = append(g.accounts, AccountOptions{
+			Account:  channels.Account{Name: fmt.Sprint(i), Statuses: []warning.Status{warning.Exercise}},
+			Channels: []warning.Channel{warning.SMS}, Prefixes: []string{fmt.Sprint(9991 + i)},
+		})
+	}
+	return g
+}
+
+// BenchmarkMakePlan is the plan of a million people, and what a preview counts of it.
+func BenchmarkMakePlan(b *testing.B) {
+	snap, sel := crowded(1000)
+	w := &warning.Warning{Spec: warning.Spec{Status: warning.Exercise, Channels: []warning.Channel{warning.SMS}}}
+	b.Run("plan", func(b *testing.B) {
+		for b.Loop() {
+			makePlan(w, snap, &sel, threeCarriers())
+		}
+	})
+	b.Run("units", func(b *testing.B) {
+		for b.Loop() {
+			units(snap, &sel)
+		}
+	})
 }

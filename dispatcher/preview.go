@@ -209,9 +209,13 @@ func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err er
 // units counts the people of a selection by the district of their home, most people first.
 func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
 	people := map[uint32]int64{}
-	code, run := uint32(0), int64(0) // neighbours live in the same district: the map is asked where that changes
+	code, run := uint32(0), int64(0) // the map is asked where the home changes
 	for i, b := range sel.Blocks {
 		home := snap.Block(int(b)).Home
+		if !slices.ContainsFunc(home, func(code uint32) bool { return code != home[0] }) { // most neighbours live in one
+			people[home[0]] += int64(sel.Masks[i].Count())
+			continue
+		}
 		for slot := range sel.Masks[i].Slots {
 			if at := warning.DistrictOf(home[slot]); at != code {
 				people[code] += run

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math/bits"
 	"slices"
 	"sort"
 	"strconv"
@@ -24,6 +25,8 @@ type router struct {
 // lanes is a router over some of the accounts.
 type lanes struct {
 	ranges  []numberRange // ascending, apart from each other
+	last    []uint64      // number of each range, close together
+	first   [66]int       // by bits of a number: the first range that may hold it; it lies before the next one's end
 	choices [][]routed
 	ported  []int // by carrier: into choices; -1: no account
 }
@@ -135,6 +138,12 @@ func (g *routing) lanes(weights []uint64) (l lanes) {
 		}
 	}
 	l.ranges = spread(byPrefix)
+	for _, x := range l.ranges {
+		l.last = append(l.last, x.to-1)
+	}
+	for n := range l.first {
+		l.first[n] = sort.Search(len(l.ranges), func(i int) bool { return n > 0 && bits.Len64(l.last[i]) >= n })
+	}
 	return l
 }
 
@@ -201,19 +210,19 @@ func (l *lanes) route(number uint64, carrier int) int {
 	if carrier >= 0 && l.ported[carrier] >= 0 {
 		return pick(l.choices[l.ported[carrier]], number)
 	}
-	lo, hi := 0, len(l.ranges)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if l.ranges[mid].to <= number {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	// Numbers of different carriers come mixed, so that no step can be foreseen: none of them is a jump.
+	size := bits.Len64(number)
+	at := l.first[size]
+	for left := min(l.first[size+1]+1, len(l.last)) - at; left > 0; {
+		half := (left + 1) / 2
+		below := (l.last[at+half-1] - number) >> 63 // 1 where the range ends before the number
+		at += half * int(below)
+		left -= half
 	}
-	if lo == len(l.ranges) || number < l.ranges[lo].from {
+	if at == len(l.ranges) || number < l.ranges[at].from {
 		return -1
 	}
-	return pick(l.choices[l.ranges[lo].choice], number)
+	return pick(l.choices[l.ranges[at].choice], number)
 }
 
 // pick takes one of the accounts of a choice by weight.
@@ -221,9 +230,9 @@ func pick(list []routed, number uint64) int {
 	if len(list) == 1 {
 		return list[0].account
 	}
-	at := (number * 0x9e3779b97f4a7c15 >> 32) % list[len(list)-1].upTo
+	lot := (number * 0x9e3779b97f4a7c15 >> 32) % list[len(list)-1].upTo
 	for _, x := range list {
-		if at < x.upTo {
+		if lot < x.upTo {
 			return x.account
 		}
 	}

@@ -68,6 +68,17 @@ func (t *boxTree) east(k int, p coord) bool {
 	return t.east(2*k, p) != t.east(2*k+1, p)
 }
 
+// touches tells whether p lies on one of the sides under node k.
+func (t *boxTree) touches(k int, p coord) bool {
+	switch {
+	case !t.boxes[k].has(p):
+		return false
+	case k >= t.leaves:
+		return t.sides[k-t.leaves].touches(p)
+	}
+	return t.touches(2*k, p) || t.touches(2*k+1, p)
+}
+
 // meeting appends the nodes under k that meet r, none of them much larger than it.
 func (t *boxTree) meeting(out []int32, k int, r box) []int32 {
 	b := &t.boxes[k]

@@ -54,6 +54,9 @@ func TestResolveAgreesWithFractions(t *testing.T) {
 			if got := len(sel.Masks) > 0 && sel.Masks[0].Has(i); got != (want != outside) {
 				t.Fatalf("%d,%d in %v: inside %v, fractions say %d", block.Lon[i], block.Lat[i], exact, got, want)
 			}
+			if got := s.locate(coord{block.Lon[i], block.Lat[i]}); got != want {
+				t.Fatalf("%d,%d in %v: located %d, fractions say %d", block.Lon[i], block.Lat[i], exact, got, want)
+			}
 			checked[want]++
 			asked++
 		}

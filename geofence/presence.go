@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"slices"
 	"strconv"
 
 	"tocsin/warning"
@@ -118,10 +119,23 @@ func (a *attendance) block(c Columns, m warning.Mask) warning.Mask {
 	return m
 }
 
-// attend is a selection by position with who counts instead, over the blocks of a run.
+// attend is a selection by position with who counts instead, over the blocks of a run, which are looked at side by side.
 func (a *attendance) attend(r *run, by warning.Selection) (out warning.Selection) {
-	next := 0
-	for i := range r.blocks() {
+	const blocks = rowsTogether / warning.BlockSize
+	parts := make([]warning.Selection, (r.blocks()+blocks-1)/blocks)
+	together(len(parts), func(p int) {
+		mine := *a
+		parts[p] = mine.attendPart(r, by, p*blocks, min((p+1)*blocks, r.blocks()))
+	})
+	for _, p := range parts {
+		out.Blocks, out.Masks = append(out.Blocks, p.Blocks...), append(out.Masks, p.Masks...)
+	}
+	return out
+}
+
+func (a *attendance) attendPart(r *run, by warning.Selection, from, to int) (out warning.Selection) {
+	next, _ := slices.BinarySearch(by.Blocks, uint32(from))
+	for i := from; i < to; i++ {
 		var m warning.Mask
 		if next < len(by.Blocks) && int(by.Blocks[next]) == i {
 			m = by.Masks[next]

@@ -33,9 +33,18 @@ const (
 	inside
 )
 
-// locate tells where p lies, by a look at every edge.
+// locate tells where p lies: by the tree where there is one, else by a look at every edge.
 func (s *shape) locate(p coord) where {
 	if !s.box.has(p) {
+		return outside
+	}
+	if s.tree != nil {
+		switch {
+		case s.tree.touches(1, p):
+			return onLine
+		case s.tree.east(1, p):
+			return inside
+		}
 		return outside
 	}
 	odd := false

@@ -104,7 +104,7 @@ func newDemo() *cobra.Command {
 	f.add(c, 1_000_000)
 	c.Flags().BoolVar(&once, "once", false, "end after the verdict instead of staying up")
 	c.Flags().StringVar(&picture, "picture", "", "PNG file for the picture of the night (default: tocsin-night-….png here; with -o json none)")
-	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill")
+	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill; or the directory")
 	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt: 200) or kills (kill: 20)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch show {
@@ -130,8 +130,13 @@ func newDemo() *cobra.Command {
 				r, err := demo.ShowKill(ctx, o, orElse(count, 20))
 				return r, r != nil && r.OK, err
 			})
+		case "directory":
+			return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
+				r, err := demo.ShowDirectory(ctx, o)
+				return r, r != nil && r.OK, err
+			})
 		}
-		return usage(fmt.Errorf("--show %q: say contract, latency, preempt or kill", show))
+		return usage(fmt.Errorf("--show %q: say contract, latency, preempt, kill or directory", show))
 	}
 	c.AddCommand(newDemoEngine())
 	return c

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,8 @@ type specFlags struct {
 	channels                       []string
 	follows                        string
 	text, textEN, file, capTable   string
+	lang                           string
+	house                          []byte // the table of the house, for CAP messages
 	asOf, until, crs               string
 	lasts                          time.Duration
 	again, clip                    bool
@@ -50,7 +53,7 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringSliceVar(&s.channels, "channels", nil, "sms, flash_sms, broadcast, push; several separated by commas (default: sms)")
 	f.StringVar(&s.follows, "update", "", "identifier of the warning that this one updates")
 	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it, or as a CAP message (.xml); flags win over it")
-	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: as `tocsin cap table` shows it)")
+	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: the one of the house)")
 	f.BoolVar(&s.again, "again", false, "an identical warning is known, and this one is meant all the same")
 	f.BoolVar(&s.clip, "clip", false, "cut the area at the border of the jurisdiction; preview shows what is left")
 	return s
@@ -62,7 +65,7 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 	switch {
 	case s.isCAP():
 		var err error
-		if w, err = (wiring.CAPFile{Path: s.file, Table: s.capTable, Said: s.said()}).Spec(now); err != nil {
+		if w, err = (wiring.CAPFile{Path: s.file, Table: s.capTable, House: s.house, Language: s.lang, Said: s.said()}).Spec(now); err != nil {
 			return nil, err
 		}
 	case s.file != "":
@@ -119,6 +122,19 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}, GeojsonCrs: s.crs})
 	}
 	return w, nil
+}
+
+// asked is the spec, with what only the engine knows for a CAP message: its table, and the warnings that it follows.
+func (s *specFlags) asked(ctx context.Context, api pb.WarningServiceClient, now time.Time) (w *pb.WarningSpec, err error) {
+	if s.isCAP() && s.capTable == "" {
+		if s.house, err = wiring.HouseTable(ctx, api); err != nil {
+			return nil, err
+		}
+	}
+	if w, err = s.spec(now); err == nil && s.isCAP() {
+		err = wiring.FollowCAP(ctx, api, w)
+	}
+	return w, err
 }
 
 func (s *specFlags) isCAP() bool { return strings.HasSuffix(s.file, ".xml") }
@@ -228,15 +244,11 @@ func newSubmit() *cobra.Command {
 			if err != nil && s.lasts != 0 {
 				return usage(errors.New("with a --key of your own say --until instead of --for: a repeat must say the same"))
 			}
-			spec, err := s.spec(now)
+			api := pb.NewWarningServiceClient(conn)
+			s.lang = k.lang
+			spec, err := s.asked(c.Context(), api, now)
 			if err != nil {
 				return err
-			}
-			api := pb.NewWarningServiceClient(conn)
-			if s.isCAP() {
-				if err := wiring.FollowCAP(c.Context(), api, spec); err != nil {
-					return err
-				}
 			}
 			if spec.GetType() == pb.Type_TYPE_CANCEL {
 				return k.cancelAll(c, api, key, spec)
@@ -275,25 +287,21 @@ func newPreview() *cobra.Command {
 	}
 	k, s := calls(c).answers(c), describes(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		req := &pb.PreviewRequest{}
-		if len(args) == 1 {
-			req.What = &pb.PreviewRequest_Id{Id: args[0]}
-		} else {
-			spec, err := s.spec(time.Now())
-			if err != nil {
-				return err
-			}
-			if spec.GetType() == pb.Type_TYPE_CANCEL {
-				return usage(errors.New("a cancel goes to whom its warnings reached: submit carries it out, `tocsin report ID` says whom they reached"))
-			}
-			req.What = &pb.PreviewRequest_Warning{Warning: spec}
-		}
 		return k.with(func(conn *grpc.ClientConn) error {
 			api := pb.NewWarningServiceClient(conn)
-			if s.isCAP() && len(args) == 0 {
-				if err := wiring.FollowCAP(c.Context(), api, req.GetWarning()); err != nil {
+			req := &pb.PreviewRequest{}
+			if len(args) == 1 {
+				req.What = &pb.PreviewRequest_Id{Id: args[0]}
+			} else {
+				s.lang = k.lang
+				spec, err := s.asked(c.Context(), api, time.Now())
+				if err != nil {
 					return err
 				}
+				if spec.GetType() == pb.Type_TYPE_CANCEL {
+					return usage(errors.New("a cancel goes to whom its warnings reached: submit carries it out, `tocsin report ID` says whom they reached"))
+				}
+				req.What = &pb.PreviewRequest_Warning{Warning: spec}
 			}
 			r, err := api.Preview(c.Context(), req)
 			if err != nil {

@@ -30,6 +30,7 @@ type Config struct {
 	Policy       Policy       `yaml:"policy"`
 	Duty         Duty         `yaml:"duty"`
 	Words        Words        `yaml:"words"`
+	CAP          CAP          `yaml:"cap"`
 	Routes       Routes       `yaml:"routes"`
 	Accounts     []Account    `yaml:"accounts"`
 	Platforms    []Platform   `yaml:"platforms"`
@@ -127,6 +128,11 @@ type OnDuty struct {
 type Presence struct {
 	Within time.Duration  `yaml:"within"` // for which a place where somebody was seen counts
 	Both   []warning.Tier `yaml:"both"`   // that take home and place, whatever the time
+}
+
+// CAP is how messages of other systems are read.
+type CAP struct {
+	Table string `yaml:"table"` // file of severities, events and codes; empty: the one that comes with the house
 }
 
 // Words is what the installation knows for the words of a warning.
@@ -283,7 +289,7 @@ func (c *Config) resolve(dir string, p *problems) {
 			*path = filepath.Join(dir, *path)
 		}
 	}
-	for _, f := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.Keys.Data, &c.Keys.Seal} {
+	for _, f := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.Keys.Data, &c.Keys.Seal, &c.CAP.Table} {
 		abs(f)
 	}
 	if r := c.Redis; r != nil {

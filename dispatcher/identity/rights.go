@@ -80,6 +80,7 @@ var rights = func() map[string]right {
 		"/tocsin.v1.WarningService/List":             everybody,
 		"/tocsin.v1.WarningService/Watch":            everybody,
 		"/tocsin.v1.WarningService/Report":           everybody,
+		"/tocsin.v1.WarningService/CapTable":         everybody,
 		"/tocsin.v1.WarningService/Who":              only(all, commander),
 
 		"/tocsin.v1.AuthorityService/ListReviews": everybody,

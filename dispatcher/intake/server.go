@@ -46,6 +46,9 @@ type Options struct {
 	// GeoJSON reads an area; its violations name field.
 	GeoJSON func(field string, text []byte) (warning.Area, error)
 
+	// CAPTable is the answer to CapTable.
+	CAPTable []byte
+
 	// MaxRequest is the longest message that is taken, in bytes. A longer one is answered RESOURCE_EXHAUSTED with both
 	// sizes before any of it comes into the engine.
 	MaxRequest int

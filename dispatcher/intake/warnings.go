@@ -258,5 +258,9 @@ func (s *warnings) Who(ctx context.Context, r *pb.WhoRequest) (*pb.WhoResponse, 
 	return whoTo(who), nil
 }
 
+func (s *warnings) CapTable(context.Context, *pb.CapTableRequest) (*pb.CapTableResponse, error) {
+	return &pb.CapTableResponse{Table: s.CAPTable}, nil
+}
+
 // differs tells whether a watcher has something new to see.
 func differs(last, next *pb.WatchResponse) bool { return last == nil || !proto.Equal(last, next) }

@@ -1,7 +1,6 @@
 package wiring
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,13 +72,21 @@ func CAPTable() []byte { return cap.Shipped() }
 // CAPFile is a CAP message to be submitted.
 type CAPFile struct {
 	Path  string
-	Table string // file with a table; empty: the one that comes with the house
+	Table string // file with a table; empty: the one of the house
+	House []byte // the table of the house (HouseTable); nil: the one that comes with it
+	// Language is that of refusals: zh-CN or en.
+	Language string
 	// Said is the fields of the spec that are said beside the file: what the file says of them, or lacks, does not count.
 	Said []string
 }
 
 // Spec is the spec that the message asks for, as of now. Its references are those of the message: Follow them.
 func (c CAPFile) Spec(now time.Time) (*pb.WarningSpec, error) {
+	spec, err := c.spec(now)
+	return spec, intake.InLanguage(err, c.Language)
+}
+
+func (c CAPFile) spec(now time.Time) (*pb.WarningSpec, error) {
 	a, err := readCAP(c.Path, cap.DefaultLimits())
 	var faults cap.Faults
 	if errors.As(err, &faults) {
@@ -93,15 +100,15 @@ func (c CAPFile) Spec(now time.Time) (*pb.WarningSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := cap.Shipped()
-	if c.Table != "" {
-		if b, err = os.ReadFile(c.Table); err != nil {
+	b := c.House
+	if c.Table != "" || b == nil {
+		if b, err = capTable(c.Table); err != nil {
 			return nil, err
 		}
 	}
 	table, err := cap.ParseTable(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cmp.Or(c.Table, "table"), err)
+		return nil, err
 	}
 	spec, err := cap.ToSpec(a, table, now)
 	var refused *warning.Error
@@ -129,6 +136,27 @@ func (c CAPFile) Spec(now time.Time) (*pb.WarningSpec, error) {
 		w.NationalID = a.Identifier
 	}
 	return intake.SpecTo(w), nil
+}
+
+// capTable is the sound table of a file; without one it is the one that comes with the house.
+func capTable(path string) ([]byte, error) {
+	if path == "" {
+		return cap.Shipped(), nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cap.ParseTable(b); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+// HouseTable is the table that the configuration of an engine names.
+func HouseTable(ctx context.Context, c pb.WarningServiceClient) ([]byte, error) {
+	r, err := c.CapTable(ctx, &pb.CapTableRequest{})
+	return r.GetTable(), err
 }
 
 // ended is the states in which a warning cannot be updated or cancelled any more.

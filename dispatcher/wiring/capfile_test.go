@@ -85,6 +85,14 @@ func message(id, msgType string, sent time.Time, cites ...cap.Reference) cap.Ale
 // on as a message of this house.
 func TestMessagesGoThroughTheHouse(t *testing.T) {
 	dir, token := house(t, "127.0.0.1:9") // nobody carries anything in this test
+	// This house reads Severe as red.
+	table := strings.Replace(string(CAPTable()), `"Severe": "orange"`, `"Severe": "red"`, 1)
+	write(t, filepath.Join(dir, "cap.json"), table)
+	text, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, ConfigFile), string(text)+"\ncap: {table: ./cap.json}\n")
 	address, stop := serving(t, dir)
 	defer stop()
 	var forecaster, approver string
@@ -111,7 +119,11 @@ func TestMessagesGoThroughTheHouse(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		spec, err := CAPFile{Path: path}.Spec(sent)
+		known, err := HouseTable(t.Context(), api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec, err := CAPFile{Path: path, House: known}.Spec(sent)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +144,7 @@ func TestMessagesGoThroughTheHouse(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := got.GetWarning().GetId()
-	if got.GetPreview().GetPeople() == 0 || got.GetWarning().GetSpec().GetSourceId() != "m1" {
+	if got.GetWarning().GetSpec().GetTier() != pb.Tier_TIER_RED || got.GetPreview().GetPeople() == 0 || got.GetWarning().GetSpec().GetSourceId() != "m1" {
 		t.Errorf("got %v", got)
 	}
 	if _, err := TellCAP(t.Context(), api, id, "tocsin@example.org"); status.Code(err) != codes.FailedPrecondition {

@@ -42,6 +42,7 @@ var uses = map[string]use{
 	pb.WarningService_List_FullMethodName:             reads,
 	pb.WarningService_Watch_FullMethodName:            reads,
 	pb.WarningService_Report_FullMethodName:           reads,
+	pb.WarningService_CapTable_FullMethodName:         reads,
 	pb.WarningService_Who_FullMethodName:              changes, // the look-up stands in the record
 
 	pb.AuthorityService_ListReviews_FullMethodName: reads,

@@ -88,11 +88,14 @@ type process struct {
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
 	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
-	p.current.take(h.Config)
+	numbers, digest, err := numbersOf(&h.Config.Routes)
+	if err != nil {
+		return nil, err
+	}
+	p.current.take(h.Config, digest)
 	if err := p.dir.refresh(ctx); err != nil {
 		return nil, err
 	}
-	var err error
 	p.sealer, err = audit.Open(audit.Options{
 		Records: h.Store, Realm: h.Config.Realm, Key: h.sealKey.Seal(), SecondPlace: filepath.Join(h.Config.Data, sealsFile),
 		Alarm: func(err error) {
@@ -126,10 +129,6 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
 		return nil, err
 	}
-	numbers, err := numbersOf(&h.Config.Routes)
-	if err != nil {
-		return nil, err
-	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
 		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
@@ -149,6 +148,10 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 }
 
 func (p *process) openIntake() error {
+	table, err := capTable(p.Config.CAP.Table)
+	if err != nil {
+		return err
+	}
 	secure, err := identity.ServerTLS(p.Config.TLS.Certificate, p.Config.TLS.Key)
 	if err != nil {
 		return err
@@ -163,7 +166,7 @@ func (p *process) openIntake() error {
 			Dispatch: p.engine.WellDispatch,
 			Live:     func(context.Context) error { return nil },
 		},
-		TLS: secure, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
+		TLS: secure, CAPTable: table, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
 		Unary:  []grpc.UnaryServerInterceptor{p.Users.Unary, p.gate.unary},
 		Stream: []grpc.StreamServerInterceptor{p.Users.Stream, p.gate.stream},
 	})

@@ -89,21 +89,37 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// PeakResident is the most memory that the engine's process has had, in MB, and the processor time it used.
-func (r *Rig) PeakResident() (mb, cpu float64, err error) {
-	pid := r.EnginePID()
+// Resident is the memory of a process, now and at most, in MB.
+func Resident(pid int) (now, most float64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, 0, err
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			if err != nil {
-				return 0, 0, err
-			}
-			mb = kb / 1024
+		name, rest, _ := strings.Cut(line, ":")
+		into := map[string]*float64{"VmRSS": &now, "VmHWM": &most}[name]
+		if into == nil {
+			continue
 		}
+		kb, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+		if err != nil {
+			return 0, 0, err
+		}
+		*into = kb / 1024
+	}
+	return now, most, nil
+}
+
+// ForgetPeak lets the most memory of a process count from now on.
+func ForgetPeak(pid int) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0o600)
+}
+
+// PeakResident is the most memory that the engine's process has had, in MB, and the processor time it used.
+func (r *Rig) PeakResident() (mb, cpu float64, err error) {
+	pid := r.EnginePID()
+	if _, mb, err = Resident(pid); err != nil {
+		return 0, 0, err
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -129,6 +129,14 @@ func freePort() (string, error) {
 
 // Up starts everything and brings the people in: carriers, keys and users, the engine, the directory.
 func (r *Rig) Up(ctx context.Context) error {
+	if err := r.Start(ctx); err != nil {
+		return err
+	}
+	return r.Import(ctx)
+}
+
+// Start starts everything and makes the people, who are not in the directory yet.
+func (r *Rig) Start(ctx context.Context) error {
 	made := make(chan error, 1)
 	go func() {
 		r.o.Say("making a synthetic Chongqing of %d people", r.o.People)
@@ -144,9 +152,11 @@ func (r *Rig) Up(ctx context.Context) error {
 	if err := r.StartEngine(ctx); err != nil {
 		return errors.Join(err, <-made)
 	}
-	if err := <-made; err != nil {
-		return err
-	}
+	return <-made
+}
+
+// Import brings the people into the directory.
+func (r *Rig) Import(ctx context.Context) error {
 	r.o.Say("bringing them into the directory")
 	_, err := r.run(ctx, r.Command(Engineer, "directory", "import", r.People())...)
 	return err
@@ -315,12 +325,18 @@ func (r *Rig) Down() {
 	r.standby.stop(15 * time.Second)
 	if r.config != "" && r.engine != nil && r.o.Redis == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		if _, err := r.run(ctx, "redis", "stop", "--config", r.config); err != nil {
+		if err := r.StopRedis(ctx); err != nil {
 			r.o.Say("%v", err)
 		}
 		cancel()
 	}
 	r.StopCarriers()
+}
+
+// StopRedis ends the engine's own Redis in order.
+func (r *Rig) StopRedis(ctx context.Context) error {
+	_, err := r.run(ctx, "redis", "stop", "--config", r.config)
+	return err
 }
 
 // StopCarriers ends the carriers; their logs are whole then.

@@ -1646,6 +1646,87 @@ func (x *WatchResponse) GetFew() bool {
 	return false
 }
 
+type CapTableRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapTableRequest) Reset() {
+	*x = CapTableRequest{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapTableRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapTableRequest) ProtoMessage() {}
+
+func (x *CapTableRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapTableRequest.ProtoReflect.Descriptor instead.
+func (*CapTableRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{27}
+}
+
+type CapTableResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON, as docs/cap.md describes it.
+	Table         []byte `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapTableResponse) Reset() {
+	*x = CapTableResponse{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapTableResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapTableResponse) ProtoMessage() {}
+
+func (x *CapTableResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapTableResponse.ProtoReflect.Descriptor instead.
+func (*CapTableResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CapTableResponse) GetTable() []byte {
+	if x != nil {
+		return x.Table
+	}
+	return nil
+}
+
 type PreviewResponse_Unit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -1658,7 +1739,7 @@ type PreviewResponse_Unit struct {
 
 func (x *PreviewResponse_Unit) Reset() {
 	*x = PreviewResponse_Unit{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1751,7 @@ func (x *PreviewResponse_Unit) String() string {
 func (*PreviewResponse_Unit) ProtoMessage() {}
 
 func (x *PreviewResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[27]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1809,7 @@ type PreviewResponse_Carrier struct {
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1821,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[28]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1893,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +1905,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[29]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +1969,7 @@ type PreviewResponse_Remark struct {
 
 func (x *PreviewResponse_Remark) Reset() {
 	*x = PreviewResponse_Remark{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +1981,7 @@ func (x *PreviewResponse_Remark) String() string {
 func (*PreviewResponse_Remark) ProtoMessage() {}
 
 func (x *PreviewResponse_Remark) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2156,10 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"peoplePerS\x12$\n" +
 	"\x0emessages_per_s\x18\x06 \x01(\x03R\fmessagesPerS\x125\n" +
 	"\x17contract_messages_per_s\x18\a \x01(\x01R\x14contractMessagesPerS\x12\x10\n" +
-	"\x03few\x18\x1e \x01(\bR\x03few2\xd8\a\n" +
+	"\x03few\x18\x1e \x01(\bR\x03few\"\x11\n" +
+	"\x0fCapTableRequest\"(\n" +
+	"\x10CapTableResponse\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\fR\x05table2\x9d\b\n" +
 	"\x0eWarningService\x12=\n" +
 	"\x06Submit\x12\x18.tocsin.v1.SubmitRequest\x1a\x19.tocsin.v1.SubmitResponse\x12@\n" +
 	"\aPreview\x12\x19.tocsin.v1.PreviewRequest\x1a\x1a.tocsin.v1.PreviewResponse\x12@\n" +
@@ -2090,7 +2174,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x03Get\x12\x15.tocsin.v1.GetRequest\x1a\x16.tocsin.v1.GetResponse\x127\n" +
 	"\x04List\x12\x16.tocsin.v1.ListRequest\x1a\x17.tocsin.v1.ListResponse\x12<\n" +
 	"\x05Watch\x12\x17.tocsin.v1.WatchRequest\x1a\x18.tocsin.v1.WatchResponse0\x01\x12=\n" +
-	"\x06Report\x12\x18.tocsin.v1.ReportRequest\x1a\x19.tocsin.v1.ReportResponse\x124\n" +
+	"\x06Report\x12\x18.tocsin.v1.ReportRequest\x1a\x19.tocsin.v1.ReportResponse\x12C\n" +
+	"\bCapTable\x12\x1a.tocsin.v1.CapTableRequest\x1a\x1b.tocsin.v1.CapTableResponse\x124\n" +
 	"\x03Who\x12\x15.tocsin.v1.WhoRequest\x1a\x16.tocsin.v1.WhoResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
@@ -2105,7 +2190,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_warning_proto_rawDescData
 }
 
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*SubmitRequest)(nil),            // 0: tocsin.v1.SubmitRequest
 	(*SubmitResponse)(nil),           // 1: tocsin.v1.SubmitResponse
@@ -2134,50 +2219,52 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*ListResponse)(nil),             // 24: tocsin.v1.ListResponse
 	(*WatchRequest)(nil),             // 25: tocsin.v1.WatchRequest
 	(*WatchResponse)(nil),            // 26: tocsin.v1.WatchResponse
-	(*PreviewResponse_Unit)(nil),     // 27: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil),  // 28: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),     // 29: tocsin.v1.PreviewResponse.Text
-	(*PreviewResponse_Remark)(nil),   // 30: tocsin.v1.PreviewResponse.Remark
-	(*WarningSpec)(nil),              // 31: tocsin.v1.WarningSpec
-	(*Warning)(nil),                  // 32: tocsin.v1.Warning
-	(*Area)(nil),                     // 33: tocsin.v1.Area
-	(Channel)(0),                     // 34: tocsin.v1.Channel
-	(State)(0),                       // 35: tocsin.v1.State
-	(*LaneCounts)(nil),               // 36: tocsin.v1.LaneCounts
-	(Type)(0),                        // 37: tocsin.v1.Type
-	(*ReportRequest)(nil),            // 38: tocsin.v1.ReportRequest
-	(*WhoRequest)(nil),               // 39: tocsin.v1.WhoRequest
-	(*ReportResponse)(nil),           // 40: tocsin.v1.ReportResponse
-	(*WhoResponse)(nil),              // 41: tocsin.v1.WhoResponse
+	(*CapTableRequest)(nil),          // 27: tocsin.v1.CapTableRequest
+	(*CapTableResponse)(nil),         // 28: tocsin.v1.CapTableResponse
+	(*PreviewResponse_Unit)(nil),     // 29: tocsin.v1.PreviewResponse.Unit
+	(*PreviewResponse_Carrier)(nil),  // 30: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Text)(nil),     // 31: tocsin.v1.PreviewResponse.Text
+	(*PreviewResponse_Remark)(nil),   // 32: tocsin.v1.PreviewResponse.Remark
+	(*WarningSpec)(nil),              // 33: tocsin.v1.WarningSpec
+	(*Warning)(nil),                  // 34: tocsin.v1.Warning
+	(*Area)(nil),                     // 35: tocsin.v1.Area
+	(Channel)(0),                     // 36: tocsin.v1.Channel
+	(State)(0),                       // 37: tocsin.v1.State
+	(*LaneCounts)(nil),               // 38: tocsin.v1.LaneCounts
+	(Type)(0),                        // 39: tocsin.v1.Type
+	(*ReportRequest)(nil),            // 40: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),               // 41: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),           // 42: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),              // 43: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
-	31, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	32, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	33, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	34, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	3,  // 2: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	31, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
-	27, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	28, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	29, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	30, // 7: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
-	33, // 8: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
-	32, // 9: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 10: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 11: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 12: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 13: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 14: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 15: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	34, // 16: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	33, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	29, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
+	30, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	31, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	32, // 7: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
+	35, // 8: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
+	34, // 9: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 10: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 11: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 12: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 13: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 14: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 15: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	36, // 16: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
 	17, // 17: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
-	32, // 18: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 19: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	32, // 20: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	35, // 21: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	32, // 22: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	32, // 23: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	36, // 24: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	34, // 25: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	37, // 26: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	34, // 18: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 19: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 20: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	37, // 21: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	34, // 22: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	34, // 23: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	38, // 24: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	36, // 25: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	39, // 26: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
 	0,  // 27: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
 	2,  // 28: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
 	4,  // 29: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
@@ -2191,25 +2278,27 @@ var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	21, // 37: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
 	23, // 38: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
 	25, // 39: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	38, // 40: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	39, // 41: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	1,  // 42: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	3,  // 43: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	5,  // 44: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	7,  // 45: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	9,  // 46: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	11, // 47: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	13, // 48: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
-	15, // 49: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	20, // 50: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	18, // 51: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
-	22, // 52: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	24, // 53: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	26, // 54: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	40, // 55: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	41, // 56: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	42, // [42:57] is the sub-list for method output_type
-	27, // [27:42] is the sub-list for method input_type
+	40, // 40: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	27, // 41: tocsin.v1.WarningService.CapTable:input_type -> tocsin.v1.CapTableRequest
+	41, // 42: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 43: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 44: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 45: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 46: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 47: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 48: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 49: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
+	15, // 50: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	20, // 51: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	18, // 52: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	22, // 53: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	24, // 54: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	26, // 55: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	42, // 56: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	28, // 57: tocsin.v1.WarningService.CapTable:output_type -> tocsin.v1.CapTableResponse
+	43, // 58: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	43, // [43:59] is the sub-list for method output_type
+	27, // [27:43] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
 	27, // [27:27] is the sub-list for extension extendee
 	0,  // [0:27] is the sub-list for field type_name
@@ -2232,7 +2321,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

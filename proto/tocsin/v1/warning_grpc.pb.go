@@ -35,6 +35,7 @@ const (
 	WarningService_List_FullMethodName             = "/tocsin.v1.WarningService/List"
 	WarningService_Watch_FullMethodName            = "/tocsin.v1.WarningService/Watch"
 	WarningService_Report_FullMethodName           = "/tocsin.v1.WarningService/Report"
+	WarningService_CapTable_FullMethodName         = "/tocsin.v1.WarningService/CapTable"
 	WarningService_Who_FullMethodName              = "/tocsin.v1.WarningService/Who"
 )
 
@@ -77,6 +78,8 @@ type WarningServiceClient interface {
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// Report is what became of everybody.
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
+	// CapTable is what the house knows of the senders of CAP messages: severities, events, codes of areas.
+	CapTable(ctx context.Context, in *CapTableRequest, opts ...grpc.CallOption) (*CapTableResponse, error)
 	// Who shows one person's messages. It is a right of its own and stands in the record.
 	Who(ctx context.Context, in *WhoRequest, opts ...grpc.CallOption) (*WhoResponse, error)
 }
@@ -238,6 +241,16 @@ func (c *warningServiceClient) Report(ctx context.Context, in *ReportRequest, op
 	return out, nil
 }
 
+func (c *warningServiceClient) CapTable(ctx context.Context, in *CapTableRequest, opts ...grpc.CallOption) (*CapTableResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CapTableResponse)
+	err := c.cc.Invoke(ctx, WarningService_CapTable_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *warningServiceClient) Who(ctx context.Context, in *WhoRequest, opts ...grpc.CallOption) (*WhoResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WhoResponse)
@@ -287,6 +300,8 @@ type WarningServiceServer interface {
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// Report is what became of everybody.
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
+	// CapTable is what the house knows of the senders of CAP messages: severities, events, codes of areas.
+	CapTable(context.Context, *CapTableRequest) (*CapTableResponse, error)
 	// Who shows one person's messages. It is a right of its own and stands in the record.
 	Who(context.Context, *WhoRequest) (*WhoResponse, error)
 	mustEmbedUnimplementedWarningServiceServer()
@@ -340,6 +355,9 @@ func (UnimplementedWarningServiceServer) Watch(*WatchRequest, grpc.ServerStreami
 }
 func (UnimplementedWarningServiceServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedWarningServiceServer) CapTable(context.Context, *CapTableRequest) (*CapTableResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CapTable not implemented")
 }
 func (UnimplementedWarningServiceServer) Who(context.Context, *WhoRequest) (*WhoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Who not implemented")
@@ -610,6 +628,24 @@ func _WarningService_Report_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WarningService_CapTable_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CapTableRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WarningServiceServer).CapTable(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WarningService_CapTable_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WarningServiceServer).CapTable(ctx, req.(*CapTableRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WarningService_Who_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WhoRequest)
 	if err := dec(in); err != nil {
@@ -686,6 +722,10 @@ var WarningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Report",
 			Handler:    _WarningService_Report_Handler,
+		},
+		{
+			MethodName: "CapTable",
+			Handler:    _WarningService_CapTable_Handler,
 		},
 		{
 			MethodName: "Who",
