@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,9 @@ func TestCallsToPeopleOnDuty(t *testing.T) {
 			c.spoil(w, w.ring())
 			v := w.run()
 			wanted(t, name, v, c.fault)
+			if wrong := strings.Contains(c.fault, "not for them"); wrong != (v.WrongPerson > 0) {
+				t.Errorf("%d people got what was not for them", v.WrongPerson)
+			}
 			if got := v.Warnings[1].LaneSums; got != c.sums {
 				t.Errorf("the call is %+v, want %+v", got, c.sums)
 			}
