@@ -73,7 +73,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		d.detail, d.puts = d.detail+", "+alone.detail, alone.puts
 	}
 	a := Act{
-		Entry: entryOf(c, now, "warning.submit", &w, d.detail),
+		Entry:   entryOf(c, now, "warning.submit", &w, d.detail),
 		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released, Puts: d.puts,
 	}
 	w, err = e.record(ctx, c, key, digest, a)

@@ -302,16 +302,13 @@ func (s *post) changed(ctx context.Context) error {
 	}
 	s.plan.Strands = nil
 	clear(s.lines) // one of them may be closed
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, all := range []*entries{s.storing, s.open} { // somebody may have entered since
-		for i := 0; all != nil && i < len(all.who); i++ {
-			all.who[i].leave(&others.told)
-		}
-	}
+	s.storing.leaveOut(&others.told)
 	for i := range s.storing.who {
 		s.p.e.renew(&s.storing.who[i])
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open.leaveOut(&others.told) // who entered here before the others were read
 	for _, o := range others.told {
 		t := in(&s.told, o.snap)
 		for block, m := range o.masks {
@@ -321,17 +318,23 @@ func (s *post) changed(ctx context.Context) error {
 	return nil
 }
 
-// leave takes those out who are in a list.
-func (t *crowd) leave(list *[]crowd) {
-	for block, m := range t.masks {
-		numbers := t.snap.Block(int(block)).Number
-		for slot := range m.Slots {
-			if knows(list, t.snap, numbers[slot], int(block), slot) {
-				m[slot>>6] &^= 1 << (slot & 63)
+// leaveOut takes people out who have their place by another process.
+func (all *entries) leaveOut(told *[]crowd) {
+	if all == nil {
+		return
+	}
+	for i := range all.who {
+		t := &all.who[i]
+		for block, m := range t.masks {
+			numbers := t.snap.Block(int(block)).Number
+			for slot := range m.Slots {
+				if knows(told, t.snap, numbers[slot], int(block), slot) {
+					m[slot>>6] &^= 1 << (slot & 63)
+				}
 			}
-		}
-		if *m == (warning.Mask{}) {
-			delete(t.masks, block)
+			if *m == (warning.Mask{}) {
+				delete(t.masks, block)
+			}
 		}
 	}
 }

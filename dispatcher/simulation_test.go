@@ -23,8 +23,9 @@ import (
 // town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible. Of the
 // first without of them every third has unsubscribed.
 type town struct {
-	mu      *sync.Mutex // guards blocks of the town itself; those of its snapshots never change
+	mu      *sync.Mutex // guards blocks of the town itself, and kept
 	blocks  []warning.Block
+	kept    map[string]*town // one of each snapshot
 	without int
 	now     *atomic.Int64 // without of the newest snapshot
 	lost    *atomic.Bool  // older snapshots were dropped
@@ -32,7 +33,7 @@ type town struct {
 }
 
 func newTown(n int) *town {
-	t := &town{mu: &sync.Mutex{}, now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
+	t := &town{mu: &sync.Mutex{}, kept: map[string]*town{}, now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -123,14 +124,18 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 		return s, nil
 	}
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	was := *t
-	t.mu.Unlock()
 	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", was.people()), &was.without); err != nil {
 		return nil, errors.New("no such snapshot")
 	}
 	if t.lost.Load() && was.without != int(t.now.Load()) {
 		return nil, errors.New("the snapshot was dropped")
 	}
+	if kept := t.kept[id]; kept != nil {
+		return kept, nil
+	}
+	t.kept[id] = &was
 	return &was, nil
 }
 
