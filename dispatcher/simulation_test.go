@@ -23,17 +23,16 @@ import (
 // town is a directory of n people with synthetic numbers; all live in every area. Every hundredth is responsible. Of the
 // first without of them every third has unsubscribed.
 type town struct {
-	mu      *sync.Mutex // guards blocks of the town itself, and kept
 	blocks  []warning.Block
-	kept    map[string]*town // one of each snapshot
 	without int
-	now     *atomic.Int64 // without of the newest snapshot
-	lost    *atomic.Bool  // older snapshots were dropped
+	now     *atomic.Int64         // without of the newest snapshot
+	lost    *atomic.Bool          // older snapshots were dropped
+	grown   *atomic.Pointer[town] // whose people live here by now; nil: as it was
 	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{mu: &sync.Mutex{}, kept: map[string]*town{}, now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
+	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, grown: &atomic.Pointer[town]{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -50,13 +49,6 @@ func newTown(n int) *town {
 		t.blocks = append(t.blocks, b)
 	}
 	return t
-}
-
-// grows brings the town to n people.
-func (t *town) grows(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.blocks = newTown(n).blocks
 }
 
 func number(i int) uint64 { return 9991_000000000 + uint64(i) }
@@ -112,10 +104,11 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 
 // Current is the town as it is now: people may move in.
 func (t *town) Current() (dispatcher.Snapshot, bool) {
-	t.mu.Lock()
 	now := *t
-	t.mu.Unlock()
 	now.without = int(t.now.Load())
+	if g := t.grown.Load(); g != nil {
+		now.blocks = g.blocks
+	}
 	return &now, true
 }
 
@@ -123,19 +116,22 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 	if s := t.roster.snapshot(id); s != nil {
 		return s, nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	was := *t
-	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", was.people()), &was.without); err != nil {
+	people := 0
+	if _, err := fmt.Sscanf(id, "town of %d, %d", &people, &was.without); err != nil {
+		return nil, errors.New("no such snapshot")
+	}
+	if g := t.grown.Load(); g != nil && people == g.people() {
+		was.blocks = g.blocks
+	} else if people != t.people() {
 		return nil, errors.New("no such snapshot")
 	}
 	if t.lost.Load() && was.without != int(t.now.Load()) {
 		return nil, errors.New("the snapshot was dropped")
 	}
-	if kept := t.kept[id]; kept != nil {
-		return kept, nil
+	if was.without == t.without && people == t.people() {
+		return t, nil // one of each
 	}
-	t.kept[id] = &was
 	return &was, nil
 }
 
