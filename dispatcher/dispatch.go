@@ -361,9 +361,12 @@ func (e *Engine) stopped(ctx context.Context, id string, generation uint64) erro
 	}
 }
 
+// plansAtOnce is how many plans are made side by side: most of a small one's time is the store's.
+const plansAtOnce = 8
+
 // plans makes the plans of released warnings, each in its own time so that a small one does not wait for a large one.
 func (e *Engine) plans(ctx context.Context) {
-	busy := make(chan struct{}, 2)
+	busy := make(chan struct{}, plansAtOnce)
 	under := newPending()
 	for ctx.Err() == nil {
 		ids, err := e.records.ToPlan(ctx)
