@@ -1264,7 +1264,9 @@ type Warning struct {
 	// approved_people is below 20 and not shown: only a commander sees it.
 	Few bool `protobuf:"varint,31,opt,name=few,proto3" json:"few,omitempty"`
 	// How long it has waited for approval, in seconds; 0: it does not wait.
-	WaitsS        int64 `protobuf:"varint,35,opt,name=waits_s,json=waitsS,proto3" json:"waits_s,omitempty"`
+	WaitsS int64 `protobuf:"varint,35,opt,name=waits_s,json=waitsS,proto3" json:"waits_s,omitempty"`
+	// Of a call that the engine made for itself: the users who are rung.
+	Rung          []string `protobuf:"bytes,38,rep,name=rung,proto3" json:"rung,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1446,6 +1448,13 @@ func (x *Warning) GetWaitsS() int64 {
 	return 0
 }
 
+func (x *Warning) GetRung() []string {
+	if x != nil {
+		return x.Rung
+	}
+	return nil
+}
+
 var File_tocsin_v1_spec_proto protoreflect.FileDescriptor
 
 const file_tocsin_v1_spec_proto_rawDesc = "" +
@@ -1531,7 +1540,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\tclosed_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\x12\x18\n" +
 	"\afinding\x18\n" +
 	" \x01(\tR\afinding\x12\x18\n" +
-	"\aoverdue\x18\v \x01(\bR\aoverdue\"\xf1\x05\n" +
+	"\aoverdue\x18\v \x01(\bR\aoverdue\"\x85\x06\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1557,7 +1566,8 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing\x12)\n" +
 	"\x06review\x18\x1e \x01(\v2\x11.tocsin.v1.ReviewR\x06review\x12\x10\n" +
 	"\x03few\x18\x1f \x01(\bR\x03few\x12\x17\n" +
-	"\awaits_s\x18# \x01(\x03R\x06waitsS*l\n" +
+	"\awaits_s\x18# \x01(\x03R\x06waitsS\x12\x12\n" +
+	"\x04rung\x18& \x03(\tR\x04rung*l\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTIER_RED\x10\x01\x12\x0f\n" +
