@@ -66,7 +66,6 @@ type account struct {
 	live      []*strand // those that are not finished
 	touched   []*strand // those whose tail is to be written
 	waiting   bool      // somebody waits for a grant
-	turns     int       // of sharing, so that another one begins each time
 	stale     bool      // the store has something new
 	byID      map[StrandID]*strand
 	newest    StrandID
@@ -491,6 +490,9 @@ func (a *account) take(ctx context.Context, st Strand) error {
 // add puts an opened strand to the others. mu is held.
 func (a *account) add(s *strand) {
 	s.index = uint32(len(a.strands))
+	for _, f := range s.flows() {
+		f.Order = s.index
+	}
 	a.strands = append(a.strands, s)
 	a.live = append(a.live, s)
 	a.byID[s.ID] = s

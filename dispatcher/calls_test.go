@@ -127,9 +127,12 @@ func TestApproversAreRungUntilSomebodyDecides(t *testing.T) {
 				t.Fatalf("%d was rung %v after the approval", a.number, a.at.Sub(w.SubmittedAt))
 			}
 		}
-		all, err := h.e.List(t.Context(), nil, 0)
-		if err != nil || len(all) != 1 {
-			t.Errorf("%d warnings are listed, %v; calls are none", len(all), err)
+		for _, calls := range []bool{false, true} {
+			all, err := h.e.List(t.Context(), nil, calls, 0)
+			rung := slices.DeleteFunc(slices.Clone(all), func(w warning.Warning) bool { return w.Summons == nil })
+			if err != nil || len(all)-len(rung) != 1 || calls != (len(rung) > 0) {
+				t.Errorf("with calls: %v, and %d warnings with %d calls are listed, %v", calls, len(all), len(rung), err)
+			}
 		}
 	})
 }

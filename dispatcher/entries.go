@@ -297,23 +297,13 @@ func (s *post) changed(ctx context.Context) error {
 	}
 	s.plan.Strands = nil
 	clear(s.lines) // one of them may be closed
+	s.storing.leaveOut(&others.told)
 	for i := range s.storing.who {
-		t := &s.storing.who[i]
-		for block, m := range t.masks {
-			numbers := t.snap.Block(int(block)).Number
-			for slot := range m.Slots {
-				if knows(&others.told, t.snap, numbers[slot], int(block), slot) {
-					m[slot>>6] &^= 1 << (slot & 63)
-				}
-			}
-			if *m == (warning.Mask{}) {
-				delete(t.masks, block)
-			}
-		}
-		s.p.e.renew(t)
+		s.p.e.renew(&s.storing.who[i])
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.open.leaveOut(&others.told) // who entered here before the others were read
 	for _, o := range others.told {
 		t := in(&s.told, o.snap)
 		for block, m := range o.masks {
@@ -321,6 +311,27 @@ func (s *post) changed(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leaveOut takes people out who have their place by another process.
+func (all *entries) leaveOut(told *[]crowd) {
+	if all == nil {
+		return
+	}
+	for i := range all.who {
+		t := &all.who[i]
+		for block, m := range t.masks {
+			numbers := t.snap.Block(int(block)).Number
+			for slot := range m.Slots {
+				if knows(told, t.snap, numbers[slot], int(block), slot) {
+					m[slot>>6] &^= 1 << (slot & 63)
+				}
+			}
+			if *m == (warning.Mask{}) {
+				delete(t.masks, block)
+			}
+		}
+	}
 }
 
 // renew brings people into the newest snapshot: the one that they were found in may be retired by now. Who is not in the

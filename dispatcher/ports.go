@@ -101,8 +101,8 @@ type Records interface {
 	ToPlan(ctx context.Context) ([]string, error)
 	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
 	// ids. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
-	// no longer Released at revision rev, or another part was added meanwhile: of parts behind the first also one with
-	// the same number and other people. A strand that has an id already grows by its batches; ErrChanged when it is
+	// no longer Released at revision rev, or another part was added meanwhile: of parts behind the first also one that
+	// is not the newest, or has other people. A strand that has an id already grows by its batches; ErrChanged when it is
 	// closed, or its people with these are not as many as are said.
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PutPlans does the same for parts of many plans in one go. Each is stored or refused by itself; the answer is parallel.

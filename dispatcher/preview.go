@@ -323,8 +323,8 @@ func (e *Engine) Get(ctx context.Context, id string) (warning.Warning, error) {
 }
 
 // List is the warnings of people in any of the states (none named: all), active ones first, then the newest first; at most
-// limit, and with 0 all.
-func (e *Engine) List(ctx context.Context, states []warning.State, limit int) (out []warning.Warning, err error) {
+// limit, and with 0 all. With calls also those that the engine made for itself.
+func (e *Engine) List(ctx context.Context, states []warning.State, calls bool, limit int) (out []warning.Warning, err error) {
 	if len(states) == 0 {
 		states = slices.Collect(maps.Keys(warning.Transitions))
 	}
@@ -333,7 +333,7 @@ func (e *Engine) List(ctx context.Context, states []warning.State, limit int) (o
 		if len(some) == 0 || limit > 0 && len(out) >= limit {
 			continue
 		}
-		list, err := e.listed(ctx, some, max(0, limit-len(out)))
+		list, err := e.listed(ctx, some, calls, max(0, limit-len(out)))
 		if err != nil {
 			return nil, unavailable(err)
 		}
@@ -342,15 +342,15 @@ func (e *Engine) List(ctx context.Context, states []warning.State, limit int) (o
 	return out, nil
 }
 
-// listed leaves out what the engine made for itself: it reads more as long as too few are left.
-func (e *Engine) listed(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error) {
+// listed leaves out what the engine made for itself, unless calls are asked for: it reads more as long as too few are left.
+func (e *Engine) listed(ctx context.Context, states []warning.State, calls bool, limit int) ([]warning.Warning, error) {
 	for n := limit; ; n *= 4 {
 		list, err := e.records.Warnings(ctx, states, n)
 		if err != nil {
 			return nil, err
 		}
 		all := len(list) < n || n == 0
-		list = slices.DeleteFunc(list, func(w warning.Warning) bool { return w.Summons != nil })
+		list = slices.DeleteFunc(list, func(w warning.Warning) bool { return w.Summons != nil && !calls })
 		if limit > 0 && len(list) > limit {
 			list = list[:limit]
 		}

@@ -45,7 +45,7 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 	now := time.Now()
 	n, open := a.mayLeave(now, room)
 	f, people := a.sched.Next(n)
-	*busy = open && (f != nil || a.sched.first(0) < Class(Classes))
+	*busy = open && a.sched.waiting()
 	if f == nil {
 		a.mu.Unlock()
 		return false
@@ -136,7 +136,9 @@ func (a *account) flightCap(rate int) int {
 // unsent is how many messages are granted and not given to a socket.
 func (a *account) unsent() (n int) {
 	for _, s := range a.live {
-		n += (int(max(s.limit, s.next)-s.next) + len(s.again)) * s.cost
+		for _, f := range s.flows() {
+			n += s.held(f)
+		}
 	}
 	return n
 }

@@ -1,6 +1,12 @@
 package dispatcher
 
-import "tocsin/warning"
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"tocsin/warning"
+)
 
 // Class is the order of sending of promise 4: tier first, then within it corrections, responsible persons, the public,
 // and retries. The smaller goes first.
@@ -28,16 +34,21 @@ const floorShare = 0.02
 // Flow is the people of one strand in one class: what fairness is between.
 type Flow struct {
 	Class Class
-	Cost  int // messages that one person costs
-	Work  int // people who may be sent to now
+	Order uint32 // between flows that have had the same: the smaller goes first, always
+	Cost  int    // messages that one person costs
+	Work  int    // people who may be sent to now
 
-	strand  *strand
-	deficit int
-	queued  bool
+	strand *strand
+	had    int  // messages that it has had since it joined, counted on from what the others had then
+	waits  bool // it had a claim when grants were asked for last
+	queued bool
 }
 
 // Scheduler says whose turn it is. It is a pure function of the flows it is given and what was taken from them; its
 // owner serialises the calls.
+//
+// Within a class the flow goes next that has had the fewest messages. Of k flows with work each so gets its k-th part of
+// any stretch of messages, less one person: who had no grant at their turn catches up as soon as they have one.
 type Scheduler struct {
 	queues [Classes][]*Flow
 	credit float64 // messages that lower tiers may send before the first class goes on
@@ -49,94 +60,135 @@ func (s *Scheduler) Ready(f *Flow) {
 	if f.queued || f.Work <= 0 {
 		return
 	}
-	f.queued, f.deficit = true, 0
+	f.queued = true
 	s.queues[f.Class] = append(s.queues[f.Class], f)
 }
 
-// first is the first class from c on that has work; Classes when there is none.
-func (s *Scheduler) first(c Class) Class {
+// first is the first class from c on that has work, and its flow that has had least; the flow is nil when there is none.
+// After is how many messages that flow may have until it has had more than another one.
+func (s *Scheduler) first(c Class) (class Class, f *Flow, after int) {
 	for ; int(c) < Classes; c++ {
-		q := s.queues[c]
-		n := 0
-		for n < len(q) && q[n].Work <= 0 {
-			q[n].queued = false
-			n++
+		s.queues[c] = slices.DeleteFunc(s.queues[c], func(f *Flow) bool {
+			f.queued = f.Work > 0
+			return !f.queued
+		})
+		for _, g := range s.queues[c] {
+			switch {
+			case f == nil:
+				f, after = g, g.Work*g.Cost
+			case before(g, f):
+				f, after = g, f.had-g.had
+			default:
+				after = min(after, g.had-f.had)
+			}
 		}
-		if n > 0 {
-			s.queues[c] = append(q[:0], q[n:]...)
-		}
-		if len(s.queues[c]) > 0 {
-			return c
+		if f != nil {
+			return c, f, after
 		}
 	}
-	return Class(Classes)
+	return c, nil, 0
+}
+
+// before says whose turn is earlier.
+func before(a, b *Flow) bool {
+	return cmp.Or(cmp.Compare(a.had, b.had), cmp.Compare(a.Order, b.Order)) < 0
 }
 
 // Next is the flow whose turn it is and how many of its people may go, when n messages may leave now. Nil when nobody
 // can go: there is no work, or the next person costs more than n. Taken must follow.
 func (s *Scheduler) Next(n int) (*Flow, int) {
-	top := s.first(0)
-	if int(top) == Classes {
-		s.credit = 0
-		return nil, 0
-	}
-	class := top
-	lower := s.first(classOf(top.tier()+1, 0))
+	class, f, after := s.first(0)
 	s.floor = false
-	if int(lower) == Classes {
+	if f == nil {
 		s.credit = 0
-	} else if s.credit >= float64(s.queues[lower][0].Cost) {
-		class, s.floor = lower, true
-	}
-	q := s.queues[class]
-	if n < q[0].Cost {
 		return nil, 0
 	}
-	// Deficit round robin: one message a turn when there are more lanes than messages, else an equal share of them. The
-	// first turn that has saved enough for a person goes.
-	for {
-		f := s.queues[class][0]
-		if f.Work <= 0 {
-			f.queued = false
-			s.queues[class] = s.queues[class][1:]
-			continue
-		}
-		if f.deficit < f.Cost {
-			f.deficit += max(1, n/len(s.queues[class]))
-		}
-		if f.deficit < f.Cost {
-			s.rotate(class)
-			continue
-		}
-		people := min(f.deficit, n) / f.Cost
-		if s.floor {
-			people = min(people, max(1, int(s.credit)/f.Cost))
-		}
-		if people == 0 { // this one costs more than n
-			return nil, 0
-		}
-		return f, min(people, f.Work)
+	if _, low, lowAfter := s.first(classOf(class.tier()+1, 0)); low == nil {
+		s.credit = 0
+	} else if s.credit >= float64(low.Cost) {
+		f, after, s.floor = low, min(lowAfter, int(s.credit)), true
 	}
+	if n < f.Cost { // a message is finished once begun
+		return nil, 0
+	}
+	return f, min(max(1, after/f.Cost), n/f.Cost, f.Work)
 }
 
-func (s *Scheduler) rotate(c Class) {
-	q := s.queues[c]
-	f := q[0]
-	copy(q, q[1:])
-	q[len(q)-1] = f
-}
-
-// Taken says that people of the flow that Next named were handed over, and whether they were all that was asked.
+// Taken says that people of the flow that Next named were handed over.
 func (s *Scheduler) Taken(f *Flow, people int) {
 	f.Work -= people
 	cost := people * f.Cost
-	f.deficit -= cost
+	f.had += cost
 	if s.floor {
 		s.credit -= float64(cost)
 	} else {
 		s.credit = min(s.credit+floorShare*float64(cost), 1000)
 	}
-	if q := s.queues[f.Class]; len(q) > 1 && q[0] == f && f.deficit < f.Cost {
-		s.rotate(f.Class)
+}
+
+// waiting tells whether anybody may be sent to.
+func (s *Scheduler) waiting() bool {
+	_, f, _ := s.first(0)
+	return f != nil
+}
+
+// claim is what a flow has and could be granted.
+type claim struct {
+	f    *Flow
+	want int // people
+	at   int // messages that the flow has had or may send already
+}
+
+// join lets those of a class who begin to wait stand where the one stands that has had least: nobody is owed what the
+// others had without them.
+func join(claims []claim) {
+	old := func(c claim) bool { return c.f.waits || c.at > c.f.had }
+	least, found := 0, false
+	for _, c := range claims {
+		if old(c) && (!found || c.f.had < least) {
+			least, found = c.f.had, true
+		}
 	}
+	for i, c := range claims {
+		if !old(c) {
+			c.f.had, claims[i].at = least, least
+		}
+		c.f.waits = c.want > 0
+	}
+}
+
+// portions divides free messages among the claims of one class: how many people of each. All are filled up to the same
+// level; what is left goes to one person each of those who stand lowest. Somebody always gets something, so that a
+// person who costs more than is free does not wait for ever.
+func portions(claims []claim, free int) []int {
+	out := make([]int, len(claims))
+	fill := func(level int) (used int) {
+		for i, c := range claims {
+			out[i] = min(c.want, max(0, level-c.at)/c.f.Cost)
+			used += out[i] * c.f.Cost
+		}
+		return used
+	}
+	bottom := slices.MinFunc(claims, func(a, b claim) int { return cmp.Compare(a.at, b.at) }).at
+	top := slices.MaxFunc(claims, func(a, b claim) int { return cmp.Compare(a.at, b.at) }).at + free
+	left := free - fill(bottom+sort.Search(top-bottom, func(i int) bool { return fill(bottom+i+1) > free }))
+	turns := make([]int, 0, len(claims))
+	for i, c := range claims {
+		claims[i].at += out[i] * c.f.Cost
+		if out[i] < c.want {
+			turns = append(turns, i)
+		}
+	}
+	slices.SortFunc(turns, func(i, j int) int {
+		a, b := claims[i], claims[j]
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.f.Order, b.f.Order))
+	})
+	for _, i := range turns {
+		if cost := claims[i].f.Cost; cost > left && left < free {
+			break // nobody cheaper passes
+		}
+		out[i]++
+		left -= claims[i].f.Cost
+	}
+	return out
 }

@@ -220,12 +220,15 @@ func (s *strand) ready(sched *Scheduler) {
 	sched.Ready(&s.retry)
 }
 
-// flowNow is the class of the people who were never granted, or who are next to be sent.
-func (s *strand) firstClass() Class {
+// flows are the three, in the order of their classes.
+func (s *strand) flows() [3]*Flow { return [3]*Flow{&s.responsible, &s.public, &s.retry} }
+
+// toGrant is the flow of the people who are next to be granted for the first time.
+func (s *strand) toGrant() *Flow {
 	if s.led.granted < s.publicFrom {
-		return s.responsible.Class
+		return &s.responsible
 	}
-	return s.public.Class
+	return &s.public
 }
 
 // finished tells whether nobody of the strand waits for anything we do.

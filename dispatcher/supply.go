@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"time"
 
 	"tocsin/warning"
@@ -20,64 +21,75 @@ func (a *account) hungry() bool {
 	return a.unsent() < a.budget()/2 && a.waiting
 }
 
-// demand is what one strand could send if it were granted: people for the first time, and people another time.
-func demand(s *strand, now time.Time) (first, again int) {
+// demand is how many people of a flow could be sent to if they were granted.
+func (s *strand) demand(f *Flow, now time.Time) int {
 	if s.state != warning.Released || s.closing != warning.Waiting || s.moving {
-		return 0, 0
+		return 0
 	}
-	if at, ok := s.nextDue(); ok && !at.After(now) {
-		again = len(s.due)
+	if f == &s.retry {
+		if at, ok := s.nextDue(); ok && !at.After(now) {
+			return len(s.due)
+		}
+		return 0
 	}
-	if s.led.closed == warning.Waiting {
-		first = int(s.People - s.led.granted)
+	if s.led.closed != warning.Waiting || f != s.toGrant() {
+		return 0
 	}
-	return first, again
+	if f == &s.responsible {
+		return int(s.publicFrom - s.led.granted)
+	}
+	return int(s.People - s.led.granted)
 }
 
-// claim is what a strand could be granted in one class.
-type claim struct {
-	s     *strand
-	again bool
-	want  int // people
+// held is how many messages of a flow are granted and unsent.
+func (s *strand) held(f *Flow) int {
+	n := 0
+	switch f {
+	case &s.responsible:
+		n = int(min(s.limit, s.publicFrom)) - int(min(s.next, s.publicFrom))
+	case &s.public:
+		n = int(max(s.limit, s.publicFrom)) - int(max(s.next, s.publicFrom))
+	default:
+		n = len(s.again)
+	}
+	return max(0, n) * s.cost
 }
 
-// supply asks for grants in the order of promise 4 until the budget is used: the classes in turn, within a class equal
-// shares. A tier below the first keeps the floor. What lower classes hold unsent is given back when a higher class
-// needs the budget.
+// supply asks for grants in the order of promise 4 until the budget is used: the classes in turn, within a class so
+// that all have had the same. A tier below the first keeps the floor. What lower classes hold unsent is given back when
+// a higher class needs the budget.
 func (a *account) supply(r *request, now time.Time) {
 	if a.control.Paused || !now.Before(a.deadline) {
 		return
 	}
 	var classes [Classes][]claim
+	var held [Classes]int
+	unsent := 0
 	for _, s := range a.live {
-		first, again := demand(s, now)
-		if first > 0 {
-			c := s.firstClass()
-			classes[c] = append(classes[c], claim{s: s, want: first})
-		}
-		if again > 0 {
-			classes[s.retry.Class] = append(classes[s.retry.Class], claim{s: s, again: true, want: again})
+		for _, f := range s.flows() {
+			has, want := s.held(f), s.demand(f, now)
+			f.waits = f.waits && want > 0
+			if has > 0 || want > 0 {
+				classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has})
+			}
+			held[f.Class] += has
+			unsent += has
 		}
 	}
 	budget := a.budget()
-	held := a.heldByClass()
-	unsent := 0
-	for _, n := range held {
-		unsent += n
-	}
 	a.waiting = false
 	var top warning.Tier
 	floored := false
-	for c := range classes {
-		claims := classes[c]
-		if len(claims) == 0 && held[c] == 0 {
+	for c, claims := range classes {
+		if len(claims) == 0 {
 			continue
 		}
 		tier := Class(c).tier()
 		if top == 0 {
 			top = tier
 		}
-		if len(claims) == 0 {
+		join(claims)
+		if !slices.ContainsFunc(claims, func(c claim) bool { return c.want > 0 }) {
 			continue
 		}
 		a.waiting = true
@@ -88,29 +100,15 @@ func (a *account) supply(r *request, now time.Time) {
 		}
 		if tier > top && !floored && free <= 0 {
 			floored = true
-			free = max(claims[0].s.cost, int(floorShare*float64(budget))) - held[c]
+			free = max(1, int(floorShare*float64(budget))) - held[c]
 		}
 		if free <= 0 {
 			continue
 		}
-		unsent += a.share(r, claims, free, a.turns, now)
-		a.turns++
-	}
-}
-
-// heldByClass is how many messages are granted and unsent, by class.
-func (a *account) heldByClass() (held [Classes]int) {
-	for _, s := range a.live {
-		if s.limit > s.next {
-			c := s.public.Class
-			if s.next < s.publicFrom {
-				c = s.responsible.Class
-			}
-			held[c] += int(s.limit-s.next) * s.cost
+		for i, n := range portions(claims, free) {
+			unsent += a.grantTo(r, claims[i].f, n, now)
 		}
-		held[s.retry.Class] += len(s.again) * s.cost
 	}
-	return held
 }
 
 // grant is the index of the request's grant for a strand: one, whatever it holds, because the store checks where it
@@ -163,23 +161,16 @@ func (a *account) giveBack(r *request, s *strand, to uint32) {
 	a.touch(s)
 }
 
-// share grants up to free messages to the claims of one class, equally, beginning with another one each time so that
-// none is last for ever. It answers how many messages it granted.
-func (a *account) share(r *request, claims []claim, free, turn int, now time.Time) (used int) {
-	for left := len(claims); left > 0 && free > used; left-- {
-		c := claims[(turn+len(claims)-left)%len(claims)]
-		n := min(c.want, max(1, (free-used)/left/c.s.cost))
-		if n*c.s.cost > free-used && used > 0 {
-			break
-		}
-		if c.again {
-			n = a.grantAgain(r, c.s, n, now)
-		} else {
-			r.Grants[r.grant(c.s)].To += uint32(n)
-		}
-		used += n * c.s.cost
+// grantTo asks for people of a flow. It answers how many messages they cost.
+func (a *account) grantTo(r *request, f *Flow, people int, now time.Time) int {
+	switch {
+	case people == 0:
+	case f == &f.strand.retry:
+		people = a.grantAgain(r, f.strand, people, now)
+	default:
+		r.Grants[r.grant(f.strand)].To += uint32(people)
 	}
-	return used
+	return people * f.Cost
 }
 
 // takeBack ends unsent grants of lower tiers than the class's, the lowest first, until need messages are free. It

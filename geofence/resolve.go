@@ -77,7 +77,7 @@ type square struct {
 }
 
 // fewTests is how many exact tests of a person against a side are cheaper than halving the square again.
-const fewTests = 64
+const fewTests = 256
 
 func (f *finder) find(shape *shape) {
 	s := f.s

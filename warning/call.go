@@ -8,6 +8,14 @@ type Summons struct {
 	Users []string   `json:"users"`
 }
 
+// Rung is the users of a call; none of what is no call.
+func (s *Summons) Rung() []string {
+	if s == nil {
+		return nil
+	}
+	return s.Users
+}
+
 // CallReason is why somebody on duty is rung.
 type CallReason string
 

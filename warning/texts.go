@@ -24,6 +24,8 @@ const (
 	TextFollows      Text = "follows" // event, type
 	TextByChannel    Text = "by_channel"
 	TextNotAddressed Text = "not_addressed" // people, no address, opted out
+	TextRerouted     Text = "rerouted"      // people
+	TextRecalled     Text = "recalled"      // messages that carriers were asked for, messages that they took back
 	TextByDistrict   Text = "by_district"
 	TextByCarrier    Text = "by_carrier"
 	TextByMinute     Text = "by_minute"
@@ -122,6 +124,8 @@ var phrases = map[Text]phrase{
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
 
 	TextNotAddressed: {"不能联系 %s 人：无地址 %s，已退订 %s", "Cannot be told %s: no address %s, opted out %s"},
+	TextRerouted:     {"改走其他路由 %s 人", "Moved to another route %s people"},
+	TextRecalled:     {"取消后请求运营商撤回 %s 条，已确认撤回 %s 条", "After the cancel carriers were asked to take back %s messages and confirmed %s"},
 
 	TextPlay:     {"%s（%s）：%s，%s 条消息", "%s (%s): %s, %s messages"},
 	TextCoverage: {"，覆盖 %.0f%%，终端 %s", ", %.0f%% covered, %s ends"},

@@ -47,11 +47,12 @@ func newList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List warnings, active ones first, then the newest", Args: upTo(0), Example: "  tocsin list --state released --state held"}
 	k := calls(c).answers(c)
 	var states []string
-	limit := int32(0)
+	limit, rung := int32(0), false
 	c.Flags().StringArrayVar(&states, "state", nil, "only those in this state; may be repeated")
 	c.Flags().Int32Var(&limit, "limit", 0, "at most so many (default: 100)")
+	c.Flags().BoolVar(&rung, "calls", false, "also the calls to people on duty, for tocsin verify")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		req := &pb.ListRequest{Limit: limit}
+		req := &pb.ListRequest{Limit: limit, Calls: rung}
 		for _, s := range states {
 			n, ok := pb.State_value["STATE_"+strings.ToUpper(s)]
 			if !ok || n == 0 {

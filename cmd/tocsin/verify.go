@@ -18,7 +18,8 @@ func newVerify() *cobra.Command {
 	c := &cobra.Command{
 		Use: "verify", Short: "Judge from the carriers' logs alone who got what; exits 1 when anything is wrong", Args: upTo(0),
 		Example: `  tocsin get 01J… -o json > warning.json
-  tocsin verify --directory people.csv --warning warning.json --log mobile=mobile.jsonl@1500 --log unicom=unicom.jsonl@1500`,
+  tocsin verify --directory people.csv --warning warning.json --log mobile=mobile.jsonl@1500 --log unicom=unicom.jsonl@1500
+  tocsin list --calls -o json > all.json   # where people on duty were rung over the same carriers`,
 	}
 	in := verify.Input{}
 	var logs []string

@@ -88,7 +88,7 @@ func (e *engine) Progress(context.Context, string) (dispatcher.Progress, error) 
 	return p, nil
 }
 
-func (e *engine) List(context.Context, []warning.State, int) ([]warning.Warning, error) {
+func (e *engine) List(context.Context, []warning.State, bool, int) ([]warning.Warning, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if over(e.progress[0].Warning.State) {

@@ -35,7 +35,7 @@ func (s *Server) warningTo(w warning.Warning, c dispatcher.Caller) *pb.Warning {
 		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: people, Few: few,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
 		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
-		Review: reviewTo(w.Review, s.Now()), Told: toldTo(w.Spec.ToldBy(w.ReleaseAt(s.Now()))),
+		Review: reviewTo(w.Review, s.Now()), Told: toldTo(w.Spec.ToldBy(w.ReleaseAt(s.Now()))), Rung: w.Summons.Rung(),
 	}
 }
 

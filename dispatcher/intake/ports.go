@@ -31,7 +31,7 @@ type Looks interface {
 	Preview(ctx context.Context, c dispatcher.Caller, s warning.Spec) (dispatcher.Preview, error)
 	PreviewOf(ctx context.Context, c dispatcher.Caller, id string) (dispatcher.Preview, error)
 	Get(ctx context.Context, id string) (warning.Warning, error)
-	List(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)
+	List(ctx context.Context, states []warning.State, calls bool, limit int) ([]warning.Warning, error)
 	// Reviews is the open ones, the one due first first.
 	Reviews(ctx context.Context) ([]warning.Review, error)
 	Progress(ctx context.Context, id string) (dispatcher.Progress, error)

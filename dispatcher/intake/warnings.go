@@ -217,7 +217,7 @@ func (s *warnings) List(ctx context.Context, r *pb.ListRequest) (*pb.ListRespons
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}
-	ws, err := s.Looks.List(ctx, states, limit)
+	ws, err := s.Looks.List(ctx, states, r.GetCalls(), limit)
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}

@@ -89,7 +89,7 @@ func (w *watcher) one(ctx context.Context, id string) (bool, error) {
 
 // all sends every active warning that has news, and once more each that is over since the last look.
 func (w *watcher) all(ctx context.Context) (bool, error) {
-	now, err := w.s.Looks.List(ctx, active, defaultList)
+	now, err := w.s.Looks.List(ctx, active, false, defaultList)
 	if err != nil {
 		return false, err
 	}

@@ -280,9 +280,9 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 		return nil, fmt.Errorf("%w: version %d of warning %s is planned", dispatcher.ErrChanged, old.plan.Version, p.Warning)
 	case old.plan.Parts == p.Parts && p.Parts > 1 && !reflect.DeepEqual(old.part, p.Strands):
 		return nil, fmt.Errorf("%w: part %d of the plan of warning %s has other people", dispatcher.ErrChanged, p.Parts, p.Warning)
-	case old.plan.Parts >= p.Parts:
+	case old.plan.Parts >= p.Parts && (p.Parts == 1 || old.plan.Parts == p.Parts):
 		return slices.Clone(old.ids), nil
-	case old.plan.Parts < p.Parts-1:
+	case old.plan.Parts != p.Parts-1:
 		return nil, fmt.Errorf("%w: the plan of warning %s has %d parts", dispatcher.ErrChanged, p.Warning, old.plan.Parts)
 	}
 	r, ok := s.warnings[p.Warning]

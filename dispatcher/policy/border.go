@@ -21,11 +21,11 @@ func (p *Policy) Admit(o warning.Outside) (note string, err error) {
 	case o.Share == 0:
 		return "", nil
 	case o.Share <= p.Border.Share || o.Share < 1 && o.Reach <= p.Border.Metres:
-		return fmt.Sprintf("border sliver: %s of the area lies outside of the jurisdiction, up to %.0f m (%s)", percent(o.Share), o.Reach, named(o.Neighbours)), nil
+		return fmt.Sprintf("border sliver: %s of the area lies outside of the jurisdiction, up to %.0f m (%s)", percent(o.Share), o.Reach, listed(o.Neighbours)), nil
 	}
 	return "", warning.Invalid(warning.Violation{
 		Field: "warning.areas", Rule: "area.jurisdiction",
-		Detail: fmt.Sprintf("%s of the area lies outside of the jurisdiction, up to %.0f m: %s", percent(o.Share), o.Reach, named(o.Neighbours)),
+		Detail: fmt.Sprintf("%s of the area lies outside of the jurisdiction, up to %.0f m: %s", percent(o.Share), o.Reach, listed(o.Neighbours)),
 		Remedy: "cut the area at the border with --clip, or ask " + authorities(o.Neighbours) + " to issue the warning there",
 	})
 }
@@ -35,7 +35,7 @@ const few = 20
 
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
-func named(all []warning.Neighbour) string {
+func listed(all []warning.Neighbour) string {
 	parts := make([]string, len(all))
 	for i, n := range all {
 		people := fmt.Sprintf("%d people", n.People)

@@ -8,14 +8,11 @@
 package policy
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"tocsin/warning"
@@ -50,11 +47,7 @@ const most = 5
 
 // Digest names the policy: what the record of acts says of it.
 func (p *Policy) Digest() string {
-	b, err := json.Marshal(p) // maps marshal by key
-	if err != nil {
-		panic("policy: plain values always marshal: " + err.Error())
-	}
-	sum := sha256.Sum256(b)
+	sum := sha256.Sum256(marshalled(p))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -184,63 +177,6 @@ func (p *Policy) Loosened(next *Policy) (ways []string) {
 		}
 	}
 	return ways
-}
-
-// Changes is every value in which next differs, by its path in the configuration.
-func (p *Policy) Changes(next *Policy) (changes []string) {
-	was, now := p.values(), next.values()
-	all := maps.Clone(was)
-	maps.Copy(all, now)
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		if was[path] != now[path] {
-			changes = append(changes, fmt.Sprintf("%s %s, was %s", path, cmp.Or(now[path], "none"), cmp.Or(was[path], "none")))
-		}
-	}
-	return changes
-}
-
-// values is p as JSON by path, two levels deep.
-func (p *Policy) values() map[string]string {
-	out := map[string]string{}
-	var top map[string]json.RawMessage
-	read(p, &top)
-	for name, value := range top {
-		var below map[string]json.RawMessage
-		if json.Unmarshal(value, &below) != nil || len(below) == 0 {
-			out[name] = string(value)
-		}
-		for key, v := range below {
-			out[name+"."+keyName(name, key)] = string(v)
-		}
-	}
-	return out
-}
-
-// keyed is the tables of a policy whose keys are numbers in JSON, with what these name.
-var keyed = map[string]func(n int) string{
-	"approvals": func(n int) string { return warning.Tier(n).String() },
-	"share":     func(n int) string { return warning.Tier(n).String() },
-	"at_least":  func(n int) string { return warning.Status(n).String() },
-}
-
-// keyName is a key of a table as people say it.
-func keyName(table, key string) string {
-	n, err := strconv.Atoi(key)
-	if says := keyed[table]; says != nil && err == nil {
-		return says(n)
-	}
-	return key
-}
-
-// read makes into of the JSON of p.
-func read(p *Policy, into any) {
-	b, err := json.Marshal(p) // maps marshal by key
-	if err == nil {
-		err = json.Unmarshal(b, into)
-	}
-	if err != nil {
-		panic("policy: plain values always marshal: " + err.Error())
-	}
 }
 
 // MayTakeEffect refuses a loosened policy that fewer than two persons agreed to.

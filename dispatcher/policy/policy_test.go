@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -177,6 +179,30 @@ func TestDigestTellsPoliciesApart(t *testing.T) {
 	b.Ahead[0].Paper = "4"
 	if a.Digest() == b.Digest() {
 		t.Error("two policies have one digest")
+	}
+}
+
+// TestAPolicyIsReadWhole finds every value that is kept in what people read, and names in the place of numbers.
+func TestAPolicyIsReadWhole(t *testing.T) {
+	p := sample()
+	var kept, read map[string]any
+	for text, into := range map[string]*map[string]any{string(marshalled(p)): &kept, p.Text(): &read} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := slices.Sorted(maps.Keys(kept)), slices.Sorted(maps.Keys(read)); !slices.Equal(a, b) {
+		t.Errorf("kept are %v, read %v", a, b)
+	}
+	for _, part := range []string{`"orange":1`, `"hours":"22:00-07:00"`, `"by":["flash_sms"]`, `"after":"3m0s"`, `"paper":"3"`} {
+		if !strings.Contains(p.Text(), part) {
+			t.Errorf("%s is not in %s", part, p.Text())
+		}
+	}
+	next := sample()
+	next.Approvals[warning.Orange], next.Border.Metres = 2, 100
+	if got := p.Changes(next); !slices.Equal(got, []string{"approvals.orange 2, was 1", "border.metres 100, was 500"}) {
+		t.Errorf("%q", got)
 	}
 }
 

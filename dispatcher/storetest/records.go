@@ -453,6 +453,14 @@ func planParts(t *testing.T, s Store) {
 	if len(im.Strands) != 1 || im.Strands[0].People != 2 {
 		t.Fatalf("account b carries %v", im.Strands)
 	}
+	third.Entered = 5
+	_, err = s.PutPlan(t.Context(), 1, third)
+	no(t, err)
+	_, err = s.PutPlan(t.Context(), 1, second) // whether it is there cannot be told any more: the caller reads the plan
+	must(t, err, dispatcher.ErrChanged)
+	again, err = s.PutPlan(t.Context(), 1, plan(1, 10, "a")) // the first is a pure function
+	no(t, err)
+	same(t, "ids of the first part's repeat", again, append(all, 3))
 }
 
 // strandsGrow: a strand gets people at its end, once, and whoever has it already reads it again.

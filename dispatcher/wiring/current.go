@@ -14,13 +14,14 @@ type current struct{ now atomic.Pointer[settings] }
 
 // settings is one configuration as it was loaded.
 type settings struct {
-	cfg    *config.Config
-	words  dispatcher.Wording
-	loaded time.Time
+	cfg     *config.Config
+	numbers string // digest of the table of numbers
+	words   dispatcher.Wording
+	loaded  time.Time
 }
 
-func (c *current) take(cfg *config.Config) {
-	c.now.Store(&settings{cfg: cfg, words: wording(deskOf(&cfg.Words)), loaded: time.Now()})
+func (c *current) take(cfg *config.Config, numbers string) {
+	c.now.Store(&settings{cfg: cfg, numbers: numbers, words: wording(deskOf(&cfg.Words)), loaded: time.Now()})
 }
 
 func (c *current) wording(s warning.Spec, before *warning.Spec, at time.Time) (warning.Spec, error) {

@@ -29,6 +29,7 @@ var takes = []struct{ pattern, takes string }{
 	{"words", atOnce},
 	{"accounts.*.rate", atOnce},
 	{"accounts.*.burst", atOnce},
+	{"routes.numbers", atOnce},
 }
 
 // takenBy is what a change of key takes; both tells whether an account is in both configurations: one that comes or goes
@@ -64,8 +65,14 @@ func hasAccount(cfg *config.Config, name string) bool {
 func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, checkOnly bool) (intake.Reloaded, error) {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
-	was := p.current.now.Load().cfg
+	now := p.current.now.Load()
+	was := now.cfg
+	var numbers *dispatcher.Numbers
+	var digest string
 	cfg, err := config.Load(was.Path)
+	if err == nil {
+		numbers, digest, err = numbersOf(&cfg.Routes)
+	}
 	if err != nil {
 		return intake.Reloaded{}, warning.Refuse(warning.ReasonInvalid, "the configuration is faulty and nothing of it was applied: %v", err)
 	}
@@ -73,7 +80,13 @@ func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, c
 	var keys, later []string
 	both := func(account string) bool { return hasAccount(was, account) && hasAccount(cfg, account) }
 	looser := len(p.rule.now.Load().Loosened(policyOf(cfg))) > 0
-	for _, d := range config.Diff(was, cfg) {
+	differences := config.Diff(was, cfg)
+	if digest != now.numbers && was.Routes.Numbers == cfg.Routes.Numbers { // the same file with other lines
+		differences = append(differences, config.Difference{
+			Key: "routes.numbers", Before: "sha256:" + now.numbers, After: "sha256:" + digest,
+		})
+	}
+	for _, d := range differences {
 		change := intake.Change{Key: d.Key, Before: d.Before, After: d.After, Takes: takenBy(d.Key, both)}
 		if looser && (strings.HasPrefix(d.Key, "policy.") || strings.HasPrefix(d.Key, "limits.share.")) {
 			change.Takes = agreed
@@ -90,7 +103,7 @@ func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, c
 		return intake.Reloaded{}, warning.Refuse(warning.ReasonConflict,
 			"nothing was applied: these keys need a restart of this process: %s; restart it, or take them back", strings.Join(later, ", "))
 	}
-	sum := sha256.Sum256([]byte(cfg.String()))
+	sum := sha256.Sum256([]byte(cfg.String() + digest))
 	if _, err := p.Store.Do(ctx, dispatcher.Act{
 		User: c.User, Key: key, Digest: "config.reload " + p.Config.Node + " " + hex.EncodeToString(sum[:]),
 		Entry: dispatcher.Entry{
@@ -103,7 +116,8 @@ func (p *process) Reload(ctx context.Context, c dispatcher.Caller, key string, c
 	if err := p.rule.meet(ctx, policyOf(cfg), c); err != nil {
 		return intake.Reloaded{}, dispatcher.Refusal(err)
 	}
-	p.current.take(cfg)
+	p.current.take(cfg, digest)
+	p.engine.SetNumbers(numbers)
 	for i := range cfg.Accounts {
 		a := &cfg.Accounts[i]
 		if p.engine.Retune(a.Name, a.Rate, a.Burst) {

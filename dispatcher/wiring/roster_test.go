@@ -135,6 +135,10 @@ func TestAnApproverIsRungOverTheWire(t *testing.T) {
 	if err != nil || len(list.GetWarnings()) != 1 || list.GetWarnings()[0].GetId() != sent.GetWarning().GetId() {
 		t.Errorf("the list is %v, %v", list, err)
 	}
+	list, err = pb.NewWarningServiceClient(as(t, dir, address, tokens["ma"])).List(t.Context(), &pb.ListRequest{Calls: true})
+	if err != nil || len(list.GetWarnings()) < 2 || len(list.GetWarnings()[0].GetRung()) == 0 {
+		t.Errorf("with calls the list is %v, %v", list, err)
+	}
 	stop()
 	err = filepath.WalkDir(filepath.Join(dir, "data"), func(path string, e os.DirEntry, err error) error {
 		var text []byte

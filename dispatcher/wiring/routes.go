@@ -1,7 +1,10 @@
 package wiring
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 
@@ -9,21 +12,21 @@ import (
 	"tocsin/dispatcher/config"
 )
 
-// numbersOf reads the table of numbers; nil: there is none.
-func numbersOf(r *config.Routes) (*dispatcher.Numbers, error) {
+// numbersOf reads the table of numbers, and the digest of its file; nil and empty where there is none.
+func numbersOf(r *config.Routes) (n *dispatcher.Numbers, digest string, err error) {
 	if r.Numbers == "" {
-		return nil, nil
+		return nil, "", nil
 	}
 	f, err := os.Open(r.Numbers)
 	if err != nil {
-		return nil, fmt.Errorf("routes.numbers: %w", err)
+		return nil, "", fmt.Errorf("routes.numbers: %w", err)
 	}
 	defer f.Close()
-	n, err := dispatcher.ReadNumbers(f)
-	if err != nil {
-		return nil, fmt.Errorf("routes.numbers: %s: %w", r.Numbers, err)
+	sum := sha256.New()
+	if n, err = dispatcher.ReadNumbers(io.TeeReader(f, sum)); err != nil {
+		return nil, "", fmt.Errorf("routes.numbers: %s: %w", r.Numbers, err)
 	}
-	return n, nil
+	return n, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 func failOverOf(r *config.Routes) dispatcher.FailOver {

@@ -184,7 +184,7 @@ func (r *rule) Policy(ctx context.Context) (intake.PolicyState, error) {
 	if err != nil {
 		return intake.PolicyState{}, dispatcher.Refusal(err)
 	}
-	return now.state()
+	return now.state(), nil
 }
 
 // AgreePolicy counts a person who agrees to the proposed policy; with the second it takes effect. Who has agreed already
@@ -198,7 +198,7 @@ func (r *rule) AgreePolicy(ctx context.Context, c dispatcher.Caller, digest stri
 		p := now.Proposed
 		switch {
 		case digest == now.InForce.Digest() && slices.Contains(now.Agreed, c.User):
-			return now.state()
+			return now.state(), nil
 		case p == nil:
 			return intake.PolicyState{}, warning.Refuse(warning.ReasonConflict, "no policy waits for agreement; an engine that starts with a looser one proposes it")
 		case p.Policy.Digest() != digest:
@@ -207,7 +207,7 @@ func (r *rule) AgreePolicy(ctx context.Context, c dispatcher.Caller, digest stri
 				Remedy: "look at it again with tocsin policy show",
 			})
 		case slices.Contains(p.Agreed, c.User):
-			return now.state()
+			return now.state(), nil
 		}
 		agreed := append(slices.Clone(p.Agreed), c.User)
 		e := dispatcher.Entry{
@@ -228,22 +228,15 @@ func (r *rule) AgreePolicy(ctx context.Context, c dispatcher.Caller, digest stri
 			return intake.PolicyState{}, dispatcher.Refusal(err)
 		}
 		r.take(&now)
-		return now.state()
+		return now.state(), nil
 	}
 }
 
 // state is the record as a caller sees it.
-func (was ruling) state() (out intake.PolicyState, err error) {
-	text, err := json.Marshal(was.InForce)
-	if err != nil {
-		return out, err
-	}
-	out.InForce = intake.PolicyKept{Digest: was.InForce.Digest(), JSON: string(text), Since: was.Since, Agreed: was.Agreed}
+func (was ruling) state() intake.PolicyState {
+	out := intake.PolicyState{InForce: intake.PolicyKept{Digest: was.InForce.Digest(), JSON: was.InForce.Text(), Since: was.Since, Agreed: was.Agreed}}
 	if p := was.Proposed; p != nil {
-		if text, err = json.Marshal(p.Policy); err != nil {
-			return out, err
-		}
-		out.Proposed = &intake.PolicyKept{Digest: p.Policy.Digest(), JSON: string(text), Since: p.Since, Agreed: p.Agreed, Loosens: p.Loosens}
+		out.Proposed = &intake.PolicyKept{Digest: p.Policy.Digest(), JSON: p.Policy.Text(), Since: p.Since, Agreed: p.Agreed, Loosens: p.Loosens}
 	}
-	return out, nil
+	return out
 }

@@ -88,11 +88,14 @@ type process struct {
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
 	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
-	p.current.take(h.Config)
+	numbers, digest, err := numbersOf(&h.Config.Routes)
+	if err != nil {
+		return nil, err
+	}
+	p.current.take(h.Config, digest)
 	if err := p.dir.refresh(ctx); err != nil {
 		return nil, err
 	}
-	var err error
 	p.sealer, err = audit.Open(audit.Options{
 		Records: h.Store, Realm: h.Config.Realm, Key: h.sealKey.Seal(), SecondPlace: filepath.Join(h.Config.Data, sealsFile),
 		Alarm: func(err error) {
@@ -124,10 +127,6 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		return nil, err
 	}
 	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
-		return nil, err
-	}
-	numbers, err := numbersOf(&h.Config.Routes)
-	if err != nil {
 		return nil, err
 	}
 	p.engine, err = dispatcher.New(dispatcher.Options{

@@ -114,15 +114,19 @@ func TestHawaii20180113(t *testing.T) {
 
 	// The same mistake in a drill, which this house can play to the end.
 	drill := h.released(t, good())
-	first := h.untilTold(t, drill.GetId(), func(r *pb.ReportResponse) bool { return r.GetDelivered() > 0 })
+	h.untilTold(t, drill.GetId(), func(r *pb.ReportResponse) bool { return r.GetDelivered() > 0 })
 	c, err := h.warnings(forecaster).Cancel(t.Context(), &pb.CancelRequest{Key: rand.Text(), Id: drill.GetId(), Why: "by mistake"})
 	if err != nil || c.GetWarning().GetState() != pb.State_STATE_CANCELLED || c.GetCorrection().GetId() == "" {
 		t.Fatalf("one person stops it, and the correction is there: %v, %v", c, err)
 	}
-	first = h.untilTold(t, drill.GetId(), func(r *pb.ReportResponse) bool { return r.GetHandedOver() == 0 })
+	first := h.untilTold(t, drill.GetId(), func(r *pb.ReportResponse) bool {
+		return r.GetLanes()[0].GetHandedOver() == 0 && r.GetLanes()[0].GetSending() == 0
+	})
 	h.approved(t, c.GetCorrection())
+	// Whose message was recalled may have read a part of it: they hear the correction too.
+	may := first.GetLanes()[0].GetDelivered() + first.GetLanes()[0].GetUndelivered()
 	h.untilTold(t, c.GetCorrection().GetId(), func(r *pb.ReportResponse) bool {
-		return r.GetDelivered() == first.GetDelivered() && r.GetHandedOver() == 0
+		return r.GetDelivered() == may && r.GetHandedOver() == 0
 	})
 }
 

@@ -139,12 +139,38 @@ func (j *judge) want(person int32, as []arrival, ins []inside) {
 		}
 		j.follow(n, person, as, in)
 	}
+	j.wantCalls(as)
 	// A flash message that a carrier refuses falls back to SMS; who has that anyway is not rung twice.
 	for i := range j.wants {
 		if w := &j.wants[i]; w.lane == flash && j.had(w.text) == 0 && j.refusedForGood(as, w.text) {
 			if fallen := j.sms(w.text); !slices.ContainsFunc(j.wants, func(o want) bool { return o.lane == normal && o.is(fallen) }) {
 				w.other = fallen
 			}
+		}
+	}
+}
+
+// wantCalls takes whoever got a call, or was refused it, for one of those who were to be rung: how many these are is judged
+// when everybody has been.
+func (j *judge) wantCalls(as []arrival) {
+	if len(j.x.calls) == 0 {
+		return
+	}
+	rung := func(t int32) {
+		l := normal
+		if j.lib.texts[t].flash {
+			l = flash
+		}
+		if n := j.x.calls[t]; n != nil && n.uses[l] && !slices.ContainsFunc(j.wants, func(w want) bool { return w.is(t) }) {
+			j.add(want{n: n, lane: l, text: t, other: -1})
+		}
+	}
+	for t := range j.copies {
+		rung(t)
+	}
+	for i := range as {
+		if texts := j.lib.sets[j.lib.piece(&as[i])]; as[i].fate == refused && len(texts) == 1 {
+			rung(texts[0])
 		}
 	}
 }
@@ -263,7 +289,7 @@ func (j *judge) settle(person int32, as []arrival, w *want) {
 			}
 		}
 		g.completions[w.lane] = append(g.completions[w.lane], at)
-		if j.each != nil {
+		if j.each != nil && !w.n.call() { // who is on duty has no place
 			j.each(Reach{Warning: w.n.GetId(), Channel: s.Channel, Lon: j.p.home[person].x, Lat: j.p.home[person].y, At: at})
 		}
 	case j.refusedForGood(as, w.text):
@@ -300,7 +326,7 @@ func (j *judge) unfinished(as []arrival) {
 		switch {
 		case g == nil || m.could == 0:
 			j.count(g, wrongText)
-		case !j.wantedOf(m.could):
+		case !j.wantedOf(m.could) && j.x.calls[j.lib.sets[m.could][0]] == nil:
 			j.count(g, wrongPerson)
 		default:
 			j.count(g, incomplete)

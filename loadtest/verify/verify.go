@@ -215,6 +215,9 @@ func Run(in Input) (Verdict, error) {
 		}
 		at = to
 	}
+	for _, n := range x.notices {
+		n.countRung()
+	}
 	for _, g := range x.groups {
 		v.Warnings = append(v.Warnings, g.verdict())
 		v.Sums.add(&v.Warnings[len(v.Warnings)-1].Sums)
@@ -290,6 +293,29 @@ func (s *Sums) add(o *Sums) {
 	s.BeforeApproval += o.BeforeApproval
 	s.AfterExpiry += o.AfterExpiry
 	s.AfterStop += o.AfterStop
+}
+
+// countRung holds how many people a call reached against how many it was to: the others were lost or the call was over, and
+// whoever is too many was not to be rung.
+func (n *notice) countRung() {
+	for l := range n.uses {
+		if !n.call() || !n.uses[l] {
+			continue
+		}
+		s := &n.g.v.Lanes[l]
+		s.Channel = laneName(lane(l))
+		missing := int64(n.rung) - s.Expected
+		switch {
+		case missing < 0:
+			n.g.v.WrongPerson -= missing
+			continue
+		case n.g.closed:
+			s.Stopped += missing
+		default:
+			s.Lost += missing
+		}
+		s.Expected += missing
+	}
 }
 
 func (g *group) verdict() WarningVerdict {

@@ -91,6 +91,7 @@ type notice struct {
 	g       *group
 	follows int // index of the notice that it follows; -1: none
 	uses    [lanes]bool
+	rung    int // of a call: how many people on duty; whose number is whose the logs do not say
 	// texts by kind of words, lane and language of the directory.
 	texts map[tocsinv1.Type]*[lanes][]int32
 	area  area
@@ -106,6 +107,19 @@ func kinds(t tocsinv1.Type) []tocsinv1.Type {
 
 // kind is the words of a warning for who is told of it first.
 func (n *notice) kind() tocsinv1.Type { return kinds(n.GetSpec().GetType())[0] }
+
+// call tells whether the engine made it for itself, to ring people on duty.
+func (n *notice) call() bool { return n.GetSpec().GetType() == tocsinv1.Type_TYPE_CALL }
+
+// spoken is the languages of a warning's words. People on duty stand in no directory that says theirs.
+func spoken(s *tocsinv1.WarningSpec) (all []string) {
+	for _, w := range s.GetWords() {
+		if !slices.Contains(all, w.GetLanguage()) {
+			all = append(all, w.GetLanguage())
+		}
+	}
+	return all
+}
 
 // inside says that a person is in the area of a notice.
 type inside struct {
@@ -131,8 +145,9 @@ type expected struct {
 	notices []*notice
 	follow  []int // those that follow another
 	groups  []*group
-	groupOf []*group // by text
-	inside  []inside // by person, then notice
+	groupOf []*group          // by text
+	calls   map[int32]*notice // by text; the words of a call name its warning and the minute, so that no two share them
+	inside  []inside          // by person, then notice
 }
 
 // read gives every warning its texts, and puts warnings with a text in common into one group.
@@ -151,13 +166,20 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 		}
 		return parent[t]
 	}
+	x.calls = map[int32]*notice{}
 	for _, w := range ws {
 		n := &notice{Warning: w, follows: -1, texts: map[tocsinv1.Type]*[lanes][]int32{}}
+		languages := p.languages
+		if n.call() {
+			if n.rung, languages = len(w.GetRung()), spoken(w.GetSpec()); len(languages) == 0 {
+				return fmt.Errorf("warning %s: it is a call and has no words", w.GetId())
+			}
+		}
 		x.notices = append(x.notices, n)
 		for l, ch := range laneChannels {
 			n.uses[l] = slices.Contains(w.GetSpec().GetChannels(), ch) || l == int(normal) && len(w.GetSpec().GetChannels()) == 0
 		}
-		if refs := w.GetSpec().GetReferences(); w.GetSpec().GetType() > tocsinv1.Type_TYPE_ALERT && len(refs) > 0 {
+		if refs := w.GetSpec().GetReferences(); !n.call() && w.GetSpec().GetType() > tocsinv1.Type_TYPE_ALERT && len(refs) > 0 {
 			o, ok := index[refs[0]]
 			if !ok {
 				return fmt.Errorf("warning %s: it follows %s, which is not among the warnings", w.GetId(), refs[0])
@@ -169,7 +191,7 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 		for _, kind := range kinds(w.GetSpec().GetType()) {
 			n.texts[kind] = &[lanes][]int32{}
 			for l, ch := range laneChannels {
-				for _, language := range p.languages {
+				for _, language := range languages {
 					words := wordsFor(w.GetSpec(), kind, ch, language)
 					if words == "" && (n.uses[l] || n.follows >= 0) {
 						return fmt.Errorf("warning %s: it has no words of kind %s for SMS", w.GetId(), strings.TrimPrefix(kind.String(), "TYPE_"))
@@ -181,6 +203,9 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 					n.texts[kind][l] = append(n.texts[kind][l], t)
 					if t < 0 {
 						continue
+					}
+					if n.call() {
+						x.calls[t] = n
 					}
 					if first < 0 {
 						first = t
@@ -220,7 +245,7 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 func (x *expected) look(p *people, units map[string]area, who *Presence, moved *positions) error {
 	for i, n := range x.notices {
 		t := n.GetSpec().GetType()
-		if n.g == nil || n.follows >= 0 && t != tocsinv1.Type_TYPE_UPDATE {
+		if n.g == nil || n.call() || n.follows >= 0 && t != tocsinv1.Type_TYPE_UPDATE {
 			continue
 		}
 		var err error

@@ -16,6 +16,9 @@ end
 if before == parts and parts > 1 and planned[4] ~= ARGV[8] then
   return redis.error_reply('CHANGED part ' .. parts .. ' of the plan of warning ' .. ARGV[2] .. ' has other people')
 end
+if before > parts and parts > 1 then -- it may be the caller's own, or another's of that number: who calls reads again
+  return redis.error_reply('CHANGED the plan of warning ' .. ARGV[2] .. ' has ' .. before .. ' parts')
+end
 if before >= parts then return planned[2] end
 if before < parts - 1 then
   return redis.error_reply('CHANGED the plan of warning ' .. ARGV[2] .. ' has ' .. before .. ' parts')

@@ -1323,7 +1323,9 @@ type Warning struct {
 	// approved_people is below 20 and not shown: only a commander sees it.
 	Few bool `protobuf:"varint,31,opt,name=few,proto3" json:"few,omitempty"`
 	// How long it has waited for approval, in seconds; 0: it does not wait.
-	WaitsS        int64 `protobuf:"varint,35,opt,name=waits_s,json=waitsS,proto3" json:"waits_s,omitempty"`
+	WaitsS int64 `protobuf:"varint,35,opt,name=waits_s,json=waitsS,proto3" json:"waits_s,omitempty"`
+	// Of a call that the engine made for itself: the users who are rung.
+	Rung          []string `protobuf:"bytes,38,rep,name=rung,proto3" json:"rung,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1512,6 +1514,13 @@ func (x *Warning) GetWaitsS() int64 {
 	return 0
 }
 
+func (x *Warning) GetRung() []string {
+	if x != nil {
+		return x.Rung
+	}
+	return nil
+}
+
 type Told_Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Seconds after the release; 0: at once. A later step is for those who have no receipt by then.
@@ -1656,7 +1665,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x05steps\x18\x02 \x03(\v2\x14.tocsin.v1.Told.StepR\x05steps\x1aO\n" +
 	"\x04Step\x12\x17\n" +
 	"\aafter_s\x18\x01 \x01(\x03R\x06afterS\x12.\n" +
-	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\x96\x06\n" +
+	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\xaa\x06\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1683,7 +1692,8 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x04told\x18\x13 \x03(\v2\x0f.tocsin.v1.ToldR\x04told\x12)\n" +
 	"\x06review\x18\x1e \x01(\v2\x11.tocsin.v1.ReviewR\x06review\x12\x10\n" +
 	"\x03few\x18\x1f \x01(\bR\x03few\x12\x17\n" +
-	"\awaits_s\x18# \x01(\x03R\x06waitsS*l\n" +
+	"\awaits_s\x18# \x01(\x03R\x06waitsS\x12\x12\n" +
+	"\x04rung\x18& \x03(\tR\x04rung*l\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTIER_RED\x10\x01\x12\x0f\n" +

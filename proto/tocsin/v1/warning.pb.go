@@ -1404,9 +1404,11 @@ func (x *GetResponse) GetWarning() *Warning {
 }
 
 type ListRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	States        []State                `protobuf:"varint,1,rep,packed,name=states,proto3,enum=tocsin.v1.State" json:"states,omitempty"`
-	Limit         int32                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	States []State                `protobuf:"varint,1,rep,packed,name=states,proto3,enum=tocsin.v1.State" json:"states,omitempty"`
+	Limit  int32                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Also the calls that the engine made for itself.
+	Calls         bool `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1453,6 +1455,13 @@ func (x *ListRequest) GetLimit() int32 {
 		return x.Limit
 	}
 	return 0
+}
+
+func (x *ListRequest) GetCalls() bool {
+	if x != nil {
+		return x.Calls
+	}
+	return false
 }
 
 type ListResponse struct {
@@ -2147,11 +2156,12 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"GetRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\";\n" +
 	"\vGetResponse\x12,\n" +
-	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"Y\n" +
+	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\"o\n" +
 	"\vListRequest\x12(\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x10.tocsin.v1.StateR\x06states\x12 \n" +
 	"\x05limit\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x05limit\">\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x05limit\x12\x14\n" +
+	"\x05calls\x18\x03 \x01(\bR\x05calls\">\n" +
 	"\fListResponse\x12.\n" +
 	"\bwarnings\x18\x01 \x03(\v2\x12.tocsin.v1.WarningR\bwarnings\"O\n" +
 	"\fWatchRequest\x12\x17\n" +
