@@ -160,8 +160,16 @@ type carrier struct {
 	keep   bool // receipts are owed until a link opens
 	down   bool // no link is up
 	owed   receipts
-	kept   []channels.Segment // parallel to owed
-	sink   channels.Sink      // of the newest links
+	kept   []channels.Segment                   // parallel to owed
+	tells  func(a arrival, print uint16) []told // nil: a receipt behind each message that it took
+	ids    func(a arrival, print uint16) uint16 // of answers; nil: each its own
+	sink   channels.Sink                        // of the newest links
+}
+
+// told is a receipt so long after the arrival of its message, whose answer comes after the round trip.
+type told struct {
+	after time.Duration
+	channels.Receipt
 }
 
 func (c *carrier) log() []arrival {
@@ -266,8 +274,20 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 }
 
 func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Duration) {
-	pass(trip)
 	o := channels.Outcome{Kind: channels.HandedOver}
+	l.c.mu.Lock()
+	tells := l.c.tells
+	if l.c.ids != nil {
+		print = l.c.ids(a, print)
+	}
+	l.c.mu.Unlock()
+	if tells != nil {
+		for _, r := range tells(a, print) {
+			r.Number = m.Number
+			l.group.Go(func() { pass(r.after); l.sink.Receipts(receipts{r.Receipt}) })
+		}
+	}
+	pass(trip)
 	l.c.mu.Lock()
 	answer := l.c.answer
 	l.c.mu.Unlock()
@@ -291,7 +311,7 @@ func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Dura
 		return
 	}
 	l.sink.Outcomes([]channels.Outcome{o})
-	if o.Kind == channels.HandedOver && !keep {
+	if o.Kind == channels.HandedOver && !keep && tells == nil {
 		l.sink.Receipts(receipts{receipt})
 	}
 }
