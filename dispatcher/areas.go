@@ -160,7 +160,7 @@ func (p *platform) turn(ctx context.Context, c channels.AreaCarrier) error {
 	}
 	for i := range list {
 		w := &list[i]
-		if !slices.Contains(w.Spec.Channels, p.opt.Channel) || !slices.Contains(p.opt.Statuses, w.Spec.Status) {
+		if !w.Due(p.opt.Channel, time.Now()) || !slices.Contains(p.opt.Statuses, w.Spec.Status) {
 			continue
 		}
 		play, began := plays[PlayField(w.ID, p.opt.Name)]

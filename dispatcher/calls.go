@@ -240,7 +240,7 @@ func (e *Engine) planCall(ctx context.Context, w *warning.Warning) (Plan, error)
 		}
 		sel.Blocks, sel.Masks = append(sel.Blocks, uint32(block)), append(sel.Masks, m)
 	}
-	p := makePlan(w, snap, &sel, e.routing.Load())
+	p := makePlan(w, w.Spec.Tells(w.ReleasedAt), snap, &sel, e.routing.Load())
 	if p.NoRoute > 0 {
 		e.log.Warn("no account carries a call to people of the roster", zap.String("warning", w.ID), zap.Int64("people", p.NoRoute),
 			zap.Stringer("status", w.Spec.Status))

@@ -92,7 +92,7 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 		}
 	}
 	if len(s.Channels) == 0 {
-		s.Channels = e.policy().ChannelsFor(s.Tier, now)
+		s.Table, s.Channels = e.table(s.Tier, s.Status)
 	}
 	if e.words == nil {
 		return s, nil
@@ -361,9 +361,12 @@ func (e *Engine) stopped(ctx context.Context, id string, generation uint64) erro
 	}
 }
 
+// plansAtOnce is how many plans are made side by side: most of a small one's time is the store's.
+const plansAtOnce = 8
+
 // plans makes the plans of released warnings, each in its own time so that a small one does not wait for a large one.
 func (e *Engine) plans(ctx context.Context) {
-	busy := make(chan struct{}, 2)
+	busy := make(chan struct{}, plansAtOnce)
 	under := newPending()
 	for ctx.Err() == nil {
 		ids, err := e.records.ToPlan(ctx)
@@ -423,12 +426,12 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 }
 
 // planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows. A plan that is
-// made grows by those who moved.
+// made grows by those who moved, and by the later steps of the channel table.
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
 	before, _, err := e.planOf(ctx, w.ID)
 	switch {
 	case err == nil && !before.Pending:
-		return e.planMoved(ctx, w, before)
+		return e.planLater(ctx, w, before)
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return Plan{}, err
 	case w.Summons != nil:

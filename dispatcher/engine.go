@@ -35,8 +35,8 @@ type Policy interface {
 	// which it refuses where it may not be.
 	ReviewOf(w *warning.Warning, a warning.PreAuthorisation, user string, now time.Time) warning.Review
 	Emergency(w *warning.Warning, user string, role warning.Role, why string, now time.Time) (warning.Review, error)
-	// ChannelsFor is the channels of a warning that names none.
-	ChannelsFor(t warning.Tier, at time.Time) []warning.Channel
+	// TableFor is who is told by which channels, of those that are served, of a warning that names none.
+	TableFor(t warning.Tier, served func(warning.Channel) bool) []warning.ChannelRow
 	// Digest names the policy.
 	Digest() string
 }
@@ -247,6 +247,11 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 	}
 	if !expired && e.moves(w.ID, tails) {
 		return 0, nil
+	}
+	if !expired {
+		if more, err := e.steps(ctx, w.ID, &plan); more || err != nil {
+			return 0, err
+		}
 	}
 	var c warning.Counts
 	due := 0

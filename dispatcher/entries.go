@@ -21,9 +21,6 @@ func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 		return nil, err
 	}
 	s := &post{p: p, w: w, seen: map[StrandID]uint32{}, lines: map[line]grown{}}
-	for _, ch := range addressed(w.Spec.Channels) {
-		s.routers = append(s.routers, p.e.routing.Load().router(ch, w.Spec.Status))
-	}
 	if ok, err := s.reread(ctx, w, rev); !ok || err != nil {
 		return nil, err
 	}
@@ -187,14 +184,15 @@ func (p *patrol) giveUp(err error) {
 
 // part is people of one snapshot as another part of the plan; false: nobody is left of them.
 func (s *post) part() (Plan, bool) {
-	t := &s.storing.who[0]
+	t, now := &s.storing.who[0], time.Now()
+	ways := s.ways(now)
 	sel := warning.Selection{Snapshot: t.snap.ID()}
 	apart := Strand{Warning: s.w.ID, Version: s.w.Version, Snapshot: t.snap.ID()} // who cannot be told
 	for _, block := range slices.Sorted(maps.Keys(t.masks)) {
 		sel.Blocks, sel.Masks = append(sel.Blocks, block), append(sel.Masks, *t.masks[block])
 		blk, b := t.snap.Block(int(block)), Batch{Block: block}
 		for slot := range t.masks[block].Slots {
-			if !s.mayGet(blk, slot) {
+			if !s.mayGet(ways, blk, slot) {
 				b.Mask.Set(slot)
 			}
 		}
@@ -205,12 +203,13 @@ func (s *post) part() (Plan, bool) {
 	if len(sel.Blocks) == 0 {
 		return Plan{}, false
 	}
-	next := makePlan(&s.w, t.snap, &sel, s.p.e.routing.Load())
-	next.Parts, next.Pending = s.plan.Parts+1, s.plan.Pending
+	next := makePlan(&s.w, s.w.Spec.TellsAll(now), t.snap, &sel, s.p.e.routing.Load())
+	next.Parts, next.Pending, next.Steps = s.plan.Parts+1, s.plan.Pending, s.plan.Steps
 	next.Entered, next.InArea = s.plan.Entered+next.InArea, s.plan.InArea
 	next.NoAddress += s.plan.NoAddress
 	next.OptedOut += s.plan.OptedOut
 	next.NoRoute += s.plan.NoRoute
+	next.Untold += s.plan.Untold
 	next.Strands = s.inLines(append(next.Strands, apart))
 	return next, true
 }

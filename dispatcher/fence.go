@@ -69,9 +69,8 @@ type patrol struct {
 
 // post is the fence of one live warning.
 type post struct {
-	p       *patrol
-	w       warning.Warning // what never changes of it
-	routers []*router       // by channel
+	p *patrol
+	w warning.Warning // what never changes of it
 
 	mu           sync.Mutex // guards what follows
 	told         []crowd    // who is in the plan, or will be by the open entries
@@ -268,7 +267,7 @@ func (s *post) enter(m *mover, now time.Time, snap Snapshot, number uint64, bloc
 		s.p.enqueue(s)
 	}
 	maskAt(in(&s.open.who, snap).masks, uint32(block)).Set(slot)
-	if !s.mayGet(snap.Block(block), slot) {
+	if !s.mayGet(s.ways(now), snap.Block(block), slot) {
 		return
 	}
 	s.last = now
@@ -288,11 +287,17 @@ func (p *patrol) enqueue(s *post) {
 	kick(p.store)
 }
 
-func (s *post) mayGet(b warning.Block, slot int) bool {
-	if b.Flags[slot]&warning.OptedOut != 0 && warning.Duty(b.Duty[slot]) != warning.Responsible {
+// ways is by which routers people are told who enter at a time: by all steps of the table at that hour together.
+func (s *post) ways(now time.Time) [2][]*router {
+	return waysOf(s.w.Spec.TellsAll(now), s.w.Spec.Status, s.p.e.routing.Load())
+}
+
+func (s *post) mayGet(ways [2][]*router, b warning.Block, slot int) bool {
+	duty := warning.Duty(b.Duty[slot])
+	if b.Flags[slot]&warning.OptedOut != 0 && duty != warning.Responsible {
 		return false
 	}
-	return slices.ContainsFunc(s.routers, func(r *router) bool { return r.route(b.Number[slot]) >= 0 })
+	return carried(ways[duty], b.Number[slot])
 }
 
 // entering tells whether somebody entered the area of a warning just now: then it is not completed, which would only be

@@ -45,7 +45,7 @@ const leastValidity = 2 * time.Hour
 // follow makes the spec of a correction or an all-clear of o, in the words that o has had from its submission.
 func follow(o *warning.Warning, t warning.Type, now time.Time) warning.Spec {
 	s := o.Spec
-	s.Type, s.References, s.Onset, s.Again, s.Focus = t, []string{o.ID}, time.Time{}, true, nil
+	s.Type, s.References, s.Onset, s.Again, s.Focus, s.Table = t, []string{o.ID}, time.Time{}, true, nil, nil
 	if t == warning.AllClear {
 		s.Tier = warning.Notice
 	}
@@ -127,6 +127,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	f := followUp{w: w, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = before.NoAddress, before.OptedOut, before.NoRoute
+	f.plan.Untold = before.Untold
 	if w.Spec.Type == warning.Update {
 		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
@@ -331,13 +332,11 @@ func (f *followUp) newcomers(g *routing) {
 	sel.Masks = slices.Clone(sel.Masks)
 	for i, b := range sel.Blocks {
 		if m := f.reached[b]; m != nil {
-			for w := range m {
-				sel.Masks[i][w] &^= m[w]
-			}
+			sel.Masks[i].Remove(m)
 		}
 	}
-	p := makePlan(f.w, f.inside.snap, &sel, g)
+	p := makePlan(f.w, f.inside.tells, f.inside.snap, &sel, g)
 	f.plan.InArea += p.InArea
-	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = p.NoAddress, p.OptedOut, p.NoRoute
+	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute, f.plan.Untold = p.NoAddress, p.OptedOut, p.NoRoute, p.Untold
 	f.plan.Strands = append(f.plan.Strands, p.Strands...)
 }

@@ -3,50 +3,86 @@ package dispatcher
 import (
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 
 	"tocsin/warning"
 )
 
-// makePlan says who gets the warning by which accounts, in which order: responsible persons first, then the public, in
-// the order of the selection. It is a pure function of its arguments; parts of the selection are sorted side by side.
-func makePlan(w *warning.Warning, snap Snapshot, sel *warning.Selection, g *routing) Plan {
-	accounts := g.accounts
+// makePlan says who gets the warning by which accounts, in which order: responsible persons first, then the public, each by
+// the channels that tells names for them, in the order of the selection. It is a pure function of its arguments; parts of
+// the selection are sorted side by side.
+func makePlan(w *warning.Warning, tells warning.Telling, snap Snapshot, sel *warning.Selection, g *routing) Plan {
 	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
 	words := warning.Alert
 	if w.Summons != nil {
 		words = warning.Call
 	}
-	for i, ch := range addressed(w.Spec.Channels) {
-		parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
-		router := g.router(ch, w.Spec.Status)
-		var group sync.WaitGroup
-		for k := range parts {
-			from, to := k*len(sel.Blocks)/len(parts), (k+1)*len(sel.Blocks)/len(parts)
-			parts[k] = newLaneBuilder(router, len(accounts))
-			group.Go(func() {
-				for n := from; n < to; n++ {
-					parts[k].block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
-				}
-			})
+	chs := addressed(tells.Channels())
+	if len(chs) == 0 {
+		p.Untold = p.InArea
+	}
+	ways := waysOf(tells, w.Spec.Status, g)
+	var counted [2]bool // of this duty who is in no lane
+	for i, ch := range chs {
+		strands, l := makeLane(w, ch, words, tells, ways, snap, sel, g)
+		p.Strands = append(p.Strands, strands...)
+		if i == 0 {
+			p.NoAddress, p.OptedOut = l.noAddress, l.optedOut
 		}
-		group.Wait()
-		for k := range parts {
-			if i == 0 { // the first lane counts who is in no lane
-				p.NoAddress += parts[k].noAddress
-				p.OptedOut += parts[k].optedOut
-				p.NoRoute += parts[k].noRoute
-			}
-		}
-		for a := range accounts {
-			if s := strandOf(parts, a); s.People > 0 {
-				s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, words
-				s.Account, s.Snapshot = accounts[a].Name, p.Snapshot
-				p.Strands = append(p.Strands, s)
+		for d := range counted {
+			switch {
+			case slices.Contains(tells[d], ch) && !counted[d]:
+				p.NoRoute += l.noRoute[d]
+				counted[d] = true
+			case len(ways[d]) == 0 && i == 0:
+				p.Untold += l.untold[d]
 			}
 		}
 	}
 	return p
+}
+
+// waysOf is by which routers people can be told, by duty.
+func waysOf(tells warning.Telling, status warning.Status, g *routing) (ways [2][]*router) {
+	for d := range tells {
+		for _, ch := range addressed(tells[d]) {
+			ways[d] = append(ways[d], g.router(ch, status))
+		}
+	}
+	return ways
+}
+
+// makeLane is the strands of one channel, and who of the selection is in none of them.
+func makeLane(w *warning.Warning, ch warning.Channel, words warning.Type, tells warning.Telling, ways [2][]*router, snap Snapshot, sel *warning.Selection, g *routing) (strands []Strand, outside unplaced) {
+	parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
+	var in [2]bool
+	for d := range tells {
+		in[d] = slices.Contains(tells[d], ch)
+	}
+	router := g.router(ch, w.Spec.Status)
+	var group sync.WaitGroup
+	for k := range parts {
+		from, to := k*len(sel.Blocks)/len(parts), (k+1)*len(sel.Blocks)/len(parts)
+		parts[k] = newLaneBuilder(router, in, ways, len(g.accounts))
+		group.Go(func() {
+			for n := from; n < to; n++ {
+				parts[k].block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
+			}
+		})
+	}
+	group.Wait()
+	for k := range parts {
+		outside.add(&parts[k].unplaced)
+	}
+	for a := range g.accounts {
+		if s := strandOf(parts, a); s.People > 0 {
+			s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, words
+			s.Account, s.Snapshot = g.accounts[a].Name, snap.ID()
+			strands = append(strands, s)
+		}
+	}
+	return strands, outside
 }
 
 // strandOf joins what the parts have for one account: the responsible persons of all parts first.
@@ -65,16 +101,34 @@ func strandOf(parts []laneBuilder, account int) (s Strand) {
 // languages is how many there are at most; the index is stored in a byte and checked on the way in.
 const languages = 8
 
-// laneBuilder sorts the people of one channel, or of a part of it, into batches by account and duty.
-type laneBuilder struct {
-	router                       *router
-	batches                      [][2][]Batch
-	masks                        [][2][languages]warning.Mask // of the present block, by account, duty and language
-	noAddress, optedOut, noRoute int64
+// unplaced is people who are in no strand of a lane.
+type unplaced struct {
+	noAddress, optedOut int64
+	noRoute             [2]int64 // by duty: no account carries them in any channel of theirs
+	untold              [2]int64 // by duty: the lane is not for them
 }
 
-func newLaneBuilder(r *router, accounts int) laneBuilder {
-	return laneBuilder{router: r, batches: make([][2][]Batch, accounts), masks: make([][2][languages]warning.Mask, accounts)}
+func (u *unplaced) add(o *unplaced) {
+	u.noAddress += o.noAddress
+	u.optedOut += o.optedOut
+	for d := range u.noRoute {
+		u.noRoute[d] += o.noRoute[d]
+		u.untold[d] += o.untold[d]
+	}
+}
+
+// laneBuilder sorts the people of one channel, or of a part of it, into batches by account and duty.
+type laneBuilder struct {
+	router  *router
+	in      [2]bool // by duty: the lane is for them
+	ways    [2][]*router
+	batches [][2][]Batch
+	masks   [][2][languages]warning.Mask // of the present block, by account, duty and language
+	unplaced
+}
+
+func newLaneBuilder(r *router, in [2]bool, ways [2][]*router, accounts int) laneBuilder {
+	return laneBuilder{router: r, in: in, ways: ways, batches: make([][2][]Batch, accounts), masks: make([][2][languages]warning.Mask, accounts)}
 }
 
 func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Mask) {
@@ -89,10 +143,15 @@ func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Ma
 			case people.Flags[slot]&warning.OptedOut != 0 && duty != warning.Responsible:
 				b.optedOut++
 				continue
+			case !b.in[duty]:
+				b.untold[duty]++
+				continue
 			}
 			account := b.router.route(number)
 			if account < 0 {
-				b.noRoute++
+				if !carried(b.ways[duty], number) {
+					b.noRoute[duty]++
+				}
 				continue
 			}
 			b.masks[account][duty][people.Language[slot]][w] |= word & -word
@@ -111,6 +170,11 @@ func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Ma
 			}
 		}
 	}
+}
+
+// carried tells whether an account may carry a person's message in one of the ways.
+func carried(ways []*router, number uint64) bool {
+	return slices.ContainsFunc(ways, func(r *router) bool { return r.route(number) >= 0 })
 }
 
 // addressed is the channels that have people in their lanes.

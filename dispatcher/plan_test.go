@@ -134,7 +134,7 @@ func BenchmarkMakePlan(b *testing.B) {
 	w := &warning.Warning{Spec: warning.Spec{Status: warning.Exercise, Channels: []warning.Channel{warning.SMS}}}
 	b.Run("plan", func(b *testing.B) {
 		for b.Loop() {
-			makePlan(w, snap, &sel, threeCarriers())
+			makePlan(w, w.Spec.Tells(w.ReleasedAt), snap, &sel, threeCarriers())
 		}
 	})
 	b.Run("units", func(b *testing.B) {

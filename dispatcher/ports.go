@@ -209,10 +209,14 @@ type Plan struct {
 	Warning  string
 	Version  int
 	Snapshot string
-	// InArea = planned somewhere + NoAddress + OptedOut (promise 2).
+	// InArea = planned somewhere + NoAddress + OptedOut + NoRoute + Untold (promise 2).
 	InArea, NoAddress, OptedOut int64
 	// NoRoute is people with an address that no account may carry.
 	NoRoute int64
+	// Untold is people for whom the warning names no channel that addresses them: area channels alone, or none.
+	Untold int64
+	// Steps is how many later steps of the channel table were planned (warning.Spec.LaterSteps).
+	Steps int
 	// Entered is people who came into the area after the release, beside InArea.
 	Entered int64
 	// Parts is how many times strands were stored for this plan, counting this one: 1 for the plan itself, more for people

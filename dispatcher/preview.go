@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type resolved struct {
 	digest string // of the spec
 	who    warning.Presence
+	tells  warning.Telling
 	snap   Snapshot
 	share  float64
 	beyond warning.Outside
@@ -35,29 +37,28 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	if !ok {
 		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
 	}
-	digest, who := warning.DigestOf(s), e.policy().Presence(s.Tier, at)
+	digest, who, tells := warning.DigestOf(s), e.policy().Presence(s.Tier, at), s.Tells(at)
 	e.mu.Lock()
-	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest && r.who == who && r.snap.ID() == snap.ID() })
+	i := slices.IndexFunc(e.recent, func(r *resolved) bool {
+		return r.digest == digest && r.who == who && r.tells.Equal(tells) && r.snap.ID() == snap.ID()
+	})
 	if i >= 0 {
 		r := e.recent[i]
 		e.mu.Unlock()
 		return r, nil
 	}
 	e.mu.Unlock()
-	sel, err := snap.Resolve(s.Areas, who)
+	sel, err := selected(&s, snap, who)
 	if err != nil {
 		return nil, err
-	}
-	if s.Focus != nil {
-		sel = ordered(sel, snap.Order(&sel, *s.Focus))
 	}
 	beyond, share, err := e.beyond(s.Areas, snap, &sel)
 	if err != nil {
 		return nil, err
 	}
 	r := &resolved{
-		digest: digest, who: who, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, snap, &sel, e.routing.Load()),
+		digest: digest, who: who, tells: tells, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
+		plan: makePlan(&warning.Warning{Spec: s}, tells, snap, &sel, e.routing.Load()),
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -65,6 +66,15 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 		e.recent = slices.Delete(e.recent, 0, 1)
 	}
 	return r, nil
+}
+
+// selected is who counts as being in the areas of s, those in the greatest danger first.
+func selected(s *warning.Spec, snap Snapshot, who warning.Presence) (warning.Selection, error) {
+	sel, err := snap.Resolve(s.Areas, who)
+	if err == nil && s.Focus != nil {
+		sel = ordered(sel, snap.Order(&sel, *s.Focus))
+	}
+	return sel, err
 }
 
 // ordered is the selection with its blocks in this order.
@@ -94,7 +104,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	if err := s.Validate(valid); err != nil {
 		return Preview{}, err
 	}
-	if err := e.served(s); err != nil {
+	if err := e.served(s, at); err != nil {
 		return Preview{}, err
 	}
 	texts, costs, err := e.texts(s)
@@ -117,7 +127,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	p := Preview{
 		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
-		Remarks: r.snap.Remarks(s.Areas),
+		Remarks: append(r.snap.Remarks(s.Areas), e.unserved(&s)...), Told: s.ToldBy(at),
 	}
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
@@ -161,8 +171,48 @@ func (e *Engine) lookBack(ctx context.Context, o *warning.Warning, texts []Previ
 	return p, nil
 }
 
-// served refuses a spec that no account may carry (promise 8).
-func (e *Engine) served(s warning.Spec) error {
+// table is the rows of the channel table for a tier, with what is served, and all channels in them.
+func (e *Engine) table(t warning.Tier, status warning.Status) (rows []warning.ChannelRow, chs []warning.Channel) {
+	rows = e.policy().TableFor(t, func(ch warning.Channel) bool { return e.serves(ch, status) })
+	for _, r := range rows {
+		chs = append(chs, r.By...)
+		for _, step := range r.Then {
+			chs = append(chs, step.Channels...)
+		}
+	}
+	slices.Sort(chs)
+	return rows, slices.Compact(chs)
+}
+
+// unserved says which channels the table names for a warning that nothing here serves.
+func (e *Engine) unserved(s *warning.Spec) []warning.Violation {
+	if len(s.Table) == 0 {
+		return nil
+	}
+	var names []string
+	e.policy().TableFor(s.Tier, func(ch warning.Channel) bool {
+		if name := ch.String(); !e.serves(ch, s.Status) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		return false
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	return []warning.Violation{{
+		Field: "warning.channels", Rule: "channels.unserved", Detail: fmt.Sprintf("the channel table also names %s, which no account or platform serves", strings.Join(names, ", ")),
+		Remedy: "nobody is told by them",
+	}}
+}
+
+// served refuses a spec that tells nobody when it is released at a time, or that no account may carry (promise 8).
+func (e *Engine) served(s warning.Spec, at time.Time) error {
+	if tells := s.Tells(at); len(tells.Channels()) == 0 {
+		return warning.Invalid(warning.Violation{
+			Field: "warning.channels", Rule: "channels.nobody", Detail: fmt.Sprintf("by the channel table nobody is told of %s at this hour", s.Tier),
+			Remedy: "say --channels",
+		})
+	}
 	for i, ch := range s.Channels {
 		if !e.serves(ch, s.Status) {
 			return warning.Invalid(warning.Violation{
@@ -256,11 +306,7 @@ func (e *Engine) PreviewOf(ctx context.Context, c Caller, id string) (Preview, e
 	if err != nil {
 		return Preview{}, err
 	}
-	at := w.ReleasedAt
-	if at.IsZero() {
-		at = time.Now()
-	}
-	l, err := e.look(ctx, w.Spec, w.SubmittedAt, at)
+	l, err := e.look(ctx, w.Spec, w.SubmittedAt, w.ReleaseAt(time.Now()))
 	return l.For(c), err
 }
 

@@ -25,13 +25,14 @@ import (
 type town struct {
 	blocks  []warning.Block
 	without int
-	now     *atomic.Int64 // without of the newest snapshot
-	lost    *atomic.Bool  // older snapshots were dropped
+	now     *atomic.Int64         // without of the newest snapshot
+	lost    *atomic.Bool          // older snapshots were dropped
+	grown   *atomic.Pointer[town] // whose people live here by now; nil: as it was
 	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
+	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, grown: &atomic.Pointer[town]{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -105,6 +106,9 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 func (t *town) Current() (dispatcher.Snapshot, bool) {
 	now := *t
 	now.without = int(t.now.Load())
+	if g := t.grown.Load(); g != nil {
+		now.blocks = g.blocks
+	}
 	return &now, true
 }
 
@@ -113,13 +117,19 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 		return s, nil
 	}
 	was := *t
-	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
+	people := 0
+	if _, err := fmt.Sscanf(id, "town of %d, %d", &people, &was.without); err != nil {
+		return nil, errors.New("no such snapshot")
+	}
+	if g := t.grown.Load(); g != nil && people == g.people() {
+		was.blocks = g.blocks
+	} else if people != t.people() {
 		return nil, errors.New("no such snapshot")
 	}
 	if t.lost.Load() && was.without != int(t.now.Load()) {
 		return nil, errors.New("the snapshot was dropped")
 	}
-	if was.without == t.without {
+	if was.without == t.without && people == t.people() {
 		return t, nil // one of each
 	}
 	return &was, nil

@@ -41,6 +41,7 @@ type Preview struct {
 	Finish      time.Duration // of the slowest account at its contract
 	Digest      string        // of the spec: what an approver approves
 	Remarks     []warning.Violation
+	Told        []warning.Told // by duty, responsible persons first
 	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
 	Border  string
 	Beyond  error

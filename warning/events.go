@@ -53,6 +53,22 @@ func EventOf(code string) (EventCode, bool) {
 	return EventCode{}, false
 }
 
+// EventsNamed is the codes that people may mean by a name: the code itself, or the danger in Chinese or English; if nothing
+// is called so, all in whose names it occurs. None: nobody calls anything so.
+func EventsNamed(name string) (found []EventCode) {
+	want := strings.ToLower(strings.TrimSpace(name))
+	for _, e := range EventCodes {
+		switch {
+		case want == "":
+		case strings.EqualFold(e.Code, want) || e.Chinese == want || e.English == want:
+			return []EventCode{e}
+		case strings.Contains(e.Chinese, want) || strings.Contains(e.English, want):
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
 // usualHours is how long a signal usually holds, by code, from red to blue: the hours that the definitions of the signals
 // look ahead (CMA order 16 of 2007). 0: there is no such signal.
 var usualHours = map[string][4]int{

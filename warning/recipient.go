@@ -21,6 +21,13 @@ func (m *Mask) Add(o *Mask) {
 	}
 }
 
+// Remove leaves out what o chooses.
+func (m *Mask) Remove(o *Mask) {
+	for i, w := range o {
+		m[i] &^= w
+	}
+}
+
 // Count is how many slots are chosen.
 func (m *Mask) Count() (n int) {
 	for _, w := range m {

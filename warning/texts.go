@@ -54,6 +54,9 @@ const (
 
 	TextPreview      Text = "preview"       // people, addressable, no address, opted out
 	TextPreviewShare Text = "preview_share" // percent, time
+	TextTold         Text = "told"          // duty, steps
+	TextToldStep     Text = "told_step"     // minutes and seconds after the release, channels
+	TextToldNot      Text = "told_not"
 	TextPreviewUnit  Text = "preview_unit"  // district, people
 	TextPreviewRoute Text = "preview_route" // account, people, messages, contract, time
 	TextPreviewWords Text = "preview_words" // language, channel, messages, coding
@@ -136,6 +139,9 @@ var phrases = map[Text]phrase{
 
 	TextPreview:      {"区域内 %s 人：可联系 %s，无地址 %s，已退订 %s", "In the area %s people: addressable %s, no address %s, opted out %s"},
 	TextPreviewShare: {"占辖区面积 %.1f%%，预计 %s 发完", "%.1f%% of the jurisdiction, takes %s"},
+	TextTold:         {"%s：%s", "%s: %s"},
+	TextToldStep:     {"%s后无回执者 %s", "without receipt after %s: %s"},
+	TextToldNot:      {"不通知", "not told"},
 	TextPreviewUnit:  {"%s %s 人", "%s %s people"},
 	TextPreviewRoute: {"%s：%s 人，%s 条，合同每秒 %s 条，%s", "%s: %s people, %s messages, contract %s/s, %s"},
 	TextPreviewWords: {"%s %s：%d 条（%s）", "%s %s: messages a person %d (%s)"},
@@ -146,6 +152,7 @@ var phrases = map[Text]phrase{
 	TextOnDuty:       {"%s：%s（%s），%s", "%s: %s (%s), %s"},
 
 	"duty.on": {"值班", "on duty"}, "duty.off": {"不值班", "off duty"}, "duty.by_hand": {"手动", "by hand"}, "duty.hours": {"按排班", "by hours"},
+	"recipients.responsible": {"责任人", "responsible persons"}, "recipients.public": {"公众", "public"},
 	"duty.first": {"首先呼叫", "rung first"}, "duty.backup": {"备岗", "backup"}, "duty.tells": {"仅通知到期", "told of ends"},
 
 	TextWordsWarning: {"%s%s预警", "%s %s warning"},

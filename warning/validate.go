@@ -147,9 +147,6 @@ func (c *checks) areas(s Spec) {
 }
 
 func (c *checks) channels(s Spec) {
-	if len(s.Channels) == 0 {
-		c.add("channels", "channels.missing", "no channel", "say sms")
-	}
 	for i, ch := range s.Channels {
 		at := fmt.Sprintf("channels[%d]", i)
 		if !slices.Contains(EditionChannels, ch) {

@@ -61,7 +61,10 @@ type Spec struct {
 	Stage      string    `json:"stage,omitempty"`    // rung of a ladder: 3d, 1d, 6h, 2h, 0h
 	References []string  `json:"references,omitempty"`
 	Channels   []Channel `json:"channels"`
-	Focus      *Focus    `json:"focus,omitempty"` // who is told first; nil: in the order of the directory
+	// Table says who is told by which of the Channels, at which hour of the release: the rows of the policy for the tier, as
+	// they were at submission. None: the Channels were said, and are for everybody at once.
+	Table []ChannelRow `json:"table,omitempty"`
+	Focus *Focus       `json:"focus,omitempty"` // who is told first; nil: in the order of the directory
 	// Again says that an identical warning that is still valid is known and that this one is meant all the same.
 	Again bool `json:"again,omitempty"`
 	// Clip asks for the areas to be cut at the border of the jurisdiction; those that are recorded are what is left.

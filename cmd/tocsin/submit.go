@@ -38,7 +38,7 @@ func describes(c *cobra.Command) *specFlags {
 	s := &specFlags{}
 	f := c.Flags()
 	f.StringVar(&s.tier, "tier", "", "red, orange, yellow, blue or notice")
-	f.StringVar(&s.event, "event", "", "event code, e.g. 11B03 (rainstorm)")
+	f.StringVar(&s.event, "event", "", "the danger by name or code, e.g. 暴雨, rainstorm or 11B03")
 	f.StringVar(&s.eventName, "event-name", "", "the danger as people call it (default: the name of the code)")
 	f.StringArrayVar(&s.areas, "area", nil, "district or town by code or name, e.g. 开州区/铁桥镇; may be repeated")
 	f.StringVar(&s.asOf, "as-of", "", "day whose districts are meant, e.g. 2025-11-05 (default: today)")
@@ -50,7 +50,7 @@ func describes(c *cobra.Command) *specFlags {
 	f.StringArrayVar(&s.issuers, "issuer", nil, "who issues it; may be repeated")
 	f.StringVar(&s.text, "text", "", "the words in zh-CN")
 	f.StringVar(&s.textEN, "text-en", "", "the words in English")
-	f.StringSliceVar(&s.channels, "channels", nil, "sms, flash_sms, broadcast, push; several separated by commas (default: sms)")
+	f.StringSliceVar(&s.channels, "channels", nil, "sms, flash_sms, broadcast, push; several separated by commas, for everybody at once (default: by the channel table of the policy)")
 	f.StringVar(&s.follows, "update", "", "identifier of the warning that this one updates")
 	f.StringVar(&s.file, "file", "", "the whole warning as JSON or YAML, as the contract names it, or as a CAP message (.xml); flags win over it")
 	f.StringVar(&s.capTable, "cap-table", "", "table of severities and events for CAP messages (default: the one of the house)")
@@ -61,7 +61,7 @@ func describes(c *cobra.Command) *specFlags {
 
 // spec is the warning that the flags and the file say, as of now. What is missing stays missing: the engine names it.
 func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
-	w := &pb.WarningSpec{Type: pb.Type_TYPE_ALERT, Channels: []pb.Channel{pb.Channel_CHANNEL_SMS}}
+	w := &pb.WarningSpec{Type: pb.Type_TYPE_ALERT}
 	switch {
 	case s.isCAP():
 		var err error
@@ -89,7 +89,10 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		w.Status = pb.Status(pb.Status_value["STATUS_"+strings.ToUpper(s.status)])
 	}
 	if s.event != "" {
-		w.Event = s.event
+		var err error
+		if w.Event, err = wiring.EventCode(s.event); err != nil {
+			return nil, usage(err)
+		}
 	}
 	if s.eventName != "" {
 		w.EventName = s.eventName
@@ -190,7 +193,6 @@ func readSpec(path string, w *pb.WarningSpec) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	w.Channels = nil
 	if err := protojson.Unmarshal(b, w); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

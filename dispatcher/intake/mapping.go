@@ -35,7 +35,7 @@ func (s *Server) warningTo(w warning.Warning, c dispatcher.Caller) *pb.Warning {
 		ReleasedAt: timeTo(w.ReleasedAt), EndedAt: timeTo(w.EndedAt), Why: w.Why, ApprovedPeople: people, Few: few,
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
 		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
-		Review: reviewTo(w.Review, s.Now()), Rung: w.Summons.Rung(),
+		Review: reviewTo(w.Review, s.Now()), Told: toldTo(w.Spec.ToldBy(w.ReleaseAt(s.Now()))), Rung: w.Summons.Rung(),
 	}
 }
 
@@ -111,7 +111,7 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
-		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil,
+		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil, Told: toldTo(p.Told),
 	}
 	for _, a := range p.Clipped {
 		out.Clipped = append(out.Clipped, areaTo(a))
@@ -130,6 +130,21 @@ func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	}
 	for _, t := range p.Texts {
 		out.Texts = append(out.Texts, &pb.PreviewResponse_Text{Language: t.Language, Channel: pb.Channel(t.Channel), Kind: pb.Type(t.Kind), Segments: t.Segments, Coding: t.Coding})
+	}
+	return out
+}
+
+func toldTo(list []warning.Told) (out []*pb.Told) {
+	for _, t := range list {
+		told := &pb.Told{Duty: t.Duty.String()}
+		for _, step := range t.Steps {
+			to := &pb.Told_Step{AfterS: int64(step.After.Seconds())}
+			for _, ch := range step.Channels {
+				to.Channels = append(to.Channels, pb.Channel(ch))
+			}
+			told.Steps = append(told.Steps, to)
+		}
+		out = append(out, told)
 	}
 	return out
 }

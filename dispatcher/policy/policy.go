@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -92,18 +91,31 @@ func (p *Policy) HeadCount(w *warning.Warning, share float64, people, typed int6
 	return grown, nil
 }
 
-// Steps is by which channels people of a duty are told at a time: the first at once, each other after a missing receipt.
-// None: nobody is told.
-func (p *Policy) Steps(t warning.Tier, d warning.Duty, at time.Time) []warning.Step {
-	for i := range p.Channels {
-		if r := &p.Channels[i]; r.Fits(t, d, at) {
-			if len(r.By) == 0 {
-				return nil
-			}
-			return append([]warning.Step{{Channels: r.By}}, r.Then...)
+// TableFor is the rows of the channel table for a tier, with the channels that are served. A step of which none is served
+// gives its place, with its time, to the next one.
+func (p *Policy) TableFor(t warning.Tier, served func(warning.Channel) bool) (rows []warning.ChannelRow) {
+	for _, r := range p.Channels {
+		if !slices.Contains(r.Tiers, t) {
+			continue
 		}
+		row := warning.ChannelRow{Tiers: []warning.Tier{t}, To: r.To, Hours: r.Hours, By: []warning.Channel{}}
+		after := time.Duration(0)
+		for _, step := range append([]warning.Step{{Channels: r.By}}, r.Then...) {
+			after += step.After
+			chs := slices.DeleteFunc(slices.Clone(step.Channels), func(ch warning.Channel) bool { return !served(ch) })
+			switch {
+			case len(chs) == 0:
+				continue
+			case len(row.By) == 0:
+				row.By = chs
+			default:
+				row.Then = append(row.Then, warning.Step{After: after, Channels: chs})
+			}
+			after = 0
+		}
+		rows = append(rows, row)
 	}
-	return nil
+	return rows
 }
 
 // Presence is who counts as being in the area of a warning of a tier that is released at a time.
@@ -112,19 +124,6 @@ func (p *Policy) Presence(t warning.Tier, at time.Time) warning.Presence {
 		return warning.Presence{Both: true}
 	}
 	return warning.Presence{Now: warning.MinutesOf(at), Within: uint32(p.Within / time.Minute)}
-}
-
-// ChannelsFor is all channels by which anybody is told at a time, ascending: what a warning has that names none.
-func (p *Policy) ChannelsFor(t warning.Tier, at time.Time) []warning.Channel {
-	all := map[warning.Channel]bool{}
-	for _, d := range warning.Duties {
-		for _, step := range p.Steps(t, d, at) {
-			for _, ch := range step.Channels {
-				all[ch] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
 }
 
 // MayDrill refuses a drill with real people to those who have no permission of their own for it.

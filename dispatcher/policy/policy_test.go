@@ -132,13 +132,42 @@ func TestSteps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprint(p.Steps(c.tier, c.duty, at.UTC())); got != c.want {
+		if got := stepsOf(p, c.tier, c.duty, at.UTC()); got != c.want {
 			t.Errorf("%+v: got %s", c, got)
 		}
 	}
-	want := []warning.Channel{warning.SMS, warning.FlashSMS, warning.Push, warning.Feed}
-	if got := p.ChannelsFor(warning.Red, noon); !slices.Equal(got, want) {
-		t.Errorf("red at noon: %v", got)
+}
+
+func served(warning.Channel) bool { return true }
+
+func stepsOf(p *Policy, tier warning.Tier, d warning.Duty, at time.Time) string {
+	s := warning.Spec{Tier: tier, Table: p.TableFor(tier, served)}
+	return fmt.Sprint(s.Steps(d, at))
+}
+
+// TestWhatIsNotServedGivesItsPlaceToTheNext: a step without a channel is none, and its time is not waited for.
+func TestWhatIsNotServedGivesItsPlaceToTheNext(t *testing.T) {
+	p := Policy{Channels: []warning.ChannelRow{{
+		Tiers: []warning.Tier{warning.Red, warning.Blue}, To: warning.Duties, By: []warning.Channel{warning.FlashSMS},
+		Then: []warning.Step{
+			{After: time.Minute, Channels: []warning.Channel{warning.Push, warning.SMS}},
+			{After: 2 * time.Minute, Channels: []warning.Channel{warning.CableTV}},
+			{After: 4 * time.Minute, Channels: []warning.Channel{warning.Broadcast}},
+		},
+	}}}
+	for _, c := range []struct {
+		served []warning.Channel
+		want   string
+	}{
+		{[]warning.Channel{warning.FlashSMS, warning.SMS, warning.Broadcast}, "[{0s [flash_sms]} {1m0s [sms]} {6m0s [broadcast]}]"},
+		{[]warning.Channel{warning.SMS, warning.Broadcast}, "[{0s [sms]} {6m0s [broadcast]}]"},
+		{[]warning.Channel{warning.CableTV}, "[{0s [cable_tv]}]"},
+		{nil, "[]"},
+	} {
+		s := warning.Spec{Tier: warning.Red, Table: p.TableFor(warning.Red, func(ch warning.Channel) bool { return slices.Contains(c.served, ch) })}
+		if got := fmt.Sprint(s.Steps(warning.Public, noon)); got != c.want {
+			t.Errorf("served %v: %s, want %s", c.served, got, c.want)
+		}
 	}
 }
 

@@ -28,6 +28,8 @@ type figures struct {
 	NoAddress int64  `json:"no_address"`
 	OptedOut  int64  `json:"opted_out"`
 	NoRoute   int64  `json:"no_route"`
+	Untold    int64  `json:"untold,omitempty"`
+	Steps     int    `json:"steps,omitempty"`
 	Entered   int64  `json:"entered"`
 	Pending   bool   `json:"pending"`
 }
@@ -154,7 +156,7 @@ func (s *Store) planWrite(p *dispatcher.Part) (w planWrite, err error) {
 
 	fig, err := json.Marshal(figures{
 		V: recordVersion, Snapshot: p.Snapshot, InArea: p.InArea, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
-		NoRoute: p.NoRoute, Entered: p.Entered, Pending: p.Pending,
+		NoRoute: p.NoRoute, Untold: p.Untold, Steps: p.Steps, Entered: p.Entered, Pending: p.Pending,
 	})
 	if err != nil {
 		return w, fmt.Errorf("redisstore: plan: %w", err)
@@ -217,7 +219,7 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 	}
 	p := dispatcher.Plan{
 		Warning: id, Version: h.Version, Snapshot: f.Snapshot,
-		InArea: f.InArea, NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute, Entered: f.Entered,
+		InArea: f.InArea, NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute, Untold: f.Untold, Steps: f.Steps, Entered: f.Entered,
 		Pending: f.Pending, Parts: h.Parts,
 	}
 	var err error

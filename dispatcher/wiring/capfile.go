@@ -130,7 +130,6 @@ func (c CAPFile) spec(now time.Time) (*pb.WarningSpec, error) {
 			spec.Issuers = nil
 		}
 	}
-	spec.Channels = []warning.Channel{warning.SMS}
 	w := warning.Warning{Spec: spec, SourceSystem: a.Sender, SourceID: a.Identifier}
 	if warning.CheckNationalID(a.Identifier) == nil {
 		w.NationalID = a.Identifier

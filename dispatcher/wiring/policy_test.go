@@ -35,7 +35,7 @@ accounts:
 
 // TestShippedPolicy is the table that an installation starts with, by day and by night.
 func TestShippedPolicy(t *testing.T) {
-	p := policyOf(shipped(t))
+	p, s := policyOf(shipped(t)), warning.Spec{}
 	for _, c := range []struct {
 		tiers      []warning.Tier
 		duty       warning.Duty
@@ -55,7 +55,8 @@ func TestShippedPolicy(t *testing.T) {
 					want = c.night
 				}
 				at := time.Date(2026, 6, 13, 0, minute, 0, 0, warning.China)
-				if got := fmt.Sprint(p.Steps(tier, c.duty, at)); got != want {
+				s.Tier, s.Table = tier, p.TableFor(tier, func(warning.Channel) bool { return true })
+				if got := fmt.Sprint(s.Steps(c.duty, at)); got != want {
 					t.Fatalf("%s, %s, %s: %s, want %s", tier, c.duty, at.Format("15:04"), got, want)
 				}
 			}

@@ -141,6 +141,10 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		l.say(warning.TextPreview, veiled(p.GetPeople()), veiled(p.GetAddressable()), veiled(p.GetNoAddress()), veiled(p.GetOptedOut())),
 		l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())),
 	}
+	lines = append(lines, l.told(p.GetTold())...)
+	for _, r := range p.GetRemarks() {
+		lines = append(lines, "  "+r.GetText())
+	}
 	if p.GetBorder() != "" {
 		lines = append(lines, p.GetBorder())
 	}
@@ -156,6 +160,29 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 	}
 	lines = append(lines, l.texts(p.GetTexts())...)
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// told is who is told by what and when, a line for each duty.
+func (l Language) told(list []*pb.Told) (lines []string) {
+	for _, t := range list {
+		var steps []string
+		for _, step := range t.GetSteps() {
+			var names []string
+			for _, ch := range step.GetChannels() {
+				names = append(names, l.channel(ch))
+			}
+			text := strings.Join(names, ", ")
+			if after := time.Duration(step.GetAfterS()) * time.Second; after > 0 {
+				text = l.say(warning.TextToldStep, after.String(), text)
+			}
+			steps = append(steps, text)
+		}
+		if len(steps) == 0 {
+			steps = append(steps, l.say(warning.TextToldNot))
+		}
+		lines = append(lines, "  "+l.say(warning.TextTold, l.name("recipients", t.GetDuty()), strings.Join(steps, "; ")))
+	}
+	return lines
 }
 
 // Waits is how long a warning has waited for approval.

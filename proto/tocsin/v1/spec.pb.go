@@ -915,8 +915,10 @@ type WarningSpec struct {
 	// Rung of a ladder of warnings: 3d, 1d, 6h, 2h, 0h.
 	Stage string `protobuf:"bytes,12,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Identifiers of the warnings that this one updates, cancels or ends.
-	References []string  `protobuf:"bytes,13,rep,name=references,proto3" json:"references,omitempty"`
-	Channels   []Channel `protobuf:"varint,14,rep,packed,name=channels,proto3,enum=tocsin.v1.Channel" json:"channels,omitempty"`
+	References []string `protobuf:"bytes,13,rep,name=references,proto3" json:"references,omitempty"`
+	// By which channels everybody is told at once; none: the channel table of the policy says who is told by which ones and
+	// when (Warning.told). A recorded warning has all channels of its table here.
+	Channels []Channel `protobuf:"varint,14,rep,packed,name=channels,proto3,enum=tocsin.v1.Channel" json:"channels,omitempty"`
 	// An identical warning that is still valid is known, and this one is meant all the same.
 	Again bool `protobuf:"varint,15,opt,name=again,proto3" json:"again,omitempty"`
 	// GB/T 35965 identifier, when the source has given one.
@@ -1232,6 +1234,61 @@ func (x *Review) GetOverdue() bool {
 	return false
 }
 
+// Told is by which channels people of a duty are told.
+type Told struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "responsible" or "public".
+	Duty string `protobuf:"bytes,1,opt,name=duty,proto3" json:"duty,omitempty"`
+	// None: they are not told.
+	Steps         []*Told_Step `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Told) Reset() {
+	*x = Told{}
+	mi := &file_tocsin_v1_spec_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Told) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Told) ProtoMessage() {}
+
+func (x *Told) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_spec_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Told.ProtoReflect.Descriptor instead.
+func (*Told) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Told) GetDuty() string {
+	if x != nil {
+		return x.Duty
+	}
+	return ""
+}
+
+func (x *Told) GetSteps() []*Told_Step {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
 // Warning is one official message as it is recorded.
 type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1259,6 +1316,8 @@ type Warning struct {
 	SourceSystem  string `protobuf:"bytes,17,opt,name=source_system,json=sourceSystem,proto3" json:"source_system,omitempty"`
 	// How many approvals the policy still asks for.
 	ApprovalsMissing int32 `protobuf:"varint,18,opt,name=approvals_missing,json=approvalsMissing,proto3" json:"approvals_missing,omitempty"`
+	// Who is told by which channels and when, by the hour of the release, or before it by the hour of this answer.
+	Told []*Told `protobuf:"bytes,19,rep,name=told,proto3" json:"told,omitempty"`
 	// Present where somebody released it on their own.
 	Review *Review `protobuf:"bytes,30,opt,name=review,proto3" json:"review,omitempty"`
 	// approved_people is below 20 and not shown: only a commander sees it.
@@ -1273,7 +1332,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_tocsin_v1_spec_proto_msgTypes[10]
+	mi := &file_tocsin_v1_spec_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1344,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_spec_proto_msgTypes[10]
+	mi := &file_tocsin_v1_spec_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1357,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{10}
+	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Warning) GetId() string {
@@ -1427,6 +1486,13 @@ func (x *Warning) GetApprovalsMissing() int32 {
 	return 0
 }
 
+func (x *Warning) GetTold() []*Told {
+	if x != nil {
+		return x.Told
+	}
+	return nil
+}
+
 func (x *Warning) GetReview() *Review {
 	if x != nil {
 		return x.Review
@@ -1451,6 +1517,59 @@ func (x *Warning) GetWaitsS() int64 {
 func (x *Warning) GetRung() []string {
 	if x != nil {
 		return x.Rung
+	}
+	return nil
+}
+
+type Told_Step struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Seconds after the release; 0: at once. A later step is for those who have no receipt by then.
+	AfterS        int64     `protobuf:"varint,1,opt,name=after_s,json=afterS,proto3" json:"after_s,omitempty"`
+	Channels      []Channel `protobuf:"varint,2,rep,packed,name=channels,proto3,enum=tocsin.v1.Channel" json:"channels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Told_Step) Reset() {
+	*x = Told_Step{}
+	mi := &file_tocsin_v1_spec_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Told_Step) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Told_Step) ProtoMessage() {}
+
+func (x *Told_Step) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_spec_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Told_Step.ProtoReflect.Descriptor instead.
+func (*Told_Step) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{10, 0}
+}
+
+func (x *Told_Step) GetAfterS() int64 {
+	if x != nil {
+		return x.AfterS
+	}
+	return 0
+}
+
+func (x *Told_Step) GetChannels() []Channel {
+	if x != nil {
+		return x.Channels
 	}
 	return nil
 }
@@ -1540,7 +1659,13 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\tclosed_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\x12\x18\n" +
 	"\afinding\x18\n" +
 	" \x01(\tR\afinding\x12\x18\n" +
-	"\aoverdue\x18\v \x01(\bR\aoverdue\"\x85\x06\n" +
+	"\aoverdue\x18\v \x01(\bR\aoverdue\"\x97\x01\n" +
+	"\x04Told\x12\x12\n" +
+	"\x04duty\x18\x01 \x01(\tR\x04duty\x12*\n" +
+	"\x05steps\x18\x02 \x03(\v2\x14.tocsin.v1.Told.StepR\x05steps\x1aO\n" +
+	"\x04Step\x12\x17\n" +
+	"\aafter_s\x18\x01 \x01(\x03R\x06afterS\x12.\n" +
+	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\xaa\x06\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1563,7 +1688,8 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\vnational_id\x18\x10 \x01(\tR\n" +
 	"nationalId\x12#\n" +
 	"\rsource_system\x18\x11 \x01(\tR\fsourceSystem\x12+\n" +
-	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing\x12)\n" +
+	"\x11approvals_missing\x18\x12 \x01(\x05R\x10approvalsMissing\x12#\n" +
+	"\x04told\x18\x13 \x03(\v2\x0f.tocsin.v1.ToldR\x04told\x12)\n" +
 	"\x06review\x18\x1e \x01(\v2\x11.tocsin.v1.ReviewR\x06review\x12\x10\n" +
 	"\x03few\x18\x1f \x01(\bR\x03few\x12\x17\n" +
 	"\awaits_s\x18# \x01(\x03R\x06waitsS\x12\x12\n" +
@@ -1625,7 +1751,7 @@ func file_tocsin_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_tocsin_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tocsin_v1_spec_proto_goTypes = []any{
 	(Tier)(0),                     // 0: tocsin.v1.Tier
 	(Status)(0),                   // 1: tocsin.v1.Status
@@ -1642,8 +1768,10 @@ var file_tocsin_v1_spec_proto_goTypes = []any{
 	(*Words)(nil),                 // 12: tocsin.v1.Words
 	(*WarningSpec)(nil),           // 13: tocsin.v1.WarningSpec
 	(*Review)(nil),                // 14: tocsin.v1.Review
-	(*Warning)(nil),               // 15: tocsin.v1.Warning
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Told)(nil),                  // 15: tocsin.v1.Told
+	(*Warning)(nil),               // 16: tocsin.v1.Warning
+	(*Told_Step)(nil),             // 17: tocsin.v1.Told.Step
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
@@ -1652,33 +1780,36 @@ var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
 	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
 	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
-	16, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
+	18, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
 	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
 	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
 	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
 	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
 	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
 	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	16, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	16, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
+	18, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
+	18, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
 	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
 	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
 	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
 	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
-	16, // 19: tocsin.v1.Review.opened_at:type_name -> google.protobuf.Timestamp
-	16, // 20: tocsin.v1.Review.due:type_name -> google.protobuf.Timestamp
-	16, // 21: tocsin.v1.Review.closed_at:type_name -> google.protobuf.Timestamp
-	13, // 22: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
-	4,  // 23: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	16, // 24: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	16, // 25: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	16, // 26: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
-	14, // 27: tocsin.v1.Warning.review:type_name -> tocsin.v1.Review
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	18, // 19: tocsin.v1.Review.opened_at:type_name -> google.protobuf.Timestamp
+	18, // 20: tocsin.v1.Review.due:type_name -> google.protobuf.Timestamp
+	18, // 21: tocsin.v1.Review.closed_at:type_name -> google.protobuf.Timestamp
+	17, // 22: tocsin.v1.Told.steps:type_name -> tocsin.v1.Told.Step
+	13, // 23: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
+	4,  // 24: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
+	18, // 25: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
+	18, // 26: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
+	18, // 27: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
+	15, // 28: tocsin.v1.Warning.told:type_name -> tocsin.v1.Told
+	14, // 29: tocsin.v1.Warning.review:type_name -> tocsin.v1.Review
+	3,  // 30: tocsin.v1.Told.Step.channels:type_name -> tocsin.v1.Channel
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_spec_proto_init() }
@@ -1698,7 +1829,7 @@ func file_tocsin_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_spec_proto_rawDesc), len(file_tocsin_v1_spec_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -224,6 +224,8 @@ type PreviewResponse struct {
 	ShareOfJurisdiction float64                    `protobuf:"fixed64,9,opt,name=share_of_jurisdiction,json=shareOfJurisdiction,proto3" json:"share_of_jurisdiction,omitempty"`
 	SecondsToFinish     float64                    `protobuf:"fixed64,10,opt,name=seconds_to_finish,json=secondsToFinish,proto3" json:"seconds_to_finish,omitempty"`
 	Digest              string                     `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Who is told by which channels and when, were it released now.
+	Told []*Told `protobuf:"bytes,12,rep,name=told,proto3" json:"told,omitempty"`
 	// What lies of the area beyond the jurisdiction, in words; empty: nothing.
 	Border string `protobuf:"bytes,30,opt,name=border,proto3" json:"border,omitempty"`
 	// More of it lies there than the policy admits: submit refuses it.
@@ -340,6 +342,13 @@ func (x *PreviewResponse) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *PreviewResponse) GetTold() []*Told {
+	if x != nil {
+		return x.Told
+	}
+	return nil
 }
 
 func (x *PreviewResponse) GetBorder() string {
@@ -2041,7 +2050,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0ePreviewRequest\x122\n" +
 	"\awarning\x18\x01 \x01(\v2\x16.tocsin.v1.WarningSpecH\x00R\awarning\x12\x10\n" +
 	"\x02id\x18\x02 \x01(\tH\x00R\x02idB\r\n" +
-	"\x04what\x12\x05\xbaH\x02\b\x01\"\xef\b\n" +
+	"\x04what\x12\x05\xbaH\x02\b\x01\"\x94\t\n" +
 	"\x0fPreviewResponse\x12\x16\n" +
 	"\x06people\x18\x01 \x01(\x03R\x06people\x12\x10\n" +
 	"\x03few\x18\x02 \x01(\bR\x03few\x12 \n" +
@@ -2055,7 +2064,8 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x15share_of_jurisdiction\x18\t \x01(\x01R\x13shareOfJurisdiction\x12*\n" +
 	"\x11seconds_to_finish\x18\n" +
 	" \x01(\x01R\x0fsecondsToFinish\x12\x16\n" +
-	"\x06digest\x18\v \x01(\tR\x06digest\x12\x16\n" +
+	"\x06digest\x18\v \x01(\tR\x06digest\x12#\n" +
+	"\x04told\x18\f \x03(\v2\x0f.tocsin.v1.ToldR\x04told\x12\x16\n" +
 	"\x06border\x18\x1e \x01(\tR\x06border\x12#\n" +
 	"\rbeyond_border\x18\x1f \x01(\bR\fbeyondBorder\x12;\n" +
 	"\aremarks\x18! \x03(\v2!.tocsin.v1.PreviewResponse.RemarkR\aremarks\x12)\n" +
@@ -2237,15 +2247,16 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*PreviewResponse_Remark)(nil),   // 32: tocsin.v1.PreviewResponse.Remark
 	(*WarningSpec)(nil),              // 33: tocsin.v1.WarningSpec
 	(*Warning)(nil),                  // 34: tocsin.v1.Warning
-	(*Area)(nil),                     // 35: tocsin.v1.Area
-	(Channel)(0),                     // 36: tocsin.v1.Channel
-	(State)(0),                       // 37: tocsin.v1.State
-	(*LaneCounts)(nil),               // 38: tocsin.v1.LaneCounts
-	(Type)(0),                        // 39: tocsin.v1.Type
-	(*ReportRequest)(nil),            // 40: tocsin.v1.ReportRequest
-	(*WhoRequest)(nil),               // 41: tocsin.v1.WhoRequest
-	(*ReportResponse)(nil),           // 42: tocsin.v1.ReportResponse
-	(*WhoResponse)(nil),              // 43: tocsin.v1.WhoResponse
+	(*Told)(nil),                     // 35: tocsin.v1.Told
+	(*Area)(nil),                     // 36: tocsin.v1.Area
+	(Channel)(0),                     // 37: tocsin.v1.Channel
+	(State)(0),                       // 38: tocsin.v1.State
+	(*LaneCounts)(nil),               // 39: tocsin.v1.LaneCounts
+	(Type)(0),                        // 40: tocsin.v1.Type
+	(*ReportRequest)(nil),            // 41: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),               // 42: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),           // 43: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),              // 44: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	33, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
@@ -2255,63 +2266,64 @@ var file_tocsin_v1_warning_proto_depIdxs = []int32{
 	29, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
 	30, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
 	31, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	32, // 7: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
-	35, // 8: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
-	34, // 9: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 10: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 11: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 12: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 13: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 14: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 15: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	36, // 16: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
-	17, // 17: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
-	34, // 18: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 19: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 20: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	37, // 21: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	34, // 22: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	34, // 23: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	38, // 24: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	36, // 25: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	39, // 26: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	0,  // 27: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	2,  // 28: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	4,  // 29: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	6,  // 30: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	8,  // 31: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	10, // 32: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	12, // 33: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
-	14, // 34: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	19, // 35: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	16, // 36: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
-	21, // 37: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	23, // 38: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	25, // 39: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	40, // 40: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	27, // 41: tocsin.v1.WarningService.CapTable:input_type -> tocsin.v1.CapTableRequest
-	41, // 42: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	1,  // 43: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	3,  // 44: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	5,  // 45: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	7,  // 46: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	9,  // 47: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	11, // 48: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	13, // 49: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
-	15, // 50: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	20, // 51: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	18, // 52: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
-	22, // 53: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	24, // 54: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	26, // 55: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	42, // 56: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	28, // 57: tocsin.v1.WarningService.CapTable:output_type -> tocsin.v1.CapTableResponse
-	43, // 58: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	43, // [43:59] is the sub-list for method output_type
-	27, // [27:43] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	35, // 7: tocsin.v1.PreviewResponse.told:type_name -> tocsin.v1.Told
+	32, // 8: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
+	36, // 9: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
+	34, // 10: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 11: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 12: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 13: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 14: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 15: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 16: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	37, // 17: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	17, // 18: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
+	34, // 19: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 20: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	34, // 21: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	38, // 22: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	34, // 23: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	34, // 24: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	39, // 25: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	37, // 26: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	40, // 27: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	0,  // 28: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	2,  // 29: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	4,  // 30: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	6,  // 31: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	8,  // 32: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	10, // 33: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	12, // 34: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
+	14, // 35: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	19, // 36: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	16, // 37: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	21, // 38: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	23, // 39: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	25, // 40: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	41, // 41: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	27, // 42: tocsin.v1.WarningService.CapTable:input_type -> tocsin.v1.CapTableRequest
+	42, // 43: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 44: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 45: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 46: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 47: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 48: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 49: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 50: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
+	15, // 51: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	20, // 52: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	18, // 53: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	22, // 54: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	24, // 55: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	26, // 56: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	43, // 57: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	28, // 58: tocsin.v1.WarningService.CapTable:output_type -> tocsin.v1.CapTableResponse
+	44, // 59: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	44, // [44:60] is the sub-list for method output_type
+	28, // [28:44] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
