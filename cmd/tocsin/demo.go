@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +93,63 @@ func guarded(accounts []rig.Account, guard time.Duration) []rig.Account {
 	return accounts
 }
 
+// shown is a measurement of one promise: with which contracts, how many people (0: as many as a night has), how often.
+type shown struct {
+	name     string
+	people   int
+	count    int
+	accounts func() []rig.Account
+	run      func(ctx context.Context, o demo.Options, count int) (result any, ok bool, err error)
+}
+
+var shows = []shown{
+	{"contract", 0, 0, func() []rig.Account { return rig.Thirds(4500, 5, 16, 20*time.Millisecond) },
+		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+			r, err := demo.ShowContract(ctx, o)
+			return r, r != nil && r.OK, err
+		}},
+	{"latency", 0, 1000, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, n int) (any, bool, error) {
+			r, err := demo.ShowLatency(ctx, o, pb.Tier_TIER_ORANGE, pb.Tier_TIER_ORANGE, n)
+			return r, r != nil && r.OK, err
+		}},
+	{"preempt", 0, 200, func() []rig.Account { return chongqing(50 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, n int) (any, bool, error) {
+			r, err := demo.ShowLatency(ctx, o, pb.Tier_TIER_BLUE, pb.Tier_TIER_RED, n)
+			return r, r != nil && r.OK, err
+		}},
+	{"kill", 0, 20, func() []rig.Account {
+		return guarded(rig.Thirds(4500, 5, 10, 20*time.Millisecond), 20*time.Millisecond)
+	},
+		func(ctx context.Context, o demo.Options, n int) (any, bool, error) {
+			r, err := demo.ShowKill(ctx, o, n)
+			return r, r != nil && r.OK, err
+		}},
+	{"reds", 100_000, 200, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, n int) (any, bool, error) {
+			r, err := demo.ShowReds(ctx, o, n)
+			return r, r != nil && r.OK, err
+		}},
+	{"behind", 300_000, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+			r, err := demo.ShowBehind(ctx, o)
+			return r, r != nil && r.OK, err
+		}},
+	{"shared", 60_000, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+			r, err := demo.ShowShared(ctx, o)
+			return r, r != nil && r.OK, err
+		}},
+}
+
+func showNames() string {
+	names := make([]string, len(shows))
+	for i, s := range shows {
+		names[i] = s.name
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
 func newDemo() *cobra.Command {
 	f := &demoFlags{}
 	var once bool
@@ -105,38 +164,22 @@ func newDemo() *cobra.Command {
 	c.Flags().BoolVar(&once, "once", false, "end after the verdict instead of staying up")
 	c.Flags().StringVar(&picture, "picture", "", "PNG file for the picture of the night (default: tocsin-night-….png here; with -o json none)")
 	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill; or the directory")
-	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt: 200) or kills (kill: 20)")
+	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt, reds: 200) or kills (kill: 20)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		switch show {
-		case "":
+		if show == "" {
 			return runDemo(c, f, picture, once)
-		case "contract":
-			return measure(c, f, rig.Thirds(4500, 5, 16, 20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-				r, err := demo.ShowContract(ctx, o)
-				return r, r != nil && r.OK, err
-			})
-		case "latency":
-			return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-				r, err := demo.ShowLatency(ctx, o, pb.Tier_TIER_ORANGE, pb.Tier_TIER_ORANGE, orElse(count, 1000))
-				return r, r != nil && r.OK, err
-			})
-		case "preempt":
-			return measure(c, f, chongqing(50*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-				r, err := demo.ShowLatency(ctx, o, pb.Tier_TIER_BLUE, pb.Tier_TIER_RED, orElse(count, 200))
-				return r, r != nil && r.OK, err
-			})
-		case "kill":
-			return measure(c, f, guarded(rig.Thirds(4500, 5, 10, 20*time.Millisecond), 20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-				r, err := demo.ShowKill(ctx, o, orElse(count, 20))
-				return r, r != nil && r.OK, err
-			})
-		case "directory":
-			return measure(c, f, chongqing(20*time.Millisecond), func(ctx context.Context, o demo.Options) (any, bool, error) {
-				r, err := demo.ShowDirectory(ctx, o)
-				return r, r != nil && r.OK, err
-			})
 		}
-		return usage(fmt.Errorf("--show %q: say contract, latency, preempt, kill or directory", show))
+		i := slices.IndexFunc(shows, func(s shown) bool { return s.name == show })
+		if i < 0 {
+			return usage(fmt.Errorf("--show %q: say %s", show, showNames()))
+		}
+		s := shows[i]
+		if !c.Flags().Changed("recipients") && s.people > 0 {
+			f.recipients = s.people
+		}
+		return measure(c, f, s.accounts(), func(ctx context.Context, o demo.Options) (any, bool, error) {
+			return s.run(ctx, o, orElse(count, s.count))
+		})
 	}
 	c.AddCommand(newDemoEngine())
 	return c
