@@ -157,11 +157,14 @@ func importPeople(t *testing.T, conn *grpc.ClientConn, key string, n int) *pb.Im
 }
 
 // carries runs a simulated carrier, and answers it and its log.
-func carries(t *testing.T) (c *carrier.Carrier, log string) {
+func carries(t *testing.T, change ...func(*carrier.Config)) (c *carrier.Carrier, log string) {
 	t.Helper()
 	log = filepath.Join(t.TempDir(), "mobile.jsonl")
 	cfg := carrier.Default()
 	cfg.Name, cfg.Listen, cfg.Log, cfg.SystemID, cfg.Password = "mobile", "127.0.0.1:0", log, "tocsin", "secret"
+	for _, f := range change {
+		f(&cfg)
+	}
 	c, err := carrier.Listen(cfg)
 	if err != nil {
 		t.Fatal(err)
