@@ -73,9 +73,7 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 		d.detail, d.puts = d.detail+", "+alone.detail, alone.puts
 	}
 	a := Act{
-		Entry: Entry{
-			At: now, User: c.User, Role: c.Role.String(), Act: "warning.submit", Subject: w.ID, Outcome: w.State.String(), Detail: d.detail,
-		},
+		Entry:   entryOf(c, now, "warning.submit", &w, d.detail),
 		Warning: &w, Unique: !s.Spec.Again, ToPlan: w.State == warning.Released, Puts: d.puts,
 	}
 	w, err = e.record(ctx, c, key, digest, a)
@@ -248,7 +246,7 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 			return w, err
 		}
 		a := Act{
-			Entry:   Entry{At: now, User: c.User, Role: c.Role.String(), Act: act, Subject: id, Detail: d.detail, Outcome: w.State.String()},
+			Entry:   entryOf(c, now, act, &w, d.detail),
 			Warning: &w, Rev: rev, ToPlan: d.release, Puts: d.puts,
 		}
 		w, generation, err := e.do(ctx, c, key, digest, a)
@@ -266,6 +264,11 @@ func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id stri
 	}
 }
 
+// entryOf is an act on a warning for the record of acts.
+func entryOf(c Caller, at time.Time, act string, w *warning.Warning, detail string) Entry {
+	return Entry{At: at, User: c.User, Role: c.Role.String(), Act: act, Subject: w.ID, Detail: detail, Outcome: w.State.String()}
+}
+
 // record carries out the act of a new warning.
 func (e *Engine) record(ctx context.Context, c Caller, key, digest string, a Act) (warning.Warning, error) {
 	w, _, err := e.do(ctx, c, key, digest, a)
@@ -274,11 +277,14 @@ func (e *Engine) record(ctx context.Context, c Caller, key, digest string, a Act
 
 // do is the one place where an act on a warning becomes durable.
 func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (warning.Warning, uint64, error) {
-	answer, err := json.Marshal(a.Warning)
-	if err != nil {
-		return *a.Warning, 0, err
+	if key != "" {
+		answer, err := json.Marshal(a.Warning)
+		if err != nil {
+			return *a.Warning, 0, err
+		}
+		a.Answer = answer
 	}
-	a.User, a.Key, a.Digest, a.Answer = c.User, key, digest, answer
+	a.User, a.Key, a.Digest = c.User, key, digest
 	done, err := e.records.Do(ctx, a)
 	if err != nil {
 		return *a.Warning, 0, err

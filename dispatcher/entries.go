@@ -37,7 +37,8 @@ func (s *post) reread(ctx context.Context, w warning.Warning, rev uint64) (bool,
 	if errors.Is(err, ErrNotFound) || plan.Pending {
 		return false, nil
 	}
-	s.rev, s.state, s.plan = rev, w.State, plan
+	s.rev, s.plan = rev, plan
+	s.rests.Store(w.State == warning.Completed)
 	return err == nil, err
 }
 
@@ -102,7 +103,7 @@ func (p *patrol) round(ctx context.Context, posts []*post) {
 	}
 	errs := make([]error, len(posts))
 	p.side(posts, func(i int, s *post) {
-		if s.state == warning.Completed {
+		if s.rests.Swap(false) {
 			errs[i] = s.reopen(ctx)
 		}
 	})
@@ -261,20 +262,23 @@ func (s *post) stored(p Plan, ids []StrandID) {
 
 // reopen takes a warning whose lanes had run empty back to work: somebody waits again.
 func (s *post) reopen(ctx context.Context) error {
-	_, err := s.p.e.change(ctx, itself(), "", "", "warning.entered", s.w.ID,
-		func(w *warning.Warning, now time.Time) (decision, error) {
-			if w.State == warning.Completed && now.Before(w.Spec.Expires) {
-				w.State, w.EndedAt = warning.Released, time.Time{}
-				return decision{}, nil
-			}
-			return decision{}, ErrChanged
-		})
-	if err == nil {
-		var w warning.Warning
-		w, s.rev, err = s.p.e.records.Warning(ctx, s.w.ID)
-		s.state = w.State
+	w, rev, err := s.p.e.records.Warning(ctx, s.w.ID)
+	if err != nil {
+		return err
 	}
-	return err
+	now := time.Now().UTC()
+	switch {
+	case w.State == warning.Completed && now.Before(w.Spec.Expires):
+		w.State, w.EndedAt = warning.Released, time.Time{}
+		if _, _, err := s.p.e.do(ctx, itself(), "", "", Act{Entry: entryOf(itself(), now, "warning.entered", &w, ""), Warning: &w, Rev: rev}); err != nil {
+			return err
+		}
+		rev++
+	case w.State != warning.Released:
+		return ErrChanged
+	}
+	s.rev = rev
+	return nil
 }
 
 // changed reads the warning and its plan again; errEnded. Who was added meanwhile by another process is taken out of the

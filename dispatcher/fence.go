@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -69,8 +70,9 @@ type patrol struct {
 
 // post is the fence of one live warning.
 type post struct {
-	p *patrol
-	w warning.Warning // what never changes of it
+	p     *patrol
+	w     warning.Warning // what never changes of it
+	rests atomic.Bool     // it was completed when it was last looked at
 
 	mu           sync.Mutex // guards what follows
 	told         []crowd    // who is in the plan, or will be by the open entries
@@ -80,8 +82,7 @@ type post struct {
 	ended        bool
 
 	// What follows belongs to whoever stores.
-	storing *entries      // oldest entries
-	state   warning.State // at revision rev
+	storing *entries // oldest entries
 	rev     uint64
 	plan    Plan                // with strands only between reread and recall
 	seen    map[StrandID]uint32 // people of its strands that are in told
@@ -317,6 +318,13 @@ func (p *patrol) entering(id string) (is, look bool) {
 	return time.Since(s.last) < entryQuiet, look
 }
 
+// watches tells whether people may still enter the area of a warning.
+func (p *patrol) watches(id string) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.posts[id] != nil
+}
+
 // run keeps the posts in step with the warnings, and stores who enters, until ctx ends.
 func (p *patrol) run(ctx context.Context) {
 	stored := make(chan struct{})
@@ -356,13 +364,13 @@ func (p *patrol) run(ctx context.Context) {
 // keep opens posts for what lives and closes those of what does not; full says that everything that lives is in the list.
 func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error {
 	now := time.Now()
-	live := map[string]bool{}
+	live, released := map[string]bool{}, map[string]bool{}
 	var fresh []*post
 	for _, st := range standing {
 		if !now.Before(st.Expires) {
 			continue
 		}
-		live[st.ID] = true
+		live[st.ID], released[st.ID] = true, st.State == warning.Released
 		p.mu.RLock()
 		old := p.posts[st.ID]
 		p.mu.RUnlock()
@@ -391,6 +399,7 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 		p.posts[s.w.ID] = s
 	}
 	for id, s := range p.posts {
+		s.rests.Store(!released[id])
 		if !now.Before(s.w.Spec.Expires) || full && !live[id] {
 			p.drop(id)
 		}

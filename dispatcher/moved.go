@@ -131,5 +131,5 @@ func (e *Engine) forget(live map[string]bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	maps.DeleteFunc(e.moved, func(id string, _ int64) bool { return !live[id] })
-	maps.DeleteFunc(e.known, func(id string, _ warning.Warning) bool { return !live[id] })
+	maps.DeleteFunc(e.known, func(id string, _ warning.Warning) bool { return !live[id] && !e.patrol.watches(id) })
 }

@@ -91,7 +91,7 @@ type Records interface {
 	// Answered is the stored answer to an act that this user made with this key before, if there is one; ErrOtherUse when
 	// it was made with another digest. A caller asks before it decides: what was allowed once may not be allowed again.
 	Answered(ctx context.Context, user, key, digest string) (answer []byte, ok bool, err error)
-	// Warning is one warning and the revision of its record; ErrNotFound.
+	// Warning is one warning and the revision of its record, one more with each act on it; ErrNotFound.
 	Warning(ctx context.Context, id string) (warning.Warning, uint64, error)
 	// Warnings lists those in any of the states (none named: all), newest first.
 	Warnings(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)

@@ -97,12 +97,12 @@ func TestAGrownHeadCountIsAskedFor(t *testing.T) {
 			return err
 		}
 		few, orange, red := submit(warning.Yellow), submit(warning.Orange), submit(warning.Red)
-		h.town.blocks = newTown(1100).blocks
+		h.town.grown.Store(newTown(1100))
 		if err := approve(few, "few", 0); err != nil {
 			t.Errorf("ten in a hundred more: %v", err)
 		}
 		pass(5 * time.Second)
-		h.town.blocks = newTown(1101).blocks
+		h.town.grown.Store(newTown(1101))
 		err := approve(orange, "orange", 0)
 		var refused *warning.Error
 		if !errors.As(err, &refused) || refused.Violations[0].Rule != "approve.people.grown" ||

@@ -189,7 +189,7 @@ func (e *early) replayed(a *account, at time.Time, rec record) {
 	e.keep(r, at)
 }
 
-// retry tries what is kept for a number whose submission was just answered.
+// retry tries what is kept for a number whose submission was just answered, or got no answer in time.
 func (e *early) retry(a *account, number uint64, now time.Time) {
 	list := e.byNumber[number]
 	if len(list) == 0 {
@@ -279,7 +279,7 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	if again {
 		a.schedule(s, rec.pos, now)
 	}
-	if o.Kind == channels.HandedOver && len(a.early.byNumber) > 0 {
+	if (o.Kind == channels.HandedOver || o.Kind == channels.Unknown) && len(a.early.byNumber) > 0 {
 		a.early.retry(a, s.person(rec.pos), now)
 	}
 }

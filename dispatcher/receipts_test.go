@@ -1,6 +1,8 @@
 package dispatcher_test
 
 import (
+	"maps"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -57,6 +59,113 @@ func TestEveryReceiptIsAnswered(t *testing.T) {
 		}
 		if n := times.Load(); n != 4 {
 			t.Errorf("%d of 4 were answered", n)
+		}
+	})
+}
+
+// TestReceiptsOfEveryKind is the table of what carriers do with receipts, and where the person stands after it. A message has
+// two segments, its answers come after 20 ms, and each kind befalls one person.
+func TestReceiptsOfEveryKind(t *testing.T) {
+	const before, behind, hours = 5 * time.Millisecond, 40 * time.Millisecond, 2 * time.Hour
+	tell := func(after time.Duration, print uint16, state channels.ReceiptState, why channels.Reason) told {
+		return told{after, channels.Receipt{Print: print, State: state, Reason: why}}
+	}
+	arrived := func(after time.Duration, print uint16) told {
+		return tell(after, print, channels.Arrived, channels.NoReason)
+	}
+	failed := func(after time.Duration, print uint16) told {
+		return tell(after, print, channels.Failed, channels.Undeliverable)
+	}
+	each := func(kinds ...func(uint16) told) func(arrival, uint16) []told {
+		return func(_ arrival, print uint16) (all []told) {
+			for _, k := range kinds {
+				all = append(all, k(print))
+			}
+			return all
+		}
+	}
+	at := func(f func(time.Duration, uint16) told, after time.Duration) func(uint16) told {
+		return func(print uint16) told { return f(after, print) }
+	}
+	strange := func(print uint16) told { return arrived(behind, ^print) }
+	passing := func(print uint16) told { return tell(behind, print, channels.Passing, channels.NoReason) }
+	expired := func(print uint16) told { return tell(behind, print, channels.Failed, channels.ExpiredThere) }
+	silent := func(arrival) channels.Outcome {
+		return channels.Outcome{Kind: channels.Unknown, Reason: channels.NoAnswer}
+	}
+	same := func(uint16) uint16 { return 7 }
+	none := func(uint16) uint16 { return 0 }
+	cases := map[string]struct {
+		tells   func(arrival, uint16) []told
+		answer  func(arrival) channels.Outcome // nil: it has all
+		ids     func(uint16) uint16
+		want    warning.PersonState
+		unknown int64 // receipts a person that are counted as nobody's in the end
+	}{
+		"before the answer":                      {tells: each(at(arrived, before)), want: warning.Delivered},
+		"before an answer that never comes":      {tells: each(at(arrived, before)), answer: silent, want: warning.Delivered},
+		"after an answer that never comes":       {tells: each(at(arrived, behind)), answer: silent, want: warning.Delivered},
+		"a failure before the answer":            {tells: each(at(failed, before)), want: warning.Undelivered},
+		"twice":                                  {tells: each(at(arrived, behind), at(arrived, behind)), want: warning.Delivered},
+		"twice before the answer":                {tells: each(at(arrived, before), at(arrived, before)), want: warning.Delivered},
+		"once before the answer and once after":  {tells: each(at(arrived, before), at(arrived, behind)), want: warning.Delivered},
+		"never":                                  {tells: each(), want: warning.HandedOver},
+		"for an id that no answer gave":          {tells: each(strange), want: warning.HandedOver, unknown: 2},
+		"for its id and for one never given":     {tells: each(at(arrived, behind), strange), want: warning.Delivered, unknown: 2},
+		"late by hours":                          {tells: each(at(arrived, hours)), want: warning.Delivered},
+		"late by hours, a failure":               {tells: each(at(failed, hours)), want: warning.Undelivered},
+		"later than the warning lasts":           {tells: each(at(arrived, 3*time.Hour)), want: warning.Delivered},
+		"all messages have one id":               {tells: each(at(arrived, behind)), ids: same, want: warning.Delivered},
+		"all messages have one id, and twice":    {tells: each(at(arrived, behind), at(arrived, behind)), ids: same, want: warning.Delivered},
+		"no message has an id":                   {tells: each(at(arrived, behind)), ids: none, want: warning.Delivered},
+		"the answer had no id, the receipt one":  {tells: each(strange), ids: none, want: warning.HandedOver, unknown: 2},
+		"on its way":                             {tells: each(passing), want: warning.HandedOver},
+		"arrived, then on its way":               {tells: each(at(arrived, before), passing), want: warning.Delivered},
+		"arrived, then failed":                   {tells: each(at(arrived, behind), at(failed, hours)), want: warning.Delivered},
+		"failed, then arrived":                   {tells: each(at(failed, behind), at(arrived, hours)), want: warning.Delivered},
+		"expired at the carrier":                 {tells: each(expired), want: warning.ExpiredOut},
+		"expired at the carrier, then arrived":   {tells: each(expired, at(arrived, hours)), want: warning.Delivered},
+		"one segment arrived and one is missing": {tells: func(a arrival, p uint16) []told { return each(at(arrived, behind))(a, p)[:1-a.segment] }, want: warning.HandedOver},
+		"one segment arrived and one failed": {tells: func(a arrival, p uint16) []told {
+			return []told{each(at(arrived, behind), at(failed, before))(a, p)[a.segment]}
+		}, want: warning.Undelivered},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		names := slices.Sorted(maps.Keys(cases))
+		h := newHouse(t, len(names), 1500)
+		defer h.close()
+		h.c.tells = func(a arrival, print uint16) []told { return cases[names[a.number-number(0)]].tells(a, print) }
+		h.c.answer = func(a arrival) channels.Outcome {
+			if f := cases[names[a.number-number(0)]].answer; f != nil {
+				return f(a)
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		}
+		h.c.ids = func(a arrival, print uint16) uint16 {
+			if f := cases[names[a.number-number(0)]].ids; f != nil {
+				return f(print)
+			}
+			return print
+		}
+		s := spec(warning.Yellow, "in two segments", "")
+		s.Expires = time.Now().Add(150 * time.Minute).UTC()
+		w := h.warn(s)
+		pass(hours + 70*time.Minute)
+		h.lane(w.ID)
+		var unknown int64
+		for i, name := range names {
+			who, err := h.e.Who(t.Context(), approver, number(i), "test")
+			if err != nil || len(who.Messages) != 1 || who.Messages[0].State != cases[name].want {
+				t.Errorf("%s: %+v, want %v (%v)", name, who.Messages, cases[name].want, err)
+			}
+			unknown += cases[name].unknown
+		}
+		if n := len(h.c.log()); n != 2*len(names) {
+			t.Errorf("%d segments left, want %d: nobody is told twice", n, 2*len(names))
+		}
+		r, err := h.e.Report(t.Context(), w.ID)
+		if err != nil || r.Unmatched != unknown {
+			t.Errorf("%d receipts are counted as nobody's, want %d (%v)", r.Unmatched, unknown, err)
 		}
 	})
 }

@@ -25,13 +25,14 @@ import (
 type town struct {
 	blocks  []warning.Block
 	without int
-	now     *atomic.Int64 // without of the newest snapshot
-	lost    *atomic.Bool  // older snapshots were dropped
+	now     *atomic.Int64         // without of the newest snapshot
+	lost    *atomic.Bool          // older snapshots were dropped
+	grown   *atomic.Pointer[town] // whose people live here by now; nil: as it was
 	roster  *roster
 }
 
 func newTown(n int) *town {
-	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, roster: &roster{}}
+	t := &town{now: &atomic.Int64{}, lost: &atomic.Bool{}, grown: &atomic.Pointer[town]{}, roster: &roster{}}
 	for i := 0; i < n; i += warning.BlockSize {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
@@ -105,6 +106,9 @@ func (t *town) Find(n uint64) (block, slot int, ok bool) {
 func (t *town) Current() (dispatcher.Snapshot, bool) {
 	now := *t
 	now.without = int(t.now.Load())
+	if g := t.grown.Load(); g != nil {
+		now.blocks = g.blocks
+	}
 	return &now, true
 }
 
@@ -113,13 +117,19 @@ func (t *town) Snapshot(_ context.Context, id string) (dispatcher.Snapshot, erro
 		return s, nil
 	}
 	was := *t
-	if _, err := fmt.Sscanf(id, fmt.Sprintf("town of %d, %%d", t.people()), &was.without); err != nil {
+	people := 0
+	if _, err := fmt.Sscanf(id, "town of %d, %d", &people, &was.without); err != nil {
+		return nil, errors.New("no such snapshot")
+	}
+	if g := t.grown.Load(); g != nil && people == g.people() {
+		was.blocks = g.blocks
+	} else if people != t.people() {
 		return nil, errors.New("no such snapshot")
 	}
 	if t.lost.Load() && was.without != int(t.now.Load()) {
 		return nil, errors.New("the snapshot was dropped")
 	}
-	if was.without == t.without {
+	if was.without == t.without && people == t.people() {
 		return t, nil // one of each
 	}
 	return &was, nil
@@ -160,8 +170,16 @@ type carrier struct {
 	keep   bool // receipts are owed until a link opens
 	down   bool // no link is up
 	owed   receipts
-	kept   []channels.Segment // parallel to owed
-	sink   channels.Sink      // of the newest links
+	kept   []channels.Segment                   // parallel to owed
+	tells  func(a arrival, print uint16) []told // nil: a receipt behind each message that it took
+	ids    func(a arrival, print uint16) uint16 // of answers; nil: each its own
+	sink   channels.Sink                        // of the newest links
+}
+
+// told is a receipt so long after the arrival of its message, whose answer comes after the round trip.
+type told struct {
+	after time.Duration
+	channels.Receipt
 }
 
 func (c *carrier) log() []arrival {
@@ -266,8 +284,20 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 }
 
 func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Duration) {
-	pass(trip)
 	o := channels.Outcome{Kind: channels.HandedOver}
+	l.c.mu.Lock()
+	tells := l.c.tells
+	if l.c.ids != nil {
+		print = l.c.ids(a, print)
+	}
+	l.c.mu.Unlock()
+	if tells != nil {
+		for _, r := range tells(a, print) {
+			r.Number = m.Number
+			l.group.Go(func() { pass(r.after); l.sink.Receipts(receipts{r.Receipt}) })
+		}
+	}
+	pass(trip)
 	l.c.mu.Lock()
 	answer := l.c.answer
 	l.c.mu.Unlock()
@@ -291,7 +321,7 @@ func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Dura
 		return
 	}
 	l.sink.Outcomes([]channels.Outcome{o})
-	if o.Kind == channels.HandedOver && !keep {
+	if o.Kind == channels.HandedOver && !keep && tells == nil {
 		l.sink.Receipts(receipts{receipt})
 	}
 }
@@ -556,40 +586,4 @@ func (h *house) state(id string) warning.State {
 		h.t.Fatal(err)
 	}
 	return w.State
-}
-
-// highest is the most arrivals in any second, whole messages by text.
-func highest(log []arrival) (n int) {
-	from := 0
-	for i := range log {
-		for log[i].at.Sub(log[from].at) >= time.Second {
-			from++
-		}
-		n = max(n, i-from+1)
-	}
-	return n
-}
-
-// complete counts, for one text, how often each number got all its segments, by the carrier's log.
-func complete(log []arrival, text string) map[uint64]int {
-	segments := (len(text) + 9) / 10
-	parts := map[uint64]map[int]int{}
-	for _, a := range log {
-		if a.text != text {
-			continue
-		}
-		if parts[a.number] == nil {
-			parts[a.number] = map[int]int{}
-		}
-		parts[a.number][a.segment]++
-	}
-	out := map[uint64]int{}
-	for n, p := range parts {
-		if len(p) == segments {
-			for _, k := range p {
-				out[n] = max(out[n], k)
-			}
-		}
-	}
-	return out
 }

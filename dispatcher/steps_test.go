@@ -303,3 +303,76 @@ func TestATableThatTellsNobodyIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoIsToldByLoudspeakersAloneIsCountedAndToldLater: they are in no lane until a later step gives them one.
+func TestWhoIsToldByLoudspeakersAloneIsCountedAndToldLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := table(t, 1000, 12, 0, []warning.ChannelRow{
+			{Tiers: warning.Tiers, To: responsible, By: []warning.Channel{warning.SMS}},
+			{Tiers: warning.Tiers, To: public, By: []warning.Channel{warning.Broadcast}, Then: []warning.Step{
+				{After: 5 * time.Minute, Channels: []warning.Channel{warning.SMS}},
+			}},
+		}...)
+		defer h.close()
+		w := h.warn(silent(warning.Orange, "quake"))
+		for _, c := range []struct {
+			after        time.Duration
+			text, untold int
+		}{{4 * time.Minute, 10, 990}, {2 * time.Minute, 1000, 0}} {
+			pass(c.after)
+			_, text := got(h.c.log())
+			if len(text) != c.text || len(h.c.log()) != c.text {
+				t.Errorf("%d people got %d SMS, want %d", len(text), len(h.c.log()), c.text)
+			}
+			h.everybody(w.ID, 1000)
+			plan, _, err := h.store.PlanOf(t.Context(), w.ID)
+			if err != nil || plan.Untold != int64(c.untold) {
+				t.Errorf("%d people are told by no lane, want %d (%v)", plan.Untold, c.untold, err)
+			}
+		}
+	})
+}
+
+// TestALaterStepOfAnUpdate reaches kept and new in their own words, and those who left not at all.
+func TestALaterStepOfAnUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := table(t, 3000, 12, 0, warning.ChannelRow{
+			Tiers: warning.Tiers, To: warning.Duties, By: []warning.Channel{warning.FlashSMS},
+			Then: []warning.Step{{After: time.Minute, Channels: []warning.Channel{warning.SMS}}},
+		})
+		defer h.close()
+		first := silent(warning.Orange, "first")
+		first.Areas[0].Name = "first 2000"
+		o := h.warn(prepared(first))
+		pass(10 * time.Second)
+		h.c.mu.Lock()
+		h.c.keep = true // no receipts any more
+		h.c.mu.Unlock()
+		s := silent(warning.Orange, "warned")
+		s.Areas[0].Name = "last 2000"
+		s.Type, s.References = warning.Update, []string{o.ID}
+		s.Words = append(s.Words,
+			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "updated"},
+			warning.Words{Language: "zh-CN", Kind: warning.Left, Text: "left"})
+		h.warn(s)
+		pass(2 * time.Minute)
+		text := map[uint64][]string{}
+		for _, a := range h.c.log() {
+			if !a.flash {
+				text[a.number] = append(text[a.number], a.text)
+			}
+		}
+		for i := range 3000 {
+			want := []string{"updated"}
+			switch {
+			case i < 1000:
+				want = nil
+			case i >= 2000:
+				want = []string{"warned"}
+			}
+			if got := text[number(i)]; !slices.Equal(got, want) {
+				t.Fatalf("person %d got %v by SMS, want %v", i, got, want)
+			}
+		}
+	})
+}

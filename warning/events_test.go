@@ -34,3 +34,18 @@ func TestTheUsualValidityIsProposed(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsNamed(t *testing.T) {
+	for in, want := range map[string]string{
+		"11b03": "11B03", "暴雨": "11B03", " Rainstorm ": "11B03", "flood": "11A01", "flash": "11A51", "雷雨": "11B20",
+		"火灾": "11G01 11G05", "dust": "", "": "", "11B": "",
+	} {
+		var got []string
+		for _, e := range EventsNamed(in) {
+			got = append(got, e.Code)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q means %v, want %q", in, got, want)
+		}
+	}
+}

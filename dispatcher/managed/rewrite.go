@@ -6,10 +6,10 @@ import (
 )
 
 // RewriteIfDue begins a rewrite of the append-only file when it has grown by the larger of Growth and its base and the
-// engine is not busy (a red is being sent), or, busy or not, by twice Growth. It does not wait for the end; call it every
+// engine is not busy (a red is being sent; asked only then), or, busy or not, by twice Growth. It does not wait for the end; call it every
 // few seconds. The error also tells of a rewrite that failed before, which is tried again, and of a disk without room
 // for one, on which none is begun.
-func (s *Server) RewriteIfDue(ctx context.Context, busy bool) (began bool, err error) {
+func (s *Server) RewriteIfDue(ctx context.Context, busy func() bool) (began bool, err error) {
 	a, err := s.aof()
 	if err != nil {
 		return false, err
@@ -52,9 +52,9 @@ func (s *Server) RewriteIfDue(ctx context.Context, busy bool) (began bool, err e
 }
 
 // rewriteDue is the rule: not in a red, but before the file doubles the time of a restart.
-func rewriteDue(base, grown, growth int64, busy bool) bool {
+func rewriteDue(base, grown, growth int64, busy func() bool) bool {
 	if grown >= 2*growth {
 		return true
 	}
-	return !busy && grown >= max(growth, base)
+	return grown >= max(growth, base) && !busy()
 }

@@ -20,7 +20,7 @@ func TestRewriteDue(t *testing.T) {
 		{3 * gb / 2, 3 * gb / 2, false, true},
 		{8 * gb, 2 * gb, true, true},
 	} {
-		if got := rewriteDue(c.base, c.grown, gb, c.busy); got != c.want {
+		if got := rewriteDue(c.base, c.grown, gb, func() bool { return c.busy }); got != c.want {
 			t.Errorf("base %d, grown %d, busy %v: %v", c.base, c.grown, c.busy, got)
 		}
 	}
@@ -42,7 +42,7 @@ func TestRewriteIfDue(t *testing.T) {
 		if err := client.Set(within(t), "k", strings.Repeat("x", step.bytes), 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		began, err := s.RewriteIfDue(within(t), step.busy)
+		began, err := s.RewriteIfDue(within(t), func() bool { return step.busy })
 		if err != nil || began != step.want {
 			t.Fatalf("%+v: %v, %v", step, began, err)
 		}

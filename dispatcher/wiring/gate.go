@@ -171,7 +171,7 @@ func (p *process) lookDisk(ctx context.Context) {
 		p.log.Error("intake stops: the disk is nearly full", zap.String("disk", detail))
 	}
 	shut(&p.gate.full, detail)
-	if _, err := p.own.RewriteIfDue(ctx, p.sendsRed(ctx)); err != nil && ctx.Err() == nil {
+	if _, err := p.own.RewriteIfDue(ctx, func() bool { return p.sendsRed(ctx) }); err != nil && ctx.Err() == nil {
 		p.log.Warn("the append-only file could not be rewritten", zap.Error(err))
 	}
 }

@@ -156,12 +156,15 @@ func importPeople(t *testing.T, conn *grpc.ClientConn, key string, n int) *pb.Im
 	return r
 }
 
-// carries runs a simulated carrier, and answers it and its log.
-func carries(t *testing.T) (c *carrier.Carrier, log string) {
+// carries runs a simulated carrier with these changes, and answers it and its log.
+func carries(t *testing.T, changes ...func(*carrier.Config)) (c *carrier.Carrier, log string) {
 	t.Helper()
 	log = filepath.Join(t.TempDir(), "mobile.jsonl")
 	cfg := carrier.Default()
 	cfg.Name, cfg.Listen, cfg.Log, cfg.SystemID, cfg.Password = "mobile", "127.0.0.1:0", log, "tocsin", "secret"
+	for _, change := range changes {
+		change(&cfg)
+	}
 	c, err := carrier.Listen(cfg)
 	if err != nil {
 		t.Fatal(err)

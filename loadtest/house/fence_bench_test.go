@@ -80,7 +80,7 @@ func BenchmarkMove(b *testing.B) {
 		centres[i] = [2]int32{all.Lon[at], all.Lat[at]}
 		spec := good()
 		spec.Words[0].Text = "Rainstorm in the next hours, keep away from rivers."
-		spec.Areas, spec.Again, spec.Expires = []*pb.Area{ragged(float64(all.Lon[at])/1e7, float64(all.Lat[at])/1e7)}, true, timestamppb.New(time.Now().Add(time.Hour))
+		spec.Areas, spec.Clip, spec.Again, spec.Expires = []*pb.Area{ragged(float64(all.Lon[at])/1e7, float64(all.Lat[at])/1e7)}, true, true, timestamppb.New(time.Now().Add(time.Hour))
 		r, err := h.warnings(forecaster).Submit(b.Context(), &pb.SubmitRequest{Key: rand.Text(), Warning: spec})
 		if err != nil {
 			b.Fatal(err)
@@ -110,11 +110,11 @@ func BenchmarkMove(b *testing.B) {
 		began := time.Now()
 		r, err := h.walk(b.Context(), 40, 16384, 0, func() (int, [2]int32) {
 			n++
-			i := (n * 7919) % all.Len()
-			if n%50 == 0 {
-				return i, centres[n/50%len(centres)]
+			if n%50 > 0 {
+				return (n * 7919) % all.Len(), [2]int32{1200000000, 300000000} // at sea
 			}
-			return i, [2]int32{1200000000, 300000000} // at sea
+			k := n / 50
+			return (k * 7919) % all.Len(), centres[(k+k/all.Len())%len(centres)] // no one twice in the same fence
 		}, all.Number)
 		if err != nil {
 			b.Fatal(err)

@@ -124,11 +124,7 @@ func (j *judge) want(person int32, as []arrival, ins []inside) {
 		if n.follows >= 0 {
 			continue
 		}
-		for l := range lanes {
-			if n.uses[l] {
-				j.add(want{n: n, lane: l, text: j.text(n, n.kind(), l, person), other: -1, free: ins[i].edge})
-			}
-		}
+		j.alert(n, n.kind(), person, ins[i].edge)
 	}
 	for _, k := range j.x.follow {
 		n := j.x.notices[k]
@@ -146,6 +142,19 @@ func (j *judge) want(person int32, as []arrival, ins []inside) {
 			if fallen := j.sms(w.text); !slices.ContainsFunc(j.wants, func(o want) bool { return o.lane == normal && o.is(fallen) }) {
 				w.other = fallen
 			}
+		}
+	}
+}
+
+// alert wants the words of a kind for somebody by the channels of their duty; what comes after a missing receipt they may get.
+func (j *judge) alert(n *notice, kind tocsinv1.Type, person int32, edge bool) {
+	duty := 0
+	if j.p.duty[person] {
+		duty = 1
+	}
+	for l := range lanes {
+		if t := n.tells[duty][l]; t != never {
+			j.add(want{n: n, lane: l, text: j.text(n, kind, l, person), other: -1, free: edge || t == missing})
 		}
 	}
 }
@@ -210,11 +219,7 @@ func (j *judge) follow(n *notice, person int32, as []arrival, in *inside) {
 		j.add(want{n: n, lane: l, text: j.text(n, kind, l, person), other: other, free: free})
 	}
 	if update && !reached && in != nil {
-		for l := range lanes {
-			if n.uses[l] {
-				j.add(want{n: n, lane: l, text: j.text(n, tocsinv1.Type_TYPE_ALERT, l, person), other: -1, free: in.edge})
-			}
-		}
+		j.alert(n, tocsinv1.Type_TYPE_ALERT, person, in.edge)
 	}
 }
 

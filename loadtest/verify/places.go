@@ -169,7 +169,8 @@ func judgeAreas(in *Input, x *expected, p *people, units map[string]area) (out [
 		}
 		known := make([]bool, len(log))
 		for _, n := range x.notices {
-			if n.GetReleasedAt() == nil || !slices.Contains(n.GetSpec().GetChannels(), l.Channel) {
+			when := max(tellingOf(n.Warning, duties[0], l.Channel), tellingOf(n.Warning, duties[1], l.Channel))
+			if n.GetReleasedAt() == nil || when == never {
 				continue
 			}
 			where, err := unitsOf(n, p, units, in.Presence)
@@ -184,6 +185,9 @@ func judgeAreas(in *Input, x *expected, p *people, units map[string]area) (out [
 				if v.take(&log[i]) {
 					known[i] = true
 				}
+			}
+			if when == missing && v.Identity == "" {
+				continue // it was over before
 			}
 			v.close()
 			out = append(out, v.AreaVerdict)

@@ -85,13 +85,50 @@ const (
 
 var laneChannels = [lanes]tocsinv1.Channel{tocsinv1.Channel_CHANNEL_SMS, tocsinv1.Channel_CHANNEL_FLASH_SMS}
 
+// telling is when people of a duty are told by a channel.
+type telling uint8
+
+const (
+	never   telling = iota
+	missing         // those of them who have no receipt by then
+	atOnce
+)
+
+// duties is the names of duties, in the order of notice.tells.
+var duties = [2]string{"public", "responsible"}
+
+// tellingOf is when people of a duty are told by a channel. A warning that does not say tells everybody by its channels at once.
+func tellingOf(w *tocsinv1.Warning, duty string, ch tocsinv1.Channel) telling {
+	if len(w.GetTold()) == 0 {
+		chs := w.GetSpec().GetChannels()
+		if slices.Contains(chs, ch) || ch == tocsinv1.Channel_CHANNEL_SMS && len(chs) == 0 {
+			return atOnce
+		}
+		return never
+	}
+	found := never
+	for _, t := range w.GetTold() {
+		for i, step := range t.GetSteps() {
+			switch {
+			case t.GetDuty() != duty || !slices.Contains(step.GetChannels(), ch):
+			case i == 0:
+				found = atOnce
+			default:
+				found = max(found, missing)
+			}
+		}
+	}
+	return found
+}
+
 // notice is a warning with the texts that may leave for it.
 type notice struct {
 	*tocsinv1.Warning
 	g       *group
 	follows int // index of the notice that it follows; -1: none
 	uses    [lanes]bool
-	rung    int // of a call: how many people on duty; whose number is whose the logs do not say
+	tells   [2][lanes]telling // by duty: public, responsible
+	rung    int               // of a call: how many people on duty; whose number is whose the logs do not say
 	// texts by kind of words, lane and language of the directory.
 	texts map[tocsinv1.Type]*[lanes][]int32
 	area  area
@@ -177,7 +214,10 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 		}
 		x.notices = append(x.notices, n)
 		for l, ch := range laneChannels {
-			n.uses[l] = slices.Contains(w.GetSpec().GetChannels(), ch) || l == int(normal) && len(w.GetSpec().GetChannels()) == 0
+			for d, duty := range duties {
+				n.tells[d][l] = tellingOf(w, duty, ch)
+				n.uses[l] = n.uses[l] || n.tells[d][l] != never
+			}
 		}
 		if refs := w.GetSpec().GetReferences(); !n.call() && w.GetSpec().GetType() > tocsinv1.Type_TYPE_ALERT && len(refs) > 0 {
 			o, ok := index[refs[0]]
