@@ -45,7 +45,7 @@ type Moved struct {
 // that are being stored before it.
 const (
 	entryWait  = 150 * time.Millisecond
-	entryLag   = time.Second // a stream that is ahead of the store by more waits
+	entryLag   = 400 * time.Millisecond // a stream that is ahead of the store by more waits
 	postsEvery = 500 * time.Millisecond
 	allEvery   = 10 * time.Second // completed warnings of other processes are looked for
 	entryQuiet = 10 * time.Second // without an entry: the warning may be completed

@@ -160,6 +160,18 @@ var shows = []shown{
 			r, err := demo.ShowShared(ctx, o)
 			return r, r != nil && r.OK, err
 		}},
+	{"fence", 200_000, 1000, unthrottled,
+		func(ctx context.Context, o demo.Options, n int) (any, bool, error) {
+			r, err := demo.ShowFence(ctx, o, n)
+			return r, r != nil && r.OK, err
+		}},
+}
+
+// unthrottled is one account whose contract binds nobody.
+func unthrottled() []rig.Account {
+	return []rig.Account{{
+		Name: "fast", Prefix: "999", Links: 4, Window: 1024, Contract: 10_000_000, Unlimited: true, Receipt: 20 * time.Millisecond,
+	}}
 }
 
 func showNames() string {
@@ -184,7 +196,7 @@ func newDemo() *cobra.Command {
 	c.Flags().BoolVar(&once, "once", false, "end after the verdict instead of staying up")
 	c.Flags().StringVar(&picture, "picture", "", "PNG file for the picture of the night (default: tocsin-night-….png here; with -o json none)")
 	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill; or the directory")
-	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt, reds: 200) or kills (kill: 20)")
+	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt, reds: 200), kills (kill: 20) or live warnings (fence: 1000)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if show == "" {
 			return runDemo(c, f, picture, once)

@@ -67,7 +67,7 @@ func (r *Rig) Verify(ctx context.Context, allowed int64, ids ...string) (verify.
 	if err != nil {
 		return verify.Verdict{}, err
 	}
-	in := verify.Input{Directory: r.People(), Warnings: warnings, Outlines: r.o.Outlines, AllowedRepeats: allowed}
+	in := verify.Input{Directory: r.People(), Warnings: warnings, Outlines: r.o.Outlines, AllowedRepeats: allowed, Positions: r.Positions}
 	for _, a := range r.o.Accounts {
 		acc := verify.Account{Name: a.Name, Logs: []string{r.Log(a.Name)}}
 		if !a.Unlimited {

@@ -94,6 +94,32 @@ func (r *Rig) Places(count int, seed uint64) ([][2]float64, error) {
 	return out, lines.Err()
 }
 
+// Walkers is the numbers of the first so many people who may be told.
+func (r *Rig) Walkers(count int) ([]uint64, error) {
+	f, err := os.Open(r.People())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	out := make([]uint64, 0, count)
+	lines := bufio.NewScanner(f)
+	for n := 0; len(out) < count && lines.Scan(); n++ {
+		number, _, _ := strings.Cut(lines.Text(), ",")
+		if n == 0 || number == "" || strings.HasSuffix(lines.Text(), ",opted_out") {
+			continue
+		}
+		who, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, who)
+	}
+	if len(out) < count {
+		return nil, fmt.Errorf("%d people who may be told, %d are to walk: name more with --recipients: %w", len(out), count, lines.Err())
+	}
+	return out, lines.Err()
+}
+
 // Someone is the number of a person who lives in the first of the twelve districts.
 func (r *Rig) Someone() (string, error) {
 	f, err := os.Open(r.People())

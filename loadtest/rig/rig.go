@@ -67,6 +67,9 @@ type Options struct {
 
 // Rig is a house at work.
 type Rig struct {
+	// Positions is the table of where people were seen, for the verdict; empty: nobody moved.
+	Positions string
+
 	o        Options
 	address  string
 	config   string
