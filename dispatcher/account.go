@@ -34,6 +34,7 @@ type AccountOptions struct {
 	Prefixes []string // of numbers; the longest wins
 	Carrier  string   // whose numbers it carries too, by the table of numbers; empty: prefixes alone
 	Weight   int      // among accounts with the same prefix or carrier
+	Home     string   // node that has the first word where several processes are; empty: whoever comes first
 	// TestNumber is the operator's own, for link tests each TestEvery; 0: none, by hand only.
 	TestNumber uint64
 	TestEvery  time.Duration
@@ -163,7 +164,7 @@ func kick(c chan struct{}) {
 // run owns the account again and again until ctx ends.
 func (a *account) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		f, err := a.e.acquire(ctx, a.opt.Name, a.opt.Guard, a.note)
+		f, err := a.e.acquire(ctx, a.opt.Name, a.opt.Home, a.opt.Guard, a.note)
 		if err != nil {
 			continue
 		}
@@ -192,9 +193,15 @@ func (a *account) note(err error) {
 
 // acquire makes this process the owner of an account: at once when nobody is or the owner was this process before it
 // restarted, else when the other one's heartbeat has stood still for its lease, a second and the guard, by this process's
-// clock.
-func (e *Engine) acquire(ctx context.Context, name string, guard time.Duration, note func(error)) (Fence, error) {
+// clock. Where it is not at home it waits a lease before it takes what nobody owns.
+func (e *Engine) acquire(ctx context.Context, name, home string, guard time.Duration, note func(error)) (Fence, error) {
 	floor := e.epochs.Epoch(name)
+	giveWay := func() {
+		if home != "" && home != e.node {
+			pause(ctx, lease)
+		}
+	}
+	giveWay()
 	var beat, idle uint64
 	still := time.Now()
 	for {
@@ -213,7 +220,11 @@ func (e *Engine) acquire(ctx context.Context, name string, guard time.Duration, 
 			return Fence{}, ctx.Err()
 		}
 		now, owner, ok, err := e.queue.Heartbeat(ctx, name)
-		if err != nil || !ok {
+		if err != nil {
+			continue
+		}
+		if !ok {
+			giveWay()
 			continue
 		}
 		note(fmt.Errorf("owned by %s", owner))

@@ -96,7 +96,7 @@ func (p *platform) note(err error) {
 // run owns the platform again and again until ctx ends.
 func (p *platform) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		f, err := p.e.acquire(ctx, p.opt.Name, 0, p.note)
+		f, err := p.e.acquire(ctx, p.opt.Name, "", 0, p.note)
 		if err != nil {
 			continue
 		}

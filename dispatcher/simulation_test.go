@@ -440,6 +440,7 @@ type house struct {
 	ids    *epochs
 	test   uint64        // for link tests; 0: none
 	every  time.Duration // link tests; 0: by hand
+	home   string        // of the accounts
 	other  *carrier      // of a second account with the same prefix; nil: there is none
 }
 
@@ -473,7 +474,7 @@ func (h *house) start() {
 		return dispatcher.AccountOptions{
 			Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
 			Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, TestNumber: h.test, TestEvery: h.every,
+			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, Home: h.home, TestNumber: h.test, TestEvery: h.every,
 		}
 	}
 	accounts := []dispatcher.AccountOptions{account("mobile", "fake")}

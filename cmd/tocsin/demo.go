@@ -86,6 +86,17 @@ func tonight(people int) []rig.Account {
 	return accounts
 }
 
+// atHome is the contract of the model city with each account at home in another engine. A carrier has room for the
+// links of a successor while a frozen owner keeps its own.
+func atHome() []rig.Account {
+	accounts := chongqing(20 * time.Millisecond)
+	for i := range accounts {
+		a := &accounts[i]
+		a.Home, a.Sim = fmt.Sprintf("n%d", i+1), []string{"--links", fmt.Sprint(2 * a.Links)}
+	}
+	return accounts
+}
+
 func guarded(accounts []rig.Account, guard time.Duration) []rig.Account {
 	for i := range accounts {
 		accounts[i].Guard = guard
@@ -135,6 +146,15 @@ var shows = []shown{
 			r, err := demo.ShowBehind(ctx, o)
 			return r, r != nil && r.OK, err
 		}},
+	{"processes", 60_000, 0, atHome, func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+		var err error
+		if o.Rig.RedisServer, err = wiring.RedisServer(); err != nil {
+			return nil, false, err
+		}
+		o.Rig.Engines = 2
+		r, err := demo.ShowProcesses(ctx, o)
+		return r, r != nil && r.OK, err
+	}},
 	{"shared", 60_000, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
 		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
 			r, err := demo.ShowShared(ctx, o)

@@ -81,6 +81,9 @@ func (a *Account) check(at string, p *problems) {
 	between(p, at+".burst", a.Burst, time.Millisecond, 50*time.Millisecond) // a grant is 50 ms of the rate
 	between(p, at+".guard", a.Guard, 0, time.Second)
 	between(p, at+".weight", a.Weight, 1, 1000)
+	if a.Home != "" {
+		p.name(at+".home", a.Home)
+	}
 	p.needed(at+".kind", a.Kind.String())
 	between(p, at+".timers.bind", a.Timers.Bind, 10*time.Millisecond, 5*time.Minute)
 	between(p, at+".timers.answer", a.Timers.Answer, 10*time.Millisecond, 10*time.Minute)

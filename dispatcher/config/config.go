@@ -172,6 +172,7 @@ type Account struct {
 	Prefixes     []string          `yaml:"prefixes"` // of E.164 digits; the longest wins
 	Carrier      string            `yaml:"carrier"`  // whose numbers it carries by routes.numbers; empty: prefixes alone
 	Weight       int               `yaml:"weight"`   // share among accounts with the same prefix or carrier
+	Home         string            `yaml:"home"`     // node that has the first word, where several engines share a Redis
 	Kind         Kind              `yaml:"kind"`
 	PublicDrill  bool              `yaml:"public_drill"` // marked for drills with real people
 	HexIDs       bool              `yaml:"hex_ids"`      // receipts give in decimal what the response gave in hexadecimal

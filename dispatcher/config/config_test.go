@@ -137,7 +137,7 @@ func TestExampleShowsEveryKey(t *testing.T) {
 		"vertices", "rings", "share", "approvals", "at_least", "large", "margin", "drills",
 		"review", "border", "metres", "tiers", "to", "hours", "by", "then", "after", "ahead", "paper", "who", "events", "until",
 		"hotline", "verified", "english", "name", "protocol", "links", "window", "system_id",
-		"password_file", "password_env", "source", "rate", "burst", "guard", "channels", "prefixes", "weight", "kind",
+		"password_file", "password_env", "source", "rate", "burst", "guard", "channels", "prefixes", "weight", "home", "kind",
 		"public_drill", "hex_ids", "bind", "answer", "keep_alive",
 	} {
 		if !strings.Contains(string(Example()), key) {

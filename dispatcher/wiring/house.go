@@ -190,3 +190,9 @@ func StopRedis(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 	defer own.Close()
 	return own.Stop(ctx)
 }
+
+// RedisServer is the path of the redis-server that an engine would run.
+func RedisServer() (string, error) {
+	server, _, err := managed.Find()
+	return server, err
+}

@@ -260,7 +260,7 @@ func accountsOf(accounts []config.Account) []dispatcher.AccountOptions {
 				BindTimeout: a.Timers.Bind, AnswerTimeout: a.Timers.Answer, KeepAlive: a.Timers.KeepAlive,
 			},
 			Protocol: a.Protocol.String(), Rate: a.Rate, Burst: a.Burst, Guard: a.Guard,
-			Channels: a.Channels, Prefixes: a.Prefixes, Carrier: a.Carrier, Weight: a.Weight,
+			Channels: a.Channels, Prefixes: a.Prefixes, Carrier: a.Carrier, Weight: a.Weight, Home: a.Home,
 			TestNumber: testNumber(a.Test.Number), TestEvery: a.Test.Every,
 		}
 	}

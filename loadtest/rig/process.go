@@ -24,15 +24,20 @@ type process struct {
 	err  error         // why, after done
 }
 
-// start runs the binary with its output in a file. The child gets a process group of its own, so that Ctrl-C reaches
-// the rig alone and the rig decides in which order things end.
+// start runs the binary with its output in a file.
 func (r *Rig) start(name string, args ...string) (*process, error) {
+	return r.startCommand(name, r.o.Binary, args...)
+}
+
+// startCommand runs a program with its output in a file. The child gets a process group of its own, so that Ctrl-C reaches
+// the rig alone and the rig decides in which order things end.
+func (r *Rig) startCommand(name, binary string, args ...string) (*process, error) {
 	out, err := os.OpenFile(filepath.Join(r.o.Dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	p := &process{name: name, cmd: exec.Command(r.o.Binary, args...), done: make(chan struct{})}
+	p := &process{name: name, cmd: exec.Command(binary, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // nor does it outlive a rig that was killed
 	if err := p.cmd.Start(); err != nil {

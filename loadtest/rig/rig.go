@@ -31,6 +31,7 @@ type Account struct {
 	Guard    time.Duration // of the engine; 0: its usual one
 	// Unlimited carriers do not throttle; the contract binds the engine alone.
 	Unlimited bool
+	Home      string   // node that has the first word; empty: whoever comes first
 	Flash     bool     // the contract covers flash messages too
 	Sim       []string // what else the simulated carrier is told
 }
@@ -57,7 +58,11 @@ type Options struct {
 	Outlines []byte // of the administrative units, GeoJSON: for the verdict
 	Areas    []Area // platforms of area channels
 	Redis    string // host:port of one that others run; empty: the engine runs its own
-	Say      func(format string, args ...any)
+	// RedisServer is the program of a Redis that the rig runs, for several engines; empty: it runs none.
+	RedisServer string
+	// Engines is how many there are beside the first, over one Redis, from the start.
+	Engines int
+	Say     func(format string, args ...any)
 }
 
 // Rig is a house at work.
@@ -69,8 +74,8 @@ type Rig struct {
 	address  string
 	config   string
 	engine   *process
-	standby  *process
-	next     string     // address of standby
+	others   []second   // engines beside it
+	redis    *process   // for several engines
 	carriers []*process // and platforms
 	ports    []string
 	places   []string // addresses of platforms
@@ -149,11 +154,26 @@ func (r *Rig) Start(ctx context.Context) error {
 	if err := errors.Join(r.startCarriers(ctx), r.startAreas(ctx)); err != nil {
 		return errors.Join(err, <-made)
 	}
+	if r.o.RedisServer != "" {
+		if err := r.startRedis(ctx); err != nil {
+			return errors.Join(err, <-made)
+		}
+	}
 	if err := r.setUp(ctx); err != nil {
 		return errors.Join(err, <-made)
 	}
+	for range r.o.Engines {
+		if err := r.startOther(); err != nil {
+			return errors.Join(err, <-made)
+		}
+	}
 	if err := r.StartEngine(ctx); err != nil {
 		return errors.Join(err, <-made)
+	}
+	for _, o := range r.others {
+		if err := r.takesCalls(ctx, o); err != nil {
+			return errors.Join(err, <-made)
+		}
 	}
 	return <-made
 }
@@ -228,6 +248,9 @@ func (r *Rig) setUp(ctx context.Context) (err error) {
 			b.WriteString(", flash_sms")
 		}
 		b.WriteString("]")
+		if a.Home != "" {
+			fmt.Fprintf(&b, ", home: %s", a.Home)
+		}
 		if a.Guard > 0 {
 			fmt.Fprintf(&b, ", guard: %s", a.Guard)
 		}
@@ -325,7 +348,9 @@ func (r *Rig) Down() {
 	}
 	r.conns = map[string]*grpc.ClientConn{}
 	r.engine.stop(15 * time.Second)
-	r.standby.stop(15 * time.Second)
+	for _, o := range r.others {
+		o.stop(15 * time.Second)
+	}
 	if r.config != "" && r.engine != nil && r.o.Redis == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		if err := r.StopRedis(ctx); err != nil {
@@ -333,6 +358,7 @@ func (r *Rig) Down() {
 		}
 		cancel()
 	}
+	r.redis.stop(10 * time.Second)
 	r.StopCarriers()
 }
 
