@@ -112,6 +112,8 @@ func (e *engine) Import(_ context.Context, _ dispatcher.Caller, _ ImportHead, ne
 	for {
 		rows, err := next()
 		if errors.Is(err, io.EOF) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
 			return Imported{Snapshot: "s", People: int64(e.rows), BadRows: 1, Bad: []BadRow{{Row: 1, Field: "number", Rule: "r"}}}, nil
 		}
 		if err != nil {
@@ -120,7 +122,9 @@ func (e *engine) Import(_ context.Context, _ dispatcher.Caller, _ ImportHead, ne
 			e.mu.Unlock()
 			return Imported{}, err
 		}
+		e.mu.Lock()
 		e.rows += len(rows.Number)
+		e.mu.Unlock()
 	}
 }
 
