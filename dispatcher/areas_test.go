@@ -102,8 +102,11 @@ func TestAreaChannelRepeatsWithTheSameSerial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 200, 1500)
 		h.loud.answer = func(n int) channels.AreaOutcome {
-			if n == 1 {
+			switch n {
+			case 1:
 				return channels.AreaOutcome{Kind: channels.Unknown, Reason: channels.NoAnswer}
+			case 5: // a repeat that does not arrive is none of those that the commander asked for
+				return channels.AreaOutcome{Kind: channels.Retry, Reason: channels.LinkDown}
 			}
 			return channels.AreaOutcome{Kind: channels.HandedOver}
 		}
@@ -128,8 +131,8 @@ func TestAreaChannelRepeatsWithTheSameSerial(t *testing.T) {
 		}
 		pass(time.Minute)
 		played, _ = h.loud.log()
-		if len(played) != n+3 {
-			t.Errorf("played %d times more, the commander asked for 3", len(played)-n)
+		if len(played) != n+3+1 {
+			t.Errorf("tried %d times more, the commander asked for 3 and one did not arrive", len(played)-n)
 		}
 		for i, m := range played {
 			if heard := m.Audio != nil && string(m.Audio.Data) == string(voice); heard != (i >= n) {

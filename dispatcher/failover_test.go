@@ -95,6 +95,42 @@ func TestAFailingCarrierIsLeftAndTriedAgain(t *testing.T) {
 	})
 }
 
+// TestWhoHasAPieceStaysWithTheCarrier: the carrier that is left has taken the first half of everybody's message and refuses
+// the second for now. Nobody gets the first half again by the other one.
+func TestWhoHasAPieceStaysWithTheCarrier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const text = "half of a message" // two segments
+		h := houseOf(t, 2000, 500)
+		h.other = newCarrier()
+		h.start()
+		defer h.close()
+		h.c.answers(func(a arrival) channels.Outcome {
+			if a.segment == 1 {
+				return channels.Outcome{Kind: channels.Retry, Reason: channels.SystemError}
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		})
+		w := h.warn(spec(warning.Orange, text, ""))
+		pass(15 * time.Second)
+		h.c.answers(nil)
+		pass(2 * time.Minute)
+		first, moved := map[uint64]int{}, len(complete(h.other.log(), text))
+		for _, a := range append(h.c.log(), h.other.log()...) {
+			if a.text == text && a.segment == 0 {
+				first[a.number]++
+			}
+		}
+		for who, n := range first {
+			if n != 1 {
+				t.Fatalf("%d got the first half %d times", who, n)
+			}
+		}
+		if l := h.lane(w.ID); len(first) != 2000 || moved < 1000 || l.Counts[warning.Delivered] != 2000 {
+			t.Errorf("%d people have the first half, %d went by the other carrier: %+v", len(first), moved, l)
+		}
+	})
+}
+
 // TestOneAccountAloneKeepsItsPeople: where nobody else may carry them, people wait for their account.
 func TestOneAccountAloneKeepsItsPeople(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

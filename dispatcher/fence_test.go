@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,6 +240,37 @@ func TestTwoProcessesRingOnce(t *testing.T) {
 		pass(2 * time.Second)
 		h.once("both", 0, 750)
 		h.balanced(w.ID, 10, 740)
+	})
+}
+
+// TestWhoEntersWhileTheOthersAreRead: somebody enters here just when it is being read that another process has them.
+func TestWhoEntersWhileTheOthersAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 3000, 1500)
+		defer h.close()
+		other := *h
+		other.ids = &epochs{}
+		other.node = "n2"
+		other.start()
+		defer other.close()
+		w := h.warn(spec(warning.Orange, "late", "first 10"))
+		pass(11 * time.Second) // the other one looks for completed warnings
+		h.move(10, 50, inTown)
+		again := make(chan dispatcher.Moved)
+		var once sync.Once
+		other.cut.mu.Lock()
+		other.cut.read = func() {
+			once.Do(func() {
+				go func() { again <- other.move(10, 50, inTown) }()
+				pass(time.Millisecond) // they are in an open entry now
+			})
+		}
+		other.cut.mu.Unlock()
+		other.move(50, 60, inTown)
+		<-again
+		pass(2 * time.Second)
+		h.once("late", 0, 60)
+		h.balanced(w.ID, 10, 50)
 	})
 }
 

@@ -390,6 +390,7 @@ type cut struct {
 	mu   sync.Mutex
 	dead bool
 	slow time.Duration // of a commit, unless its caller gives up before
+	read func()        // runs after strands were read; nil: nothing
 }
 
 var errCut = errors.New("the process is dead")
@@ -411,6 +412,17 @@ func (c *cut) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, m disp
 		return dispatcher.Committed{}, errCut
 	}
 	return c.Store.Commit(ctx, f, seq, m)
+}
+
+func (c *cut) Read(ctx context.Context, account string, strands []dispatcher.StrandID, ledger bool) (dispatcher.Image, error) {
+	im, err := c.Store.Read(ctx, account, strands, ledger)
+	c.mu.Lock()
+	f := c.read
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+	return im, err
 }
 
 func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.Chunk, entry uint64) error {
