@@ -84,14 +84,11 @@ type walk struct {
 func ShowFence(ctx context.Context, o Options, fences int) (*Fence, error) {
 	f := &Fence{People: o.Rig.People, Fences: fences, Machine: machine(o.Rig.Dir)}
 	f.LoadAverage[0] = loadAverage()
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	w := &walk{entered: map[uint64]int64{}}
 	if w.inside, err = r.Places(fences, o.Seed); err != nil {
 		return nil, err

@@ -58,14 +58,11 @@ func ShowKill(ctx context.Context, o Options, kills int) (*Kill, error) {
 // killRun sends one warning and kills at shares of it between a tenth and nine tenths.
 func killRun(ctx context.Context, o Options, name string, kills int, kill func(*rig.Rig) error) (*KillPart, error) {
 	o.Rig.Dir = filepath.Join(o.Rig.Dir, name)
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	lot := rand.New(rand.NewPCG(o.Seed, uint64(len(name)+kills))) //nolint:gosec // by lot, not secret
 	at := make([]float64, kills)

@@ -27,14 +27,11 @@ type FinishedLane struct {
 
 // ShowBehind releases a warning for the smallest district three seconds after one of its tier for everybody.
 func ShowBehind(ctx context.Context, o Options) (*Behind, error) {
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	many, manySent, err := r.WarnLarge(ctx, rig.Rainstorm(pb.Tier_TIER_ORANGE, "全市", "all districts", rig.AllUnits()...))
 	if err != nil {
@@ -96,14 +93,11 @@ func ShowShared(ctx context.Context, o Options) (*Shared, error) {
 	for i := range o.Rig.Accounts {
 		o.Rig.Accounts[i].Flash = true
 	}
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	spec := rig.Rainstorm(pb.Tier_TIER_ORANGE, "渝东南", "the southeast", rig.Units(rig.Twelve...)...)
 	spec.Channels = []pb.Channel{pb.Channel_CHANNEL_SMS, pb.Channel_CHANNEL_FLASH_SMS}

@@ -26,14 +26,11 @@ const succession = 3 * time.Second
 // ShowProcesses sends one warning to the twelve districts. The first account is at home with the engine that is killed,
 // the last with the one that is frozen.
 func ShowProcesses(ctx context.Context, o Options) (*Processes, error) {
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	out := &Processes{SilentS: map[string]float64{}}
 	if out.Owners, err = r.Owners(ctx); err != nil {
 		return nil, err

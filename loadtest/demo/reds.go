@@ -31,14 +31,11 @@ const jitter = 1
 
 // ShowReds releases so many reds for one district at once.
 func ShowReds(ctx context.Context, o Options, count int) (*Reds, error) {
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	words, reds := make([]string, count), make([]*pb.Warning, count)
 	for i := range reds {
 		words[i] = fmt.Sprintf("【演练】暴雨红色预警第%04d号", i)

@@ -65,14 +65,11 @@ func ShowContract(ctx context.Context, o Options) (*Contract, error) {
 // contractRun sends one warning to the twelve districts, with a restart of the engine when half of the people have it.
 func contractRun(ctx context.Context, o Options, name string, restart bool) (*Result, error) {
 	o.Rig.Dir = filepath.Join(o.Rig.Dir, name)
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	w, sent, err := r.Warn(ctx, threeSegments(rig.Rainstorm(pb.Tier_TIER_ORANGE, "渝东南", "", rig.Units(rig.Twelve...)...)))
 	if err != nil {
@@ -142,14 +139,11 @@ const target = 50.0
 // ShowLatency releases count small warnings of the tier one after another, while a warning of the backlog's tier is
 // being sent to everybody.
 func ShowLatency(ctx context.Context, o Options, backlog, tier pb.Tier, count int) (*Latency, error) {
-	r, err := rig.New(o.Rig)
+	r, err := rig.Raise(ctx, o.Rig)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Down()
-	if err := r.Up(ctx); err != nil {
-		return nil, err
-	}
 	places, err := r.Places(count, o.Seed)
 	if err != nil {
 		return nil, err

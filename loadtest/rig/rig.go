@@ -135,6 +135,19 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// Raise is a rig that is up. Where it does not come up nothing of it stays.
+func Raise(ctx context.Context, o Options) (*Rig, error) {
+	r, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Up(ctx); err != nil {
+		r.Down()
+		return nil, err
+	}
+	return r, nil
+}
+
 // Up starts everything and brings the people in: carriers, keys and users, the engine, the directory.
 func (r *Rig) Up(ctx context.Context) error {
 	if err := r.Start(ctx); err != nil {
