@@ -169,7 +169,7 @@ func (a *account) run(ctx context.Context) {
 			continue
 		}
 		if err := a.own(ctx, f); err != nil && ctx.Err() == nil {
-			a.log.Error("account lost", zap.Error(err))
+			a.log.Error("this process does not send for the account any more; it tries to own it again", zap.Error(err))
 			a.note(err)
 			pause(ctx, beatEvery)
 		}

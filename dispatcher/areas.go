@@ -89,7 +89,7 @@ func (p *platform) note(err error) {
 	defer p.mu.Unlock()
 	if p.lastError != err.Error() {
 		p.lastError = err.Error()
-		p.log.Warn("platform", zap.Error(err))
+		p.log.Warn("the platform is not reached or another process has it; it is tried again", zap.Error(err))
 	}
 }
 

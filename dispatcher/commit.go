@@ -174,7 +174,7 @@ func (a *account) chunks() (out []Chunk) {
 		if s.checked != s.led.counts {
 			s.checked = s.led.counts
 			if !s.led.balanced() {
-				a.log.Error("the counters do not equal the states", zap.Uint32("strand", uint32(s.ID)))
+				a.log.Error("people are counted wrong in a warning: keep the data directory and report the fault (SECURITY.md)", zap.String("warning", s.Warning), zap.Uint32("strand", uint32(s.ID)))
 			}
 		}
 	}
@@ -295,7 +295,7 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	}
 	for _, st := range img.Strands {
 		if err := a.take(ctx, st); err != nil {
-			a.log.Error("strand cannot be sent", zap.Error(err))
+			a.log.Error("a part of a warning cannot be sent yet; it is tried again", zap.String("warning", st.Warning), zap.Error(err))
 			a.nudge()
 			return false, err
 		}
