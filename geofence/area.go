@@ -9,12 +9,14 @@ import (
 	"tocsin/warning"
 )
 
-// Limits bounds what a warning's areas may cost. They are configuration.
+// Limits bounds what a warning's areas may cost, and says which outlines they may name. They are configuration.
 type Limits struct {
 	Areas    int   // of one warning
 	Rings    int   // of all its polygons together
 	Vertices int   // of all its polygons together
 	Work     int64 // steps of checking, and again of finding people; a step takes some nanoseconds
+
+	Atlas *Atlas // the outlines beyond the shipped ones; nil: none
 }
 
 // DefaultLimits is what holds where the configuration says nothing: a second of work or so.
@@ -41,7 +43,8 @@ func Share(areas []warning.Area, l Limits) (float64, error) {
 	return min(1, e.share(shapes)+e.townShare(areas)), nil
 }
 
-// shapesOf makes one shape of each area but towns, or names every fault (promise 6). Units without a day are those of e.
+// shapesOf makes one shape of each area but towns without an outline, or names every fault (promise 6). Units without a
+// day are those of e.
 func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
 	c := &checker{limits: l, edition: e}
 	if len(areas) == 0 {
@@ -57,8 +60,11 @@ func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
 			shapes = append(shapes, s)
 		}
 	}
-	if len(c.faults) > 0 {
+	switch {
+	case len(c.faults) > 0:
 		return nil, warning.Invalid(c.faults...)
+	case c.failed != nil:
+		return nil, c.failed
 	}
 	return shapes, nil
 }
@@ -71,6 +77,7 @@ type checker struct {
 	rings    int
 	vertices int
 	work     int64
+	failed   error // outlines could not be loaded
 }
 
 func (c *checker) fault(field, rule, remedy, format string, args ...any) {
@@ -94,6 +101,8 @@ func (c *checker) area(field string, a *warning.Area) *shape {
 	case given > 1:
 		c.fault(field, "area.kind", "give several areas", "more than one of unit, polygons and circle is given")
 		return nil
+	case a.Edition != "":
+		return c.imported(field, a)
 	case len(a.Unit) == 9 || len(a.Unit) == 12:
 		c.town(field+".unit", a.Unit)
 		return nil // no shape: who lives there is found by home
