@@ -93,7 +93,8 @@ func readPlaces(b []byte, crs string) (places []place, err error) {
 			}
 			continue
 		}
-		c := &checker{limits: DefaultLimits()}
+		c := newChecker(DefaultLimits(), nil)
+		c.count(&warning.Area{Polygons: polygons})
 		if p.shape = c.polygons(p.field, in.readAll(polygons)); p.shape == nil {
 			faults = append(faults, c.faults...)
 			continue
