@@ -69,31 +69,36 @@ const (
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody         Text = "nobody"        // masked number
-	TextPerson         Text = "person"        // masked number, district
-	TextNoLane         Text = "no_lane"       // warning, event, why
-	TextInLane         Text = "in_lane"       // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported       Text = "imported"      // people, snapshot
-	TextChanged        Text = "changed"       // changes, people, snapshot
-	TextBadRows        Text = "bad_rows"      // rows left out
-	TextBadRow         Text = "bad_row"       // row, field, detail, rule
-	TextStats          Text = "stats"         // people, addressable, no address, opted out, responsible
-	TextMoved          Text = "moved"         // positions, known, people
+	TextNobody     Text = "nobody"    // masked number
+	TextPerson     Text = "person"    // masked number, district
+	TextNoLane     Text = "no_lane"   // warning, event, why
+	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported   Text = "imported"  // people, snapshot
+	TextChanged    Text = "changed"   // changes, people, snapshot
+	TextBadRows    Text = "bad_rows"  // rows left out
+	TextBadRow     Text = "bad_row"   // row, field, detail, rule
+	TextStats      Text = "stats"     // people, addressable, no address, opted out, responsible
+	TextMoved      Text = "moved"     // positions, known, people
+	TextSnapshot   Text = "snapshot"  // id, edition, time
+	TextAccount    Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute      Text = "route"     // percent of its weight, why
+	TextTested     Text = "tested"    // time, result, milliseconds to the answer, receipt
+	TextLinkTest   Text = "link_test" // account, time
+	TextByHand     Text = "by_hand"   // account, account
+	TextUnchanged  Text = "unchanged"
+	TextResumed    Text = "resumed"   // time
+	TextNotKept    Text = "not_kept"  // why, key
+	TextNotKnown   Text = "not_known" // key
+	TextRefused    Text = "refused"
+	TextApplied    Text = "applied"
+	TextNotApplied Text = "not_applied"
+
 	TextEditionIn      Text = "edition_in"    // id
 	TextEditionSound   Text = "edition_sound" // id, which it would have
 	TextEdition        Text = "edition"       // edition, districts, towns, source
 	TextEditionBy      Text = "edition_by"    // id, time, user
 	TextEditionShipped Text = "edition_shipped"
-	TextRemark         Text = "remark"    // field, text, rule
-	TextSnapshot       Text = "snapshot"  // id, edition, time
-	TextAccount        Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
-	TextRoute          Text = "route"     // percent of its weight, why
-	TextTested         Text = "tested"    // time, result, milliseconds to the answer, receipt
-	TextLinkTest       Text = "link_test" // account, time
-	TextByHand         Text = "by_hand"   // account, account
-	TextUnchanged      Text = "unchanged"
-	TextApplied        Text = "applied"
-	TextNotApplied     Text = "not_applied"
+	TextRemark         Text = "remark" // field, text, rule
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -168,31 +173,37 @@ var phrases = map[Text]phrase{
 	"call.ending":  {"【即将到期】%s%s于%s到期，编号%s，请延长或解除。", "Ends soon: %s, %s, at %s. %s: extend or lift it."},
 	"call.ended":   {"【已到期】%s%s已于%s到期，编号%s。", "Ended: %s, %s, at %s. %s."},
 
-	TextNobody:         {"%s 不在名录中", "%s is not in the directory"},
-	TextPerson:         {"%s，%s", "%s, %s"},
-	TextNoLane:         {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
-	TextInLane:         {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
-	TextImported:       {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
-	TextChanged:        {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
-	TextBadRow:         {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
-	TextStats:          {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
+	TextNobody:     {"%s 不在名录中", "%s is not in the directory"},
+	TextPerson:     {"%s，%s", "%s, %s"},
+	TextNoLane:     {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
+	TextInLane:     {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
+	TextImported:   {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
+	TextChanged:    {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
+	TextBadRow:     {"第 %s 行 %s：%s [%s]", "row %s, %s: %s [%s]"},
+	TextStats:      {"名录共 %s 人：可联系 %s，无地址 %s，已退订 %s，责任人 %s", "%s people: addressable %s, no address %s, opted out %s, responsible %s"},
+	TextMoved:      {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
+	TextSnapshot:   {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
+	TextAccount:    {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
+	TextRoute:      {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
+	TextTested:     {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
+	TextLinkTest:   {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
+	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
+	TextByHand:     {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
+	TextResumed:    {"同一命令于 %s 发出后未得到答复，现继续该操作：已做的不会重做", "the same command was said at %s and had no answer; this goes on with it: what was done is not done again"},
+	TextNotKept:    {"无法记住本次操作（%v）：如未得到答复，请加 --key %s 重做", "this act cannot be remembered (%v): if no answer comes, say the same again with --key %s"},
+	TextNotKnown:   {"不知是否已执行。请在半小时内重复同一命令，或加 --key %s：只会执行一次。", "Whether it happened is not known. Say the same again within half an hour, or with --key %s: it happens once."},
+	TextRefused:    {"已拒绝，未保留任何内容：", "refused, nothing was kept:"},
+	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
+	TextApplied:    {"已全部生效", "all of it holds now"},
+	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
+
 	TextEditionIn:      {"已生效：%s", "In force: %s"},
 	TextEditionSound:   {"检查通过，可以导入：%s", "Sound, and may be imported: %s"},
 	TextEdition:        {"%s：区县 %s 个，乡镇街道 %s 个，来源：%s", "%s: %s districts, %s towns, from: %s"},
 	TextEditionBy:      {"%s，%s 由 %s 导入", "%s, imported %s by %s"},
 	TextEditionShipped: {"随软件提供", "shipped"},
 	TextRemark:         {"请留意 %s：%s [%s]", "Mind %s: %s [%s]"},
-	TextMoved:          {"收到位置 %s 个，其中名录内 %s 个；进入预警区域 %s 人", "%s positions, %s of people in the directory; %s people entered an area"},
-	TextSnapshot:       {"快照 %s，区划版本 %s，导入于 %s", "Snapshot %s, edition %s, imported %s"},
-	TextAccount:        {"%s（%s）：%s，链路 %d/%d，合同每秒 %s 条，近 10 秒使用 %.1f%%，等待 %s 人", "%s (%s): %s, links %d of %d, contract %s/s, %.1f%% used in the last 10 s, %s people waiting"},
-	TextRoute:          {"；路由份额 %.0f%%（%s）", "; trusted with %.0f%% of its share (%s)"},
-	TextTested:         {"；链路测试 %s：%s，应答 %.0f 毫秒，回执 %s", "; link test at %s: %s, answered in %.0f ms, receipt %s"},
-	TextLinkTest:       {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
-	TextBadRows:        {"%s 行有误，未导入", "%s rows were faulty and left out"},
-	TextByHand:         {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
-	TextUnchanged:      {"文件与已载入的相同", "the file says what was loaded"},
-	TextApplied:        {"已全部生效", "all of it holds now"},
-	TextNotApplied:     {"仅检查，未生效", "nothing was applied: this was only a look"},
+
 
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
 	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
