@@ -204,7 +204,6 @@ var phrases = map[Text]phrase{
 	TextEditionShipped: {"随软件提供", "shipped"},
 	TextRemark:         {"请留意 %s：%s [%s]", "Mind %s: %s [%s]"},
 
-
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
 	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
 	TextClipped:  {"裁剪于辖区边界内：%s，%d 个顶点", "cut at the border: %s, %d corners"},
