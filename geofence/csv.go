@@ -111,7 +111,9 @@ func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
 		}
 		b, is := BadRow{Field: "row", Rule: "directory.row", Detail: "the line is too long"}, true
 		if whole {
-			b, is = parseRow(line, &chunk, n)
+			if b, is = (BadRow{}), false; !plainRow(line, &chunk, n) {
+				b, is = parseRow(line, &chunk, n)
+			}
 		}
 		if is {
 			b.Row = row
