@@ -32,7 +32,7 @@ func newImport() *cobra.Command {
 	}
 	k := calls(c).answers(c).changes(c)
 	columns := c.Flags().Bool("columns", false, "the file holds columns, not CSV")
-	badPath := c.Flags().String("bad", "", "file for all rows that cannot be read, one a line (default: the standard error)")
+	badPath := c.Flags().String("bad", "", "file for all rows that cannot be read and the first 100 that the engine leaves out, one a line (default: the standard error)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f, err := os.Open(args[0])
 		if err != nil {
@@ -52,6 +52,10 @@ func newImport() *cobra.Command {
 			if err != nil {
 				return errors.Join(err, kept())
 			}
+			left := inFile(r, unread)
+			if *badPath != "" { // the answer shows them too
+				unread = append(unread, left...)
+			}
 			for _, b := range unread {
 				fmt.Fprintln(badTo, b)
 			}
@@ -62,6 +66,20 @@ func newImport() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// inFile gives the rows that the engine names, which counts what it was sent, the places that they have in the file; unread
+// is those that were not sent, ascending.
+func inFile(r *pb.ImportResponse, unread []geofence.BadRow) (left []geofence.BadRow) {
+	for _, b := range r.GetBad() {
+		for _, u := range unread {
+			if int64(u.Row) <= b.GetRow() {
+				b.Row++
+			}
+		}
+		left = append(left, geofence.BadRow{Row: int(b.GetRow()), Field: b.GetField(), Rule: b.GetRule(), Detail: b.GetDetail()})
+	}
+	return left
 }
 
 // badRows is where rows that cannot be read are written, and what ends it.

@@ -179,6 +179,24 @@ func TestAFileThatHoldsNoColumnsIsRefused(t *testing.T) {
 	}
 }
 
+// TestRowsOfTheEngineAreNamedByTheirPlaceInTheFile: the engine counts the rows that it gets, a person the lines of a file.
+func TestRowsOfTheEngineAreNamedByTheirPlaceInTheFile(t *testing.T) {
+	unread := []geofence.BadRow{{Row: 0}, {Row: 3}, {Row: 4}, {Row: 9}}
+	var r pb.ImportResponse
+	for _, row := range []int64{0, 1, 2, 5} { // of the rows 1, 2, 5, 6, 7, 8, 10
+		r.Bad = append(r.Bad, &pb.ImportResponse_BadRow{Row: row, Field: "number"})
+	}
+	var got []int
+	for i, b := range inFile(&r, unread) {
+		if got = append(got, b.Row); r.GetBad()[i].GetRow() != int64(b.Row) || b.Field != "number" {
+			t.Errorf("row %d: %v, %v", i, b, r.GetBad()[i])
+		}
+	}
+	if !slices.Equal(got, []int{1, 2, 5, 8}) {
+		t.Errorf("they are rows %v", got)
+	}
+}
+
 func TestBadRowsGoIntoAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bad.txt")
 	w, kept, err := badRows(newRoot(), path)
