@@ -11,7 +11,6 @@ import (
 
 	"tocsin/geofence"
 	pb "tocsin/proto/tocsin/v1"
-	"tocsin/warning"
 )
 
 // A file of columns is what the stream of an import carries: messages tocsin.v1.ImportRequest, each behind its length as
@@ -63,8 +62,5 @@ func readColumns(r io.Reader, yield func(geofence.Columns) error) ([]geofence.Ba
 }
 
 func unreadable(chunk int, why string) error {
-	return warning.Invalid(warning.Violation{
-		Field: fmt.Sprintf("chunk[%d]", chunk), Rule: "import.columns", Detail: "this is no chunk of columns: " + why,
-		Remedy: "write messages tocsin.v1.ImportRequest, each behind its length; leave out --columns for a CSV file",
-	})
+	return fmt.Errorf("chunk[%d] is no chunk of columns: %s; write messages tocsin.v1.ImportRequest, each behind its length, or leave out --columns for a CSV file", chunk, why)
 }
