@@ -23,9 +23,10 @@ const (
 
 	TextFollows    Text = "follows" // event, type
 	TextByChannel  Text = "by_channel"
-	TextLeftOut    Text = "left_out" // people, reasons
-	TextRerouted   Text = "rerouted" // people
-	TextRecalled   Text = "recalled" // messages that carriers were asked for, messages that they took back
+	TextLeftOut    Text = "left_out"  // people, reasons
+	TextRerouted   Text = "rerouted"  // people
+	TextFellBack   Text = "fell_back" // people
+	TextRecalled   Text = "recalled"  // messages that carriers were asked for, messages that they took back
 	TextByDistrict Text = "by_district"
 	TextByCarrier  Text = "by_carrier"
 	TextByMinute   Text = "by_minute"
@@ -127,6 +128,7 @@ var phrases = map[Text]phrase{
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
 
 	TextLeftOut:  {"不单独通知 %s 人（%s）", "Told nothing of their own %s (%s)"},
+	TextFellBack: {"运营商不支持闪信，改由短信 %s 人", "No flash messages at their carrier, by SMS instead %s people"},
 	TextRerouted: {"改走其他路由 %s 人", "Moved to another route %s people"},
 	TextRecalled: {"取消后请求运营商撤回 %s 条，已确认撤回 %s 条", "After the cancel carriers were asked to take back %s messages and confirmed %s"},
 
