@@ -93,6 +93,13 @@ const (
 	TextRefused    Text = "refused"
 	TextApplied    Text = "applied"
 	TextNotApplied Text = "not_applied"
+
+	TextEditionIn      Text = "edition_in"    // id
+	TextEditionSound   Text = "edition_sound" // id, which it would have
+	TextEdition        Text = "edition"       // edition, districts, towns, source
+	TextEditionBy      Text = "edition_by"    // id, time, user
+	TextEditionShipped Text = "edition_shipped"
+	TextRemark         Text = "remark" // field, text, rule
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -191,6 +198,13 @@ var phrases = map[Text]phrase{
 	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
 	TextApplied:    {"已全部生效", "all of it holds now"},
 	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
+
+	TextEditionIn:      {"已生效：%s", "In force: %s"},
+	TextEditionSound:   {"检查通过，可以导入：%s", "Sound, and may be imported: %s"},
+	TextEdition:        {"%s：区县 %s 个，乡镇街道 %s 个，来源：%s", "%s: %s districts, %s towns, from: %s"},
+	TextEditionBy:      {"%s，%s 由 %s 导入", "%s, imported %s by %s"},
+	TextEditionShipped: {"随软件提供", "shipped"},
+	TextRemark:         {"请留意 %s：%s [%s]", "Mind %s: %s [%s]"},
 
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
 	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},
