@@ -95,7 +95,8 @@ type Engine struct {
 	plan      chan struct{} // something may be to plan
 	departed  departures
 
-	changing sync.Mutex // held while accounts come and go; taken before all others
+	changing sync.Mutex           // held while accounts come and go; taken before all others
+	unowned  map[string]time.Time // accounts that nobody has and where people wait, since then; changing guards it
 
 	mu         sync.Mutex       // guards what follows
 	accounts   []*account       // a list is never changed, only replaced
@@ -112,7 +113,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
 		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
-		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
+		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{}, unowned: map[string]time.Time{},
 	}
 	if o.FailOver == (FailOver{}) {
 		o.FailOver = UsualFailOver()
@@ -264,6 +265,9 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		if errors.Is(err, ErrNotFound) {
 			err = nil // not planned yet
 		}
+		return 0, err
+	}
+	if err := e.stranded(ctx, &plan, tails); err != nil {
 		return 0, err
 	}
 	if plan.Pending && !expired {

@@ -117,7 +117,7 @@ func (e *Engine) reshape(routes map[string]Route) {
 func (a *account) judge(now time.Time, stored Route) (Route, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.owned || a.carrier == nil {
+	if !a.owned || a.carrier == nil || a.leaving {
 		return stored, false
 	}
 	if !a.judging { // the owner before has judged
@@ -143,6 +143,9 @@ func (a *account) judge(now time.Time, stored Route) (Route, bool) {
 func (a *account) leaveOff(out bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.owned { // what waits there is not known
+		return
+	}
 	out = out || a.leaving
 	if out && !a.out {
 		a.outAt = a.newest

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"tocsin/channels"
 	"tocsin/warning"
 )
@@ -286,7 +284,9 @@ func (c *Change) Apply() (byHand []string, leaving []Leaving) {
 		next.shares = append(next.shares, share)
 		a := e.account(opt.Name)
 		if a == nil {
-			e.join(*opt)
+			if a, err := e.newAccount(*opt); err == nil { // Prepare has seen that it can be
+				e.join(a)
+			}
 			continue
 		}
 		hand, used := a.reconfigure(opt, c.links[opt.Name])
@@ -305,13 +305,8 @@ func (c *Change) Apply() (byHand []string, leaving []Leaving) {
 	return byHand, leaving
 }
 
-// join runs an account that is new here. Prepare has seen that there is an adapter for it.
-func (e *Engine) join(opt AccountOptions) {
-	a, err := e.newAccount(opt)
-	if err != nil {
-		e.log.Error("an account of the configuration cannot be used", zap.Error(err))
-		return
-	}
+// join runs an account that is new here. changing is held.
+func (e *Engine) join(a *account) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.accounts = append(slices.Clone(e.accounts), a)
