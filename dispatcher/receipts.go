@@ -271,11 +271,7 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
-	if o.Reason == channels.Throttled { // no failure of the carrier: we are too fast
-		a.slow.throttled(now, a.trip.median)
-	} else {
-		a.condition.answered(now, !failures[o.Reason])
-	}
+	a.blame(s, o.Reason, now)
 	if again {
 		a.schedule(s, rec.pos, now)
 	}

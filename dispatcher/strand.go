@@ -29,6 +29,9 @@ type strand struct {
 	due   dues     // who waits for another hand-off
 	left  *leavers // who is not to be sent to any more
 
+	faults  faults
+	nextTry time.Time // with faults of its own: nobody is tried again before
+
 	responsible, public, retry Flow
 	prepared                   []channels.Prepared // by language
 	by                         channels.Carrier    // that prepared them
