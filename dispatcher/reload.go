@@ -300,7 +300,11 @@ func (c *Change) Apply() (byHand []string, leaving []Leaving) {
 	c.Drop()
 	e.routing.Store(next)
 	for _, a := range c.gone {
-		leaving = append(leaving, Leaving{a.name, a.goAway()})
+		people, owned := a.goAway()
+		if !owned { // who waits there is another process's business
+			e.end(a)
+		}
+		leaving = append(leaving, Leaving{a.name, people})
 	}
 	return byHand, leaving
 }
@@ -350,15 +354,17 @@ func (a *account) drain(owning context.Context, old channels.Carrier, answer tim
 }
 
 // goAway lets who waits go another way, and answers how many they are. Whom no other may carry now is sent to all the same.
-func (a *account) goAway() (people int64) {
+func (a *account) goAway() (people int64, owned bool) {
 	a.mu.Lock()
-	a.leaving, a.leaves = true, time.Now().Add(leastLeave)
-	for _, s := range a.live {
-		people += s.waits()
+	a.leaving, a.leaves, owned = true, time.Now().Add(leastLeave), a.owned
+	if owned {
+		for _, s := range a.live {
+			people += s.waits()
+		}
 	}
 	a.mu.Unlock()
 	a.leaveOff(true)
-	return people
+	return people, owned
 }
 
 // letLeave ends accounts that the configuration has no more, when nobody waits there.
@@ -366,24 +372,28 @@ func (e *Engine) letLeave() {
 	e.changing.Lock()
 	defer e.changing.Unlock()
 	for _, a := range e.all() {
-		if !a.mayEnd(time.Now()) {
-			continue
+		if a.mayEnd(time.Now()) {
+			e.end(a)
 		}
-		e.mu.Lock()
-		e.accounts = slices.DeleteFunc(slices.Clone(e.accounts), func(x *account) bool { return x == a })
-		if a.stop != nil {
-			a.stop()
-		}
-		e.mu.Unlock()
-		a.log.Info("account has left: the configuration does not have it any more")
 	}
+}
+
+// end lets an account go. changing is held.
+func (e *Engine) end(a *account) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.accounts = slices.DeleteFunc(slices.Clone(e.accounts), func(x *account) bool { return x == a })
+	if a.stop != nil {
+		a.stop()
+	}
+	a.log.Info("account has left: the configuration does not have it any more")
 }
 
 // mayEnd tells whether the account leaves and nobody waits there: not for a hand-off, an answer or another way.
 func (a *account) mayEnd(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.leaving || now.Before(a.leaves) || a.owned && (len(a.live) > 0 || a.inflight > 0 || a.stale || a.seen > a.obeyed) {
+	if !a.leaving || now.Before(a.leaves) || !a.owned || len(a.live) > 0 || a.inflight > 0 || a.stale || a.seen > a.obeyed {
 		return false
 	}
 	for _, s := range a.strands {
