@@ -94,6 +94,7 @@ type Engine struct {
 	began     time.Time
 	plan      chan struct{} // something may be to plan
 	departed  departures
+	ahead     chan struct{} // something waits for approval
 
 	changing sync.Mutex           // held while accounts come and go; taken before all others
 	unowned  map[string]time.Time // accounts that nobody has and where people wait, since then; changing guards it
@@ -112,7 +113,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
-		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{}, unowned: map[string]time.Time{},
 	}
 	if o.FailOver == (FailOver{}) {
@@ -154,6 +155,7 @@ func (e *Engine) Run(ctx context.Context) {
 		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
+	group.Go(func() { e.preparePlans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
@@ -179,7 +181,8 @@ func (e *Engine) newAccount(opt AccountOptions) (*account, error) {
 	return newAccount(e, opt, adapter), nil
 }
 
-// warning is the record of a warning for those who only need what never changes in it.
+// warning is the record of a warning for those who only need what never changes in it: of one that is released its words,
+// and the time from which its ledgers count.
 func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error) {
 	e.mu.Lock()
 	w, ok := e.known[id]
@@ -191,9 +194,11 @@ func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error
 	if err != nil {
 		return w, err
 	}
-	e.mu.Lock()
-	e.known[id] = w
-	e.mu.Unlock()
+	if !w.ReleasedAt.IsZero() {
+		e.mu.Lock()
+		e.known[id] = w
+		e.mu.Unlock()
+	}
 	return w, nil
 }
 

@@ -86,6 +86,10 @@ const (
 	TextLinkTest   Text = "link_test" // account, time
 	TextByHand     Text = "by_hand"   // account, account
 	TextUnchanged  Text = "unchanged"
+	TextResumed    Text = "resumed"   // time
+	TextNotKept    Text = "not_kept"  // why, key
+	TextNotKnown   Text = "not_known" // key
+	TextRefused    Text = "refused"
 	TextApplied    Text = "applied" // process, digests before and after
 	TextLeaving    Text = "leaving" // account, people
 	TextNotApplied Text = "not_applied"
@@ -179,6 +183,10 @@ var phrases = map[Text]phrase{
 	TextLinkTest:   {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
 	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
 	TextByHand:     {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
+	TextResumed:    {"同一命令于 %s 发出后未得到答复，现继续该操作：已做的不会重做", "the same command was said at %s and had no answer; this goes on with it: what was done is not done again"},
+	TextNotKept:    {"无法记住本次操作（%v）：如未得到答复，请加 --key %s 重做", "this act cannot be remembered (%v): if no answer comes, say the same again with --key %s"},
+	TextNotKnown:   {"不知是否已执行。请在半小时内重复同一命令，或加 --key %s：只会执行一次。", "Whether it happened is not known. Say the same again within half an hour, or with --key %s: it happens once."},
+	TextRefused:    {"已拒绝，未保留任何内容：", "refused, nothing was kept:"},
 	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
 	TextApplied:    {"进程 %s 已全部生效：原配置 %.12s，现配置 %.12s；请对每个进程执行", "process %s: all of it holds now: before %.12s, after %.12s; say it to each process"},
 	TextLeaving:    {"%s 将停用：%d 人待转或待应答，完成后链路关闭", "%s leaves: %d people go another way or wait for an answer, then its links end"},
