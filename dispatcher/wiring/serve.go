@@ -76,6 +76,7 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 type process struct {
 	*House
 	dir    *directory
+	eds    *editions
 	sealer *audit.Sealer
 	rule   *rule
 	engine *dispatcher.Engine
@@ -88,13 +89,16 @@ type process struct {
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
-	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
+	eds := newEditions(h.Store, h.log)
+	limits := limitsOf(h.Config.Limits)
+	limits.Atlas = eds.atlas
+	p := &process{House: h, dir: newDirectory(h.Store, limits, h.log), eds: eds}
 	now, err := settingsOf(h.Config)
 	if err != nil {
 		return nil, err
 	}
 	p.current.now.Store(now)
-	if err := p.dir.refresh(ctx); err != nil {
+	if err := errors.Join(p.eds.refresh(ctx), p.dir.refresh(ctx)); err != nil {
 		return nil, err
 	}
 	p.sealer, err = audit.Open(audit.Options{
@@ -123,7 +127,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limitsOf(h.Config.Limits))
+	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +137,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	carried := now.accounts()
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
-		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
+		Fences:   geofence.NewFences(limits),
 		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
 		Accounts: carried.Accounts, Numbers: carried.Numbers, FailOver: carried.FailOver,
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
@@ -158,7 +162,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine, House: p,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Editions: p.eds, Moves: p.engine, Duty: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
@@ -186,6 +190,7 @@ func (p *process) run(ctx context.Context) error {
 	engine.Go(func() { p.engine.Run(sending) })
 	keepers.Go(func() { p.sealer.Run(sealing) })
 	keepers.Go(func() { p.dir.follow(sending) })
+	keepers.Go(func() { p.eds.follow(sending) })
 	keepers.Go(func() { p.keepRedis(sending) })
 	keepers.Go(func() { p.rule.follow(sending) })
 	if p.own != nil {
