@@ -73,6 +73,8 @@ const (
 	TextNobody     Text = "nobody"    // masked number
 	TextPerson     Text = "person"    // masked number, district
 	TextNoLane     Text = "no_lane"   // warning, event, why
+	TextNotKept    Text = "not_kept"  // warning, event
+	TextSince      Text = "since"     // time
 	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
 	TextImported   Text = "imported"  // people, snapshot
 	TextChanged    Text = "changed"   // changes, people, snapshot
@@ -167,6 +169,8 @@ var phrases = map[Text]phrase{
 	TextNobody:     {"%s 不在名录中", "%s is not in the directory"},
 	TextPerson:     {"%s，%s", "%s, %s"},
 	TextNoLane:     {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
+	TextNotKept:    {"%s %s：个人结果已不再保存，无从得知", "%s %s: what became of single people is not kept any more"},
+	TextSince:      {"%s 以前失效的预警已删除，不在此列", "warnings that ended before %s are deleted and not listed"},
 	TextInLane:     {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
 	TextImported:   {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
 	TextChanged:    {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},
