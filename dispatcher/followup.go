@@ -129,8 +129,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	}
 	f := followUp{w: w, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
-	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute = before.NoAddress, before.OptedOut, before.NoRoute
-	f.plan.Untold = before.Untold
+	f.plan.LeftOut = before.LeftOut
 	if w.Spec.Type == warning.Update {
 		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
@@ -340,6 +339,6 @@ func (f *followUp) newcomers(g *routing) {
 	}
 	p := makePlan(f.w, f.inside.tells, f.inside.snap, &sel, g)
 	f.plan.InArea += p.InArea
-	f.plan.NoAddress, f.plan.OptedOut, f.plan.NoRoute, f.plan.Untold = p.NoAddress, p.OptedOut, p.NoRoute, p.Untold
+	f.plan.LeftOut = p.LeftOut
 	f.plan.Strands = append(f.plan.Strands, p.Strands...)
 }

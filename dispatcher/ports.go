@@ -225,12 +225,9 @@ type Plan struct {
 	Warning  string
 	Version  int
 	Snapshot string
-	// InArea = planned somewhere + NoAddress + OptedOut + NoRoute + Untold (promise 2).
-	InArea, NoAddress, OptedOut int64
-	// NoRoute is people with an address that no account may carry.
-	NoRoute int64
-	// Untold is people for whom the warning names no channel that addresses them: area channels alone, or none.
-	Untold int64
+	// InArea + Entered = planned somewhere + all of LeftOut (promise 2).
+	InArea int64
+	LeftOut
 	// Steps is how many later steps of the channel table were planned (warning.Spec.LaterSteps).
 	Steps int
 	// Entered is people who came into the area after the release, beside InArea.

@@ -125,7 +125,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 		return Preview{}, err
 	}
 	p := Preview{
-		People: r.plan.InArea, NoAddress: r.plan.NoAddress, OptedOut: r.plan.OptedOut, Share: r.share,
+		People: r.plan.InArea, LeftOut: r.plan.LeftOut, Share: r.share,
 		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
 		Remarks: append(r.snap.Remarks(s.Areas), e.unserved(&s)...), Told: s.ToldBy(at),
 	}

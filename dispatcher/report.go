@@ -212,10 +212,10 @@ func (e *Engine) report(ctx context.Context, id string, visit func(*strand) erro
 	if err != nil {
 		return r, unavailable(err)
 	}
-	if plan.Archived != nil {
+	if r.Planned = true; plan.Archived != nil {
 		return r, json.Unmarshal(plan.Archived, &r)
 	}
-	r.InArea, r.Entered, r.NoAddress, r.OptedOut = plan.InArea, plan.Entered, plan.NoAddress, plan.OptedOut
+	r.InArea, r.Entered, r.LeftOut = plan.InArea, plan.Entered, plan.LeftOut
 	r.Addressable = r.InArea + r.Entered - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
 	b := newReportBuilder(&r)

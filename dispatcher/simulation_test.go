@@ -72,7 +72,7 @@ func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Select
 	} else if _, err := fmt.Sscanf(areas[0].Name, "last %d", &n); err == nil {
 		from = to - n
 	}
-	s := warning.Selection{Snapshot: t.ID(), Share: 0.01}
+	s := warning.Selection{Snapshot: t.ID()}
 	for i := from; i < to; i++ {
 		if b := uint32(i / warning.BlockSize); len(s.Blocks) == 0 || s.Blocks[len(s.Blocks)-1] != b {
 			s.Blocks = append(s.Blocks, b)

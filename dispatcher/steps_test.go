@@ -89,8 +89,8 @@ func (h *house) everybody(id string, people int64) dispatcher.Report {
 		h.t.Fatal(err)
 	}
 	persons := r.Delivered + r.HandedOver + r.NotReached + r.Waiting
-	if sum := persons + plan.NoAddress + plan.OptedOut + plan.NoRoute + plan.Untold; sum != people || r.InArea != people {
-		h.t.Errorf("%d people in lanes, %+v: %d, want %d", persons, plan, sum, people)
+	if sum := persons + r.NoAddress + r.OptedOut + r.NoRoute + r.Untold; sum != people || r.InArea != people || r.LeftOut != plan.LeftOut {
+		h.t.Errorf("%d people in lanes, %+v of the plan, %+v reported: %d, want %d", persons, plan.LeftOut, r.LeftOut, sum, people)
 	}
 	for _, l := range r.Lanes {
 		if !l.Balanced {

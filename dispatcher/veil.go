@@ -60,7 +60,7 @@ func (p Preview) For(c Caller) Preview {
 		}
 	}
 	if p.Few {
-		p.People, p.Addressable, p.NoAddress, p.OptedOut, p.Finish = 0, 0, 0, 0, 0
+		p.People, p.Addressable, p.LeftOut, p.Finish = 0, 0, LeftOut{}, 0
 	}
 	return p
 }
@@ -93,12 +93,12 @@ func (p Progress) For(c Caller) Progress {
 
 // For is the report as this caller may see it.
 func (r Report) For(c Caller) Report {
-	if c.seesAll() || len(r.Lanes) == 0 {
+	if c.seesAll() || !r.Planned {
 		return r
 	}
 	if crowdOf(r.InArea+r.Entered, r.Lanes) < Few {
 		return Report{
-			Few: true, Warning: r.Warning, Lanes: bare(r.Lanes), Finished: r.Finished, ToFirst: r.ToFirst, ToLast: r.ToLast,
+			Few: true, Planned: true, Warning: r.Warning, Lanes: bare(r.Lanes), Finished: r.Finished, ToFirst: r.ToFirst, ToLast: r.ToLast,
 			Durability: r.Durability, Unmatched: r.Unmatched, Late: r.Late, Seal: r.Seal, Plays: r.Plays,
 		}
 	}

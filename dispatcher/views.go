@@ -32,16 +32,15 @@ type Preview struct {
 	People      int64 // in the area
 	Few         bool
 	Addressable int64
-	NoAddress   int64
-	OptedOut    int64
-	Units       []PreviewUnit    // by district, most people first
-	Carriers    []PreviewCarrier // by account
-	Texts       []PreviewText
-	Share       float64       // of the jurisdiction's surface, 0 to 1
-	Finish      time.Duration // of the slowest account at its contract
-	Digest      string        // of the spec: what an approver approves
-	Remarks     []warning.Violation
-	Told        []warning.Told // by duty, responsible persons first
+	LeftOut
+	Units    []PreviewUnit    // by district, most people first
+	Carriers []PreviewCarrier // by account
+	Texts    []PreviewText
+	Share    float64       // of the jurisdiction's surface, 0 to 1
+	Finish   time.Duration // of the slowest account at its contract
+	Digest   string        // of the spec: what an approver approves
+	Remarks  []warning.Violation
+	Told     []warning.Told // by duty, responsible persons first
 	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
 	Border  string
 	Beyond  error
@@ -117,8 +116,8 @@ type Report struct {
 	InArea      int64
 	Entered     int64 // people who came into the area later, beside InArea
 	Addressable int64
-	NoAddress   int64
-	OptedOut    int64
+	LeftOut
+	Planned     bool // the plan is made
 	Delivered   int64
 	HandedOver  int64 // no receipt yet
 	NotReached  int64
@@ -139,6 +138,14 @@ type Report struct {
 	Seal        string        // over the record of acts when the report was made
 	Plays       []ReportPlay  // on area channels: messages, never people
 	Few         bool          // fewer than Few people: counts are veiled
+}
+
+// LeftOut is people who are in no lane, by the reason: with those in lanes they are everybody in the area (promise 2).
+type LeftOut struct {
+	NoAddress, OptedOut int64
+	// Of the addressable: NoRoute is people whom no account may carry, Untold people for whom the warning names no channel
+	// that addresses them: area channels alone, or none.
+	NoRoute, Untold int64
 }
 
 // ReportPlay is one platform of an area channel.

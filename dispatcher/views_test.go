@@ -11,7 +11,7 @@ import (
 
 func TestAPreviewOfFewIsVeiledForAllButCommanders(t *testing.T) {
 	p := dispatcher.Preview{
-		People: 19, Addressable: 18, NoAddress: 1,
+		People: 19, Addressable: 18, LeftOut: dispatcher.LeftOut{NoAddress: 1},
 		Units:    []dispatcher.PreviewUnit{{Code: "500101", People: 19}},
 		Carriers: []dispatcher.PreviewCarrier{{Account: "mobile", People: 18, Messages: 18, Takes: 1}},
 	}
@@ -72,13 +72,21 @@ func TestProgressAndReportOfFewAreVeiled(t *testing.T) {
 	if !got.Few || got.InArea+got.People+got.Messages+got.Lanes[0].Planned+got.Lanes[0].Counts.Sum()+got.Lanes[0].Messages != 0 {
 		t.Errorf("a forecaster sees %+v", got)
 	}
-	r := dispatcher.Report{InArea: 7, Addressable: 7, Delivered: 7, Lanes: []dispatcher.LaneCounts{lane}, ByDistrict: []dispatcher.ReportRow{{Key: "500101", Planned: 7}},
+	r := dispatcher.Report{Planned: true, InArea: 7, Addressable: 7, Delivered: 7, Lanes: []dispatcher.LaneCounts{lane}, ByDistrict: []dispatcher.ReportRow{{Key: "500101", Planned: 7}},
 		ByMinute: []dispatcher.ReportRow{{Planned: 7}}, WhyNot: []dispatcher.ReportWhy{{People: 1}}, PeopleRate: 7}
 	if got := r.For(commander); got.Few || got.Delivered != 7 || got.ByDistrict[0].Few {
 		t.Errorf("a commander sees %+v", got)
 	}
 	if got := r.For(forecaster); !got.Few || got.InArea+got.Addressable+got.Delivered+got.Lanes[0].Planned != 0 || len(got.ByDistrict)+len(got.ByMinute)+len(got.WhyNot) != 0 || got.PeopleRate != 0 {
 		t.Errorf("a forecaster sees %+v", got)
+	}
+	// Nobody of them has a lane of their own: they are as few.
+	alone := dispatcher.Report{Planned: true, InArea: 7, Addressable: 7, LeftOut: dispatcher.LeftOut{Untold: 7}}
+	if got := alone.For(forecaster); !got.Few || got.InArea+got.Addressable+got.Untold != 0 {
+		t.Errorf("of seven who are told by area channels alone a forecaster sees %+v", got)
+	}
+	if got := (dispatcher.Report{}).For(forecaster); got.Few {
+		t.Error("nothing is veiled before the plan is made: there is nothing")
 	}
 	lane.Planned, r.InArea = 107, 107
 	r.Lanes, r.ByDistrict = []dispatcher.LaneCounts{lane}, []dispatcher.ReportRow{{Key: "1", Planned: 7, Delivered: 7}, {Key: "2", Planned: 40}, {Key: "3", Planned: 60}}

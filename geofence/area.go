@@ -3,7 +3,9 @@ package geofence
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tocsin/warning"
@@ -31,19 +33,9 @@ func Check(areas []warning.Area, l Limits) error {
 	return err
 }
 
-// Share is the part of the jurisdiction's surface that the areas cover together, 0 to 1.
-func Share(areas []warning.Area, l Limits) (float64, error) {
-	e := EditionAt(time.Time{})
-	shapes, err := shapesOf(areas, l, e)
-	if err != nil {
-		return 0, err
-	}
-	return min(1, e.share(shapes)+e.townShare(areas)), nil
-}
-
 // shapesOf makes one shape of each area but towns, or names every fault (promise 6). Units without a day are those of e.
 func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
-	c := &checker{limits: l, edition: e}
+	c := newChecker(l, e)
 	if len(areas) == 0 {
 		c.fault("areas", "area.missing", "name units or give polygons", "no area is given")
 	}
@@ -51,26 +43,46 @@ func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
 		c.fault("areas", "area.limit.areas", "join areas, or send two warnings", "%d areas are more than %d", len(areas), l.Areas)
 		areas = nil
 	}
-	shapes := make([]*shape, 0, len(areas))
+	found, each := make([]*shape, len(areas)), make([]checker, len(areas))
 	for i := range areas {
-		if s := c.area(fmt.Sprintf("areas[%d]", i), &areas[i]); s != nil {
-			shapes = append(shapes, s)
-		}
+		each[i] = *c
+		c.count(&areas[i])
+	}
+	together(len(areas), func(i int) { found[i] = each[i].area(fmt.Sprintf("areas[%d]", i), &areas[i]) })
+	for i := range each {
+		c.faults = append(c.faults, each[i].faults...)
 	}
 	if len(c.faults) > 0 {
-		return nil, warning.Invalid(c.faults...)
+		return nil, warning.Invalid(c.faults[:min(len(c.faults), maxFaults)]...)
 	}
-	return shapes, nil
+	return slices.DeleteFunc(found, func(s *shape) bool { return s == nil }), nil
 }
 
-// checker gathers the faults of one warning's areas and counts what they cost.
+// checker gathers the faults of an area and counts what it costs; areas of one warning are checked side by side.
 type checker struct {
 	limits   Limits
 	edition  *Edition // the jurisdiction; nil while its own outlines are read
 	faults   []warning.Violation
-	rings    int
-	vertices int
-	work     int64
+	rings    int           // with those of the areas before
+	vertices int           // the same
+	work     *atomic.Int64 // of all areas
+}
+
+func newChecker(l Limits, e *Edition) *checker {
+	return &checker{limits: l, edition: e, work: &atomic.Int64{}}
+}
+
+// count adds the rings and corners of an area to those before.
+func (c *checker) count(a *warning.Area) {
+	if a.Circle != nil {
+		c.rings, c.vertices = c.rings+1, c.vertices+cornersAround(a.Circle.Radius)+1
+	}
+	for _, part := range a.Polygons {
+		c.rings += len(part)
+		for _, r := range part {
+			c.vertices += len(r)
+		}
+	}
 }
 
 func (c *checker) fault(field, rule, remedy, format string, args ...any) {
@@ -195,12 +207,7 @@ func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
 	if len(parts) == 0 {
 		c.fault(field, "area.empty", "give at least one polygon", "there is no polygon")
 	}
-	for _, part := range parts {
-		c.rings += len(part)
-		for _, r := range part {
-			c.vertices += len(r)
-		}
-	}
+	c.count(&warning.Area{Polygons: parts})
 	if c.rings > c.limits.Rings {
 		c.fault(field, "area.limit.rings", "leave out small parts and holes", "%d rings are more than %d", c.rings, c.limits.Rings)
 	}

@@ -187,8 +187,12 @@ func TestSoundAreasAreTaken(t *testing.T) {
 }
 
 func TestShareOfJurisdiction(t *testing.T) {
+	city, err := geofence.NewJurisdiction("500000", geofence.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
 	share := func(areas ...warning.Area) float64 {
-		s, err := geofence.Share(areas, geofence.DefaultLimits())
+		_, s, err := city.Border(areas)
 		if err != nil {
 			t.Fatal(err)
 		}

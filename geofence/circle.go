@@ -17,7 +17,7 @@ const (
 // ellipsoid) is left out, with so many corners that nobody farther than 1.0001 times the radius and 5 cm is taken in.
 // It has up to 360 corners; small circles have fewer, since corners are rounded to a centimetre.
 func around(c warning.Circle) warning.Ring {
-	n := int(min(360, max(16, math.Ceil(math.Sqrt(200*c.Radius)))))
+	n := cornersAround(c.Radius)
 	// Beyond the corner of a flat polygon, the allowance covers the rounding of corners and that a line which is straight
 	// in degrees bends towards the pole or away from it.
 	reach := c.Radius*(1/math.Cos(math.Pi/float64(n))+4e-6) + 0.015
@@ -27,6 +27,14 @@ func around(c warning.Circle) warning.Ring {
 	}
 	r[n] = r[0]
 	return r
+}
+
+// cornersAround is how many corners stand for a circle of so many metres.
+func cornersAround(radius float64) int {
+	if !(radius < warning.MaxRadius) { // also where it is no number
+		radius = warning.MaxRadius
+	}
+	return int(min(360, max(16, math.Ceil(math.Sqrt(200*max(0, radius))))))
 }
 
 // away is the place at a distance in metres from p in the direction of bearing, radians from north over east: the direct

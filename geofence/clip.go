@@ -40,7 +40,7 @@ func (j *Jurisdiction) clip(field string, a warning.Area, s *shape) (warning.Are
 		return refuse("it cannot be cut at the border", "draw it so that it ends in the jurisdiction")
 	}
 	cut := warning.Area{Name: a.Name, Polygons: left, CRS: "wgs84"}
-	c := &checker{limits: j.limits, edition: j.edition}
+	c := newChecker(j.limits, j.edition)
 	if s = c.area(field, &cut); s == nil || j.outside([]*shape{s}).Share > 0 {
 		return refuse("what is left of it at the border is no sound surface", "draw it so that it ends in the jurisdiction")
 	}

@@ -266,7 +266,7 @@ func outlineOf(geometry []byte) (*shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{limits: DefaultLimits()}
+	c := newChecker(DefaultLimits(), nil)
 	s := c.polygons("outline", polygons)
 	if len(c.faults) > 0 {
 		return nil, warning.Invalid(c.faults...)

@@ -41,7 +41,7 @@ func Inspect(b []byte, crs string, l Limits) (Inspection, error) {
 		return v, nil
 	}
 	v.Parts = len(a.Polygons)
-	c := &checker{limits: l}
+	c := newChecker(l, nil)
 	c.polygons("area", in.readAll(a.Polygons))
 	v.Faults, v.Valid, v.Corners = c.faults, len(c.faults) == 0, c.vertices
 	if !v.Valid {

@@ -53,7 +53,7 @@ func ReadLayer(b []byte, crs string) (*Layer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
-		c := &checker{limits: DefaultLimits()}
+		c := newChecker(DefaultLimits(), nil)
 		s := c.polygons(field, in.readAll(polygons))
 		if s == nil {
 			return nil, warning.Invalid(c.faults...)

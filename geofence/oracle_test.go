@@ -81,7 +81,7 @@ func shrink(polygons [][]warning.Ring, points ...*warning.Point) {
 
 // verdict checks polygons as an area is checked, without a jurisdiction.
 func verdict(polygons [][]warning.Ring) (*shape, []warning.Violation) {
-	c := &checker{limits: DefaultLimits()}
+	c := newChecker(DefaultLimits(), nil)
 	return c.polygons("polygon", polygons), c.faults
 }
 

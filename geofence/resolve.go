@@ -15,11 +15,7 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 	if err != nil {
 		return warning.Selection{}, err
 	}
-	sel, err := s.choose(shapes)
-	if err == nil {
-		sel.Share = min(1, s.edition.share(shapes)+s.edition.townShare(areas))
-	}
-	return sel, err
+	return s.choose(shapes)
 }
 
 // choose finds who is inside the shapes. Ranges of the directory are looked at side by side.
@@ -59,12 +55,12 @@ const (
 // meets is chosen or not as a whole, and only people in small squares at the line are looked at one by one.
 type finder struct {
 	s        *Snapshot
-	from, to int      // the rows that it looks at
-	chosen   []uint64 // bit i is row i
-	left     int64    // steps of work that are left
-	tree     *boxTree // of the shape that is looked in
-	stack    []int32  // its nodes in the squares on the way down
-	near     []edge   // the sides in a small square
+	from, to int        // the rows that it looks at
+	chosen   []uint64   // bit i is row i
+	left     int64      // steps of work that are left
+	tree     *boxTree   // of the shape that is looked in
+	stack    []int32    // its nodes in the squares on the way down
+	near     []nearEdge // the sides in a small square
 }
 
 // square is a node of the quadtree: the keys that begin with the bits of key above 2·level, and its rows.
@@ -134,7 +130,9 @@ func (f *finder) down(q square, nodes []int32) {
 		f.near = f.near[:0]
 		for _, k := range nodes {
 			from, to := f.tree.under(int(k))
-			f.near = append(f.near, f.tree.sides[from:to]...)
+			for _, e := range f.tree.sides[from:to] {
+				f.near = append(f.near, nearOf(e, q.box.min))
+			}
 		}
 		c := &f.s.columns
 		for i := q.from; i < q.to; i++ {
@@ -180,17 +178,51 @@ func (f *finder) rowAfter(from, to int, last uint64) int {
 	return from + sort.Search(to-from, func(i int) bool { return morton(c.Lon[from+i], c.Lat[from+i]) > last })
 }
 
-// holds tells whether p, which lies in the square, is in the shape; edges are those that meet the square.
-func (q *square) holds(edges []edge, p coord) bool {
+// nearEdge is a side as it is seen from the lowest corner of a small square: from there the way to somebody in the square
+// leads to the east, and then to the north.
+type nearEdge struct {
+	a, b      coord // a is not to the east of b
+	low, high int32 // latitudes
+	beyond    bool  // on the way to the east, the corner comes to it: whoever is to the east of all of it is behind it
+	above     bool  // where its longitudes are, the way to the east leads above it
+}
+
+func nearOf(e edge, corner coord) nearEdge {
+	if e.b.less(e.a) {
+		e.a, e.b = e.b, e.a
+	}
+	n := nearEdge{a: e.a, b: e.b, low: min(e.a.y, e.b.y), high: max(e.a.y, e.b.y), above: e.a.y <= corner.y}
+	if n.low <= corner.y && corner.y < n.high {
+		n.above, n.beyond = beside(e.a, e.b, corner) > 0, east(e, corner)
+	}
+	return n
+}
+
+// holds tells whether p, which lies in the square, is in the shape; edges are those that meet the square. Most sides need
+// no more than a look at their ends.
+func (q *square) holds(edges []nearEdge, p coord) bool {
 	in := q.inside
 	for i := range edges {
 		e := &edges[i]
-		if e.touches(p) {
-			return true
+		switch {
+		case p.x < e.a.x:
+			continue
+		case p.x >= e.b.x:
+			if p == e.b || p.x == e.a.x && e.low <= p.y && p.y <= e.high {
+				return true
+			}
+			in = in != e.beyond
+			continue
 		}
-		if e.crossed(q.box.min, p) {
-			in = !in
+		above := p.y > e.high
+		if !above && p.y >= e.low {
+			turn := side(e.a, e.b, p)
+			if turn == 0 {
+				return true
+			}
+			above = turn > 0
 		}
+		in = in != (above != e.above)
 	}
 	return in
 }

@@ -140,7 +140,7 @@ func (r *Revision) Resolve(areas []warning.Area, p warning.Presence) (warning.Se
 	if err != nil {
 		return warning.Selection{}, err
 	}
-	all := warning.Selection{Snapshot: r.id, Share: min(1, r.edition.share(shapes)+r.edition.townShare(areas))}
+	all := warning.Selection{Snapshot: r.id}
 	present := newAttendance(p, r.edition, areas)
 	first := 0
 	for _, run := range r.runs {

@@ -70,23 +70,6 @@ func inDistricts(areas []warning.Area) []warning.Area {
 	return out
 }
 
-// townShare is what of the jurisdiction towns without an outline may cover: each an even part of its district.
-func (e *Edition) townShare(areas []warning.Area) (share float64) {
-	for i := range areas {
-		t, ok := TownAt(areas[i].Unit)
-		if u, known := e.byCode[t.District]; ok && known && u.outline != nil {
-			n := 0
-			for _, o := range towns() {
-				if o.District == t.District {
-					n++
-				}
-			}
-			share += e.share([]*shape{u.outline}) / float64(n)
-		}
-	}
-	return share
-}
-
 // Named is a unit that a name means.
 type Named struct {
 	Code   string `json:"code"` // of six or nine digits

@@ -73,14 +73,11 @@ func (n *nest) check() {
 
 // spend counts work and tells whether there is any left; it names the fault when it has just run out.
 func (c *checker) spend(field string, steps int) bool {
-	if c.work > c.limits.Work {
-		return false
-	}
-	c.work += int64(steps)
-	if c.work > c.limits.Work {
+	spent := c.work.Add(int64(steps))
+	if spent > c.limits.Work && spent-int64(steps) <= c.limits.Work {
 		c.fault(field, "area.limit.work", "simplify the outline", "the area is too intricate to be checked")
 	}
-	return c.work <= c.limits.Work
+	return spent <= c.limits.Work
 }
 
 // compare finds out whether two sides meet where they must not. It may see the same two more than once.

@@ -110,8 +110,6 @@ type Selection struct {
 	Snapshot string
 	Blocks   []uint32
 	Masks    []Mask
-	// Share is the part of the jurisdiction's surface that the areas cover, 0 to 1.
-	Share float64
 }
 
 // People is how many are chosen.

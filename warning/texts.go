@@ -21,23 +21,23 @@ const (
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
 
-	TextFollows      Text = "follows" // event, type
-	TextByChannel    Text = "by_channel"
-	TextNotAddressed Text = "not_addressed" // people, no address, opted out
-	TextRerouted     Text = "rerouted"      // people
-	TextRecalled     Text = "recalled"      // messages that carriers were asked for, messages that they took back
-	TextByDistrict   Text = "by_district"
-	TextByCarrier    Text = "by_carrier"
-	TextByMinute     Text = "by_minute"
-	TextHead         Text = "head" // columns of a table in the report, separated by |
-	TextContract     Text = "contract"
-	TextSpeed        Text = "speed"
-	TextKept         Text = "kept"
-	TextPlay         Text = "play"     // channel, platform, state, messages
-	TextCoverage     Text = "coverage" // percent, ends
-	TextClipped      Text = "clipped"  // name, corners
-	TextPolicy       Text = "policy"   // digest, since, who agreed
-	TextProposal     Text = "proposal" // digest, how many agreed
+	TextFollows    Text = "follows" // event, type
+	TextByChannel  Text = "by_channel"
+	TextLeftOut    Text = "left_out" // people, reasons
+	TextRerouted   Text = "rerouted" // people
+	TextRecalled   Text = "recalled" // messages that carriers were asked for, messages that they took back
+	TextByDistrict Text = "by_district"
+	TextByCarrier  Text = "by_carrier"
+	TextByMinute   Text = "by_minute"
+	TextHead       Text = "head" // columns of a table in the report, separated by |
+	TextContract   Text = "contract"
+	TextSpeed      Text = "speed"
+	TextKept       Text = "kept"
+	TextPlay       Text = "play"     // channel, platform, state, messages
+	TextCoverage   Text = "coverage" // percent, ends
+	TextClipped    Text = "clipped"  // name, corners
+	TextPolicy     Text = "policy"   // digest, since, who agreed
+	TextProposal   Text = "proposal" // digest, how many agreed
 
 	TextReview        Text = "review" // who, when, why
 	TextReviewOpen    Text = "review_open"
@@ -52,7 +52,6 @@ const (
 	TextFinish   Text = "finish"   // time
 	TextPlanning Text = "planning" // tier, event, state
 
-	TextPreview      Text = "preview"       // people, addressable, no address, opted out
 	TextPreviewShare Text = "preview_share" // percent, time
 	TextTold         Text = "told"          // duty, steps
 	TextToldStep     Text = "told_step"     // minutes and seconds after the release, channels
@@ -125,9 +124,9 @@ var phrases = map[Text]phrase{
 	TextSpeed:      {"每秒 %s 人、%s 条；发布后 %.0f 毫秒发出第一条，%.1f 秒发出最后一条", "%s people/s, %s messages/s; first message %.0f ms after release, last after %.1f s"},
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
 
-	TextNotAddressed: {"不能联系 %s 人：无地址 %s，已退订 %s", "Cannot be told %s: no address %s, opted out %s"},
-	TextRerouted:     {"改走其他路由 %s 人", "Moved to another route %s people"},
-	TextRecalled:     {"取消后请求运营商撤回 %s 条，已确认撤回 %s 条", "After the cancel carriers were asked to take back %s messages and confirmed %s"},
+	TextLeftOut:  {"不单独通知 %s 人（%s）", "Told nothing of their own %s (%s)"},
+	TextRerouted: {"改走其他路由 %s 人", "Moved to another route %s people"},
+	TextRecalled: {"取消后请求运营商撤回 %s 条，已确认撤回 %s 条", "After the cancel carriers were asked to take back %s messages and confirmed %s"},
 
 	TextPlay:     {"%s（%s）：%s，%s 条消息", "%s (%s): %s, %s messages"},
 	TextCoverage: {"，覆盖 %.0f%%，终端 %s", ", %.0f%% covered, %s ends"},
@@ -139,7 +138,6 @@ var phrases = map[Text]phrase{
 	TextFinish:   {"预计完成 %s", "finishes %s"},
 	TextPlanning: {"%s %s %s", "%s %s %s"},
 
-	TextPreview:      {"区域内 %s 人：可联系 %s，无地址 %s，已退订 %s", "In the area %s people: addressable %s, no address %s, opted out %s"},
 	TextPreviewShare: {"占辖区面积 %.1f%%，预计 %s 发完", "%.1f%% of the jurisdiction, takes %s"},
 	TextTold:         {"%s：%s", "%s: %s"},
 	TextToldStep:     {"%s后无回执者 %s", "without receipt after %s: %s"},
@@ -218,7 +216,7 @@ var phrases = map[Text]phrase{
 	"person.undelivered": {"未送达", "undelivered"}, "person.refused": {"被拒绝", "refused"}, "person.expired": {"已过期", "expired"}, "person.cancelled": {"已撤销", "cancelled"},
 	"person.superseded": {"被新版替代", "superseded"}, "person.moved": {"改走其他渠道", "moved"}, "person.withdrawn": {"已退订", "withdrawn"}, "person.unknown": {"结果不明", "unknown"},
 
-	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.other_route": {"改走其他线路", "by another carrier"}, "reason.no_route": {"无可用线路", "no carrier serves the number"},
+	"reason.no_address": {"无地址", "no address"}, "reason.opted_out": {"已退订", "opted out"}, "reason.other_route": {"改走其他线路", "by another carrier"}, "reason.no_route": {"无可用线路", "no carrier serves the number"}, "reason.untold": {"渠道表未安排个人渠道", "no channel of their own in the table"},
 	"reason.throttled": {"运营商限速", "throttled"}, "reason.queue_full": {"运营商队列已满", "carrier's queue full"}, "reason.system_error": {"运营商系统错误", "carrier failed"},
 	"reason.link_down": {"链路中断", "link down"}, "reason.no_answer": {"运营商无应答", "no answer"}, "reason.bad_number": {"号码无效", "bad number"},
 	"reason.bad_content": {"内容被拒", "words refused"}, "reason.not_allowed": {"合同不允许", "not allowed"}, "reason.submit_failed": {"提交失败", "refused by the carrier"},

@@ -141,6 +141,11 @@ var shows = []shown{
 			r, err := demo.ShowReds(ctx, o, n)
 			return r, r != nil && r.OK, err
 		}},
+	{"directory", 0, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+			r, err := demo.ShowDirectory(ctx, o)
+			return r, r != nil && r.OK, err
+		}},
 	{"behind", 300_000, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
 		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
 			r, err := demo.ShowBehind(ctx, o)

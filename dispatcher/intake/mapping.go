@@ -110,7 +110,7 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 
 func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
-		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
+		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut, NoRoute: p.NoRoute, Untold: p.Untold,
 		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil, Told: toldTo(p.Told),
 	}
 	for _, a := range p.Clipped {
@@ -178,7 +178,7 @@ func (s *Server) reportTo(r dispatcher.Report, c dispatcher.Caller) *pb.ReportRe
 	r = r.For(c)
 	out := &pb.ReportResponse{
 		Warning: s.warningTo(r.Warning, c), Lanes: lanesTo(r.Lanes), Few: r.Few, InArea: r.InArea, Entered: r.Entered, Addressable: r.Addressable,
-		NoAddress: r.NoAddress, OptedOut: r.OptedOut, Delivered: r.Delivered, HandedOver: r.HandedOver,
+		Planned: r.Planned, NoAddress: r.NoAddress, OptedOut: r.OptedOut, NoRoute: r.NoRoute, Untold: r.Untold, Delivered: r.Delivered, HandedOver: r.HandedOver,
 		NotReached: r.NotReached, Waiting: r.Waiting, FinishedAt: timeTo(r.Finished),
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
 		PeoplePerS: r.PeopleRate, MessagesPerS: r.MessageRate,

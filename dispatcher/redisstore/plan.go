@@ -210,7 +210,7 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 	}
 	p := dispatcher.Plan{
 		Warning: id, Version: h.Version, Snapshot: f.Snapshot,
-		InArea: f.InArea, NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute, Untold: f.Untold, Steps: f.Steps, Entered: f.Entered,
+		InArea: f.InArea, LeftOut: dispatcher.LeftOut{NoAddress: f.NoAddress, OptedOut: f.OptedOut, NoRoute: f.NoRoute, Untold: f.Untold}, Steps: f.Steps, Entered: f.Entered,
 		Pending: f.Pending, Parts: h.Parts,
 	}
 	var err error

@@ -101,7 +101,7 @@ func entry(act string) dispatcher.Entry {
 
 // plan is a plan of warning n with a strand of people by each account.
 func plan(n int, people uint32, accounts ...string) dispatcher.Plan {
-	p := dispatcher.Plan{Warning: id(n), Version: 1, Snapshot: "snap", InArea: int64(people) * int64(len(accounts)), NoAddress: 3, OptedOut: 2, NoRoute: 1, Parts: 1}
+	p := dispatcher.Plan{Warning: id(n), Version: 1, Snapshot: "snap", InArea: int64(people) * int64(len(accounts)), LeftOut: dispatcher.LeftOut{NoAddress: 3, OptedOut: 2, NoRoute: 1, Untold: 4}, Parts: 1}
 	for i, a := range accounts {
 		s := dispatcher.Strand{Warning: id(n), Version: 1, Channel: warning.SMS, Account: a, Snapshot: "snap", People: people}
 		for left, block := int(people), uint32(i); left > 0; block += 7 {

@@ -103,7 +103,7 @@ type told struct {
 // judge compares the reports of warnings with the carriers' verdict.
 func judge(o rig.Options, v verify.Verdict, reports ...told) *Result {
 	r := &Result{Why: v.Faults, Recipients: o.People, Verify: v.Sums, Carriers: v}
-	var inArea int64
+	var inArea, untold int64
 	engine := map[string]*pb.ReportResponse_Account{}
 	for _, rep := range reports {
 		id := rep.GetWarning().GetId()
@@ -124,9 +124,15 @@ func judge(o rig.Options, v verify.Verdict, reports ...told) *Result {
 			continue // it goes to those who were reached, wherever they are
 		}
 		inArea += rep.GetInArea()
-		if out := rep.GetAddressable() + rep.GetNoAddress() + rep.GetOptedOut(); out != rep.GetInArea()+rep.GetEntered() {
-			r.fault("%s: %d people are in the area and %d are accounted for", id, rep.GetInArea(), out)
+		inLanes := rep.GetDelivered() + rep.GetHandedOver() + rep.GetNotReached() + rep.GetWaiting()
+		left := rep.GetNoAddress() + rep.GetOptedOut() + rep.GetNoRoute() + rep.GetUntold()
+		if inLanes+left != rep.GetInArea()+rep.GetEntered() {
+			r.fault("%s: %d people are in the area, %d entered, and %d are accounted for", id, rep.GetInArea(), rep.GetEntered(), inLanes+left)
 		}
+		untold += rep.GetUntold()
+	}
+	if untold < v.Untold { // who is told by a later step alone is untold until then
+		r.fault("the engine tells %d people by no channel of their own, by the verdict %d", untold, v.Untold)
 	}
 	if inArea != v.InArea {
 		r.fault("the engine finds %d people in the area, the verdict %d", inArea, v.InArea)

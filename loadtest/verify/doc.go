@@ -5,6 +5,7 @@
 //
 // What the verdict means:
 //   - A person is a number. Expected is everybody inside with a number who has not opted out (responsible persons cannot).
+//   - Whoever is inside and told by no channel of their own, by what the warning says of duties and channels, is untold.
 //   - expected = got + moved + refused + stopped + lost, for each warning and channel; who is to get a warning by SMS and
 //     by flash SMS counts in both.
 //   - Who gets a correction, an all-clear or an update follows from what arrived before: whoever got the original by a

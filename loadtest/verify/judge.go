@@ -152,6 +152,9 @@ func (j *judge) alert(n *notice, kind tocsinv1.Type, person int32, edge bool) {
 	if j.p.duty[person] {
 		duty = 1
 	}
+	if n.tells[duty] == [lanes]telling{} {
+		n.g.v.Untold++
+	}
 	for l := range lanes {
 		if t := n.tells[duty][l]; t != never {
 			j.add(want{n: n, lane: l, text: j.text(n, kind, l, person), other: -1, free: edge || t == missing})

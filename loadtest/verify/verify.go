@@ -95,6 +95,8 @@ type Sums struct {
 	Entered   int64 `json:"entered"` // seen inside after the release, beside in_area
 	NoAddress int64 `json:"no_address"`
 	OptedOut  int64 `json:"opted_out"`
+	// Untold could be told, and the warning says at no step that they are by a channel of their own.
+	Untold int64 `json:"untold"`
 	LaneSums
 	// Doubled got any segment of the text more often than wanted; ExtraMessages is how many segments that were.
 	Doubled       int64 `json:"doubled"`
@@ -283,6 +285,7 @@ func (s *Sums) add(o *Sums) {
 	s.Entered += o.Entered
 	s.NoAddress += o.NoAddress
 	s.OptedOut += o.OptedOut
+	s.Untold += o.Untold
 	s.LaneSums.add(&o.LaneSums)
 	s.Doubled += o.Doubled
 	s.ExtraMessages += o.ExtraMessages

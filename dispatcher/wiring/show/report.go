@@ -37,7 +37,7 @@ func (l Language) Report(r *pb.ReportResponse) []string {
 func (l Language) Brief(r *pb.ReportResponse) []string {
 	spec := r.GetWarning().GetSpec()
 	title := r.GetWarning().GetId() + "  " + l.say(warning.TextTitle, l.event(spec), l.tier(spec.GetTier()), l.status(spec.GetStatus()), l.state(r.GetWarning().GetState()))
-	if len(r.GetLanes()) == 0 {
+	if !r.GetPlanned() {
 		return []string{l.say(warning.TextNotReleased), title}
 	}
 	lines := append(l.mayor(r), "", title, "")
@@ -61,10 +61,31 @@ func (l Language) Brief(r *pb.ReportResponse) []string {
 	if asked > 0 {
 		lines = append(lines, l.say(warning.TextRecalled, count(asked), count(recalled)))
 	}
-	if left := r.GetNoAddress() + r.GetOptedOut(); left > 0 {
-		lines = append(lines, l.say(warning.TextNotAddressed, count(left), count(r.GetNoAddress()), count(r.GetOptedOut())))
+	return append(lines, l.nothing(r)...)
+}
+
+// nothing is who gets no message of their own, and why; nothing where there is nobody.
+func (l Language) nothing(r interface {
+	GetNoAddress() int64
+	GetOptedOut() int64
+	GetNoRoute() int64
+	GetUntold() int64
+}) []string {
+	var all int64
+	var why []string
+	for _, part := range []struct {
+		reason string
+		people int64
+	}{{"no_address", r.GetNoAddress()}, {"opted_out", r.GetOptedOut()}, {"no_route", r.GetNoRoute()}, {"untold", r.GetUntold()}} {
+		if part.people > 0 {
+			all += part.people
+			why = append(why, l.say(warning.TextWhy, l.name("reason", part.reason), count(part.people)))
+		}
 	}
-	return lines
+	if all == 0 {
+		return nil
+	}
+	return []string{l.say(warning.TextLeftOut, count(all), strings.Join(why, l.say(warning.TextListJoin)))}
 }
 
 // play is one platform of an area channel: messages and what the platform reports, never people.

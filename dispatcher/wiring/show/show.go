@@ -137,10 +137,8 @@ func (l Language) Proposal(p *pb.Proposal) []string {
 // Preview is who would get what.
 func (l Language) Preview(p *pb.PreviewResponse) []string {
 	veiled := func(n int64) string { return l.orFew(n, p.GetFew()) }
-	lines := []string{
-		l.say(warning.TextPreview, veiled(p.GetPeople()), veiled(p.GetAddressable()), veiled(p.GetNoAddress()), veiled(p.GetOptedOut())),
-		l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())),
-	}
+	lines := append([]string{l.say(warning.TextInArea, veiled(p.GetPeople()), veiled(p.GetAddressable()))}, l.nothing(p)...)
+	lines = append(lines, l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())))
 	lines = append(lines, l.told(p.GetTold())...)
 	for _, r := range p.GetRemarks() {
 		lines = append(lines, "  "+r.GetText())

@@ -2,6 +2,7 @@ package show
 
 import (
 	"encoding/csv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,8 @@ import (
 func report() *pb.ReportResponse {
 	return &pb.ReportResponse{
 		Warning: &pb.Warning{Id: "01J", State: pb.State_STATE_COMPLETED, Spec: &pb.WarningSpec{Event: "11B03", EventName: "暴雨", Tier: pb.Tier_TIER_RED, Status: pb.Status_STATUS_EXERCISE}},
-		Lanes:   []*pb.LaneCounts{{Planned: 1234560}},
-		InArea:  1234567, Addressable: 1234560, Delivered: 1200000, HandedOver: 30000, NotReached: 4560, Waiting: 0,
+		Lanes:   []*pb.LaneCounts{{Planned: 1234560}}, Planned: true,
+		InArea: 1234567, Addressable: 1234560, Delivered: 1200000, HandedOver: 30000, NotReached: 4560, Waiting: 0,
 		WhyNot:     []*pb.ReportResponse_Why{{Reason: "bad_number", People: 4500}, {Reason: "something_new", People: 60}},
 		FinishedAt: timestamppb.New(time.Date(2026, 6, 13, 12, 34, 56, 0, time.Local)),
 		ByDistrict: []*pb.ReportResponse_Row{{Key: "500101", Name: "万州区", Planned: 5, Delivered: 4, Waiting: 1}, {Key: "500102", Name: "涪陵区", Planned: 1234}},
@@ -62,13 +63,34 @@ func TestTheReportTellsOfRoutesAndRecalls(t *testing.T) {
 	}
 }
 
+// TestWhoGetsNothingOfTheirOwnIsToldWithTheReason: in report and preview, also where loudspeakers alone were heard.
+func TestWhoGetsNothingOfTheirOwnIsToldWithTheReason(t *testing.T) {
+	r := report()
+	r.Lanes, r.NoAddress, r.OptedOut, r.NoRoute, r.Untold = nil, 1200, 3, 40, 5000
+	p := &pb.PreviewResponse{People: 7, NoRoute: 40, Untold: 5000}
+	for language, want := range map[Language][2]string{
+		"en": {"Told nothing of their own 6,243 (no address 1,200, opted out 3, no carrier serves the number 40, no channel of their own in the table 5,000)",
+			"Told nothing of their own 5,040 (no carrier serves the number 40, no channel of their own in the table 5,000)"},
+		"zh-CN": {"不单独通知 6,243 人\uff08无地址 1,200、已退订 3、无可用线路 40、渠道表未安排个人渠道 5,000\uff09", "不单独通知 5,040 人\uff08无可用线路 40、渠道表未安排个人渠道 5,000\uff09"},
+	} {
+		for at, lines := range [][]string{language.Brief(r), language.Preview(p)} {
+			if !slices.Contains(lines, want[at]) {
+				t.Errorf("%s: no %q in\n%s", language, want[at], strings.Join(lines, "\n"))
+			}
+		}
+		if quiet := strings.Join(language.Brief(report()), "\n"); strings.Contains(quiet, want[0][:12]) {
+			t.Errorf("%s: nobody is left out, and it says\n%s", language, quiet)
+		}
+	}
+}
+
 func TestAReportWithoutEndOrPlanSaysSo(t *testing.T) {
 	r := report()
 	r.FinishedAt, r.Waiting = nil, 17
 	if got := Language("en").Report(r)[4]; got != "Still waiting 17, not finished" {
 		t.Error(got)
 	}
-	r.Lanes = nil
+	r.Lanes, r.Planned = nil, false
 	if got := Language("en").Report(r)[0]; got != "Not released: nobody was told yet" {
 		t.Error(got)
 	}

@@ -465,10 +465,17 @@ type ReportResponse struct {
 	Plays []*Play `protobuf:"bytes,25,rep,name=plays,proto3" json:"plays,omitempty"`
 	// People who came into the area after the release, beside in_area.
 	Entered int64 `protobuf:"varint,26,opt,name=entered,proto3" json:"entered,omitempty"`
-	// Receipts for people none of whose messages may have one any more; their warnings are settled.
-	LateReceipts int64 `protobuf:"varint,27,opt,name=late_receipts,json=lateReceipts,proto3" json:"late_receipts,omitempty"`
+	// Of the addressable: people whom no account carries, and people whom the channel table tells by no channel of their own
+	// (area channels alone, or none). in_area + entered of an alert = people in lanes + no_address + opted_out + no_route +
+	// untold.
+	NoRoute int64 `protobuf:"varint,27,opt,name=no_route,json=noRoute,proto3" json:"no_route,omitempty"`
+	Untold  int64 `protobuf:"varint,28,opt,name=untold,proto3" json:"untold,omitempty"`
+	// The plan is made: before it nothing above counts people.
+	Planned bool `protobuf:"varint,29,opt,name=planned,proto3" json:"planned,omitempty"`
 	// Fewer than 20 people: no count is shown to anybody but a commander.
-	Few           bool `protobuf:"varint,30,opt,name=few,proto3" json:"few,omitempty"`
+	Few bool `protobuf:"varint,30,opt,name=few,proto3" json:"few,omitempty"`
+	// Receipts for people none of whose messages may have one any more; their warnings are settled.
+	LateReceipts  int64 `protobuf:"varint,31,opt,name=late_receipts,json=lateReceipts,proto3" json:"late_receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -678,11 +685,25 @@ func (x *ReportResponse) GetEntered() int64 {
 	return 0
 }
 
-func (x *ReportResponse) GetLateReceipts() int64 {
+func (x *ReportResponse) GetNoRoute() int64 {
 	if x != nil {
-		return x.LateReceipts
+		return x.NoRoute
 	}
 	return 0
+}
+
+func (x *ReportResponse) GetUntold() int64 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
+}
+
+func (x *ReportResponse) GetPlanned() bool {
+	if x != nil {
+		return x.Planned
+	}
+	return false
 }
 
 func (x *ReportResponse) GetFew() bool {
@@ -690,6 +711,13 @@ func (x *ReportResponse) GetFew() bool {
 		return x.Few
 	}
 	return false
+}
+
+func (x *ReportResponse) GetLateReceipts() int64 {
+	if x != nil {
+		return x.LateReceipts
+	}
+	return 0
 }
 
 type WhoRequest struct {
@@ -1231,7 +1259,7 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vends_failed\x18\v \x01(\x03R\n" +
 	"endsFailed\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xbf\f\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x8c\r\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -1268,9 +1296,12 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vrecord_seal\x18\x17 \x01(\tR\n" +
 	"recordSeal\x12%\n" +
 	"\x05plays\x18\x19 \x03(\v2\x0f.tocsin.v1.PlayR\x05plays\x12\x18\n" +
-	"\aentered\x18\x1a \x01(\x03R\aentered\x12#\n" +
-	"\rlate_receipts\x18\x1b \x01(\x03R\flateReceipts\x12\x10\n" +
-	"\x03few\x18\x1e \x01(\bR\x03few\x1a\xe7\x01\n" +
+	"\aentered\x18\x1a \x01(\x03R\aentered\x12\x19\n" +
+	"\bno_route\x18\x1b \x01(\x03R\anoRoute\x12\x16\n" +
+	"\x06untold\x18\x1c \x01(\x03R\x06untold\x12\x18\n" +
+	"\aplanned\x18\x1d \x01(\bR\aplanned\x12\x10\n" +
+	"\x03few\x18\x1e \x01(\bR\x03few\x12#\n" +
+	"\rlate_receipts\x18\x1f \x01(\x03R\flateReceipts\x1a\xe7\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +

@@ -226,6 +226,9 @@ type PreviewResponse struct {
 	Digest              string                     `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
 	// Who is told by which channels and when, were it released now.
 	Told []*Told `protobuf:"bytes,12,rep,name=told,proto3" json:"told,omitempty"`
+	// Of the addressable: people whom no account carries, and people whom the channel table tells by no channel of their own.
+	NoRoute int64 `protobuf:"varint,13,opt,name=no_route,json=noRoute,proto3" json:"no_route,omitempty"`
+	Untold  int64 `protobuf:"varint,14,opt,name=untold,proto3" json:"untold,omitempty"`
 	// What lies of the area beyond the jurisdiction, in words; empty: nothing.
 	Border string `protobuf:"bytes,30,opt,name=border,proto3" json:"border,omitempty"`
 	// More of it lies there than the policy admits: submit refuses it.
@@ -349,6 +352,20 @@ func (x *PreviewResponse) GetTold() []*Told {
 		return x.Told
 	}
 	return nil
+}
+
+func (x *PreviewResponse) GetNoRoute() int64 {
+	if x != nil {
+		return x.NoRoute
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetUntold() int64 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
 }
 
 func (x *PreviewResponse) GetBorder() string {
@@ -2050,7 +2067,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0ePreviewRequest\x122\n" +
 	"\awarning\x18\x01 \x01(\v2\x16.tocsin.v1.WarningSpecH\x00R\awarning\x12\x10\n" +
 	"\x02id\x18\x02 \x01(\tH\x00R\x02idB\r\n" +
-	"\x04what\x12\x05\xbaH\x02\b\x01\"\x94\t\n" +
+	"\x04what\x12\x05\xbaH\x02\b\x01\"\xc7\t\n" +
 	"\x0fPreviewResponse\x12\x16\n" +
 	"\x06people\x18\x01 \x01(\x03R\x06people\x12\x10\n" +
 	"\x03few\x18\x02 \x01(\bR\x03few\x12 \n" +
@@ -2065,7 +2082,9 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x11seconds_to_finish\x18\n" +
 	" \x01(\x01R\x0fsecondsToFinish\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x12#\n" +
-	"\x04told\x18\f \x03(\v2\x0f.tocsin.v1.ToldR\x04told\x12\x16\n" +
+	"\x04told\x18\f \x03(\v2\x0f.tocsin.v1.ToldR\x04told\x12\x19\n" +
+	"\bno_route\x18\r \x01(\x03R\anoRoute\x12\x16\n" +
+	"\x06untold\x18\x0e \x01(\x03R\x06untold\x12\x16\n" +
 	"\x06border\x18\x1e \x01(\tR\x06border\x12#\n" +
 	"\rbeyond_border\x18\x1f \x01(\bR\fbeyondBorder\x12;\n" +
 	"\aremarks\x18! \x03(\v2!.tocsin.v1.PreviewResponse.RemarkR\aremarks\x12)\n" +
