@@ -6,9 +6,7 @@ func (e *Engine) Held() (strands, places, refs int) {
 		a.mu.Lock()
 		strands, places = strands+len(a.byID), places+len(a.strands)
 		for _, s := range a.people.snaps {
-			for _, b := range s.blocks {
-				refs += len(b)
-			}
+			refs += len(s.refs)
 		}
 		a.mu.Unlock()
 	}

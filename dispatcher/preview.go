@@ -15,59 +15,6 @@ import (
 	"tocsin/warning"
 )
 
-// resolved is who a spec reaches over one snapshot, and by which accounts: what a preview shows and a plan stores.
-type resolved struct {
-	digest string // of the spec
-	who    warning.Presence
-	tells  warning.Telling
-	snap   Snapshot
-	share  float64
-	beyond warning.Outside
-	units  []PreviewUnit
-	plan   Plan // of no warning yet
-}
-
-// keptResolved is how many are kept: between the submission of a warning and its release few others come.
-const keptResolved = 8
-
-// resolve finds who a spec reaches that is released at a time, over the newest directory. What was resolved a moment ago
-// is not resolved again: release comes soon after approval was looked at, and every millisecond counts there.
-func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
-	snap, ok := e.dir.Current()
-	if !ok {
-		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
-	}
-	digest, who, tells := warning.DigestOf(s), e.policy().Presence(s.Tier, at), s.Tells(at)
-	e.mu.Lock()
-	i := slices.IndexFunc(e.recent, func(r *resolved) bool {
-		return r.digest == digest && r.who == who && r.tells.Equal(tells) && r.snap.ID() == snap.ID()
-	})
-	if i >= 0 {
-		r := e.recent[i]
-		e.mu.Unlock()
-		return r, nil
-	}
-	e.mu.Unlock()
-	sel, err := selected(&s, snap, who)
-	if err != nil {
-		return nil, err
-	}
-	beyond, share, err := e.beyond(s.Areas, snap, &sel)
-	if err != nil {
-		return nil, err
-	}
-	r := &resolved{
-		digest: digest, who: who, tells: tells, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, tells, snap, &sel, e.routing.Load()),
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.recent = append(e.recent, r); len(e.recent) > keptResolved {
-		e.recent = slices.Delete(e.recent, 0, 1)
-	}
-	return r, nil
-}
-
 // selected is who counts as being in the areas of s, those in the greatest danger first.
 func selected(s *warning.Spec, snap Snapshot, who warning.Presence) (warning.Selection, error) {
 	sel, err := snap.Resolve(s.Areas, who)
@@ -85,17 +32,6 @@ func ordered(sel warning.Selection, order []int) warning.Selection {
 		out.Blocks[i], out.Masks[i] = sel.Blocks[at], sel.Masks[at]
 	}
 	return out
-}
-
-// planOf is the plan of a warning with this spec.
-func (r *resolved) planOf(w *warning.Warning) Plan {
-	p := r.plan
-	p.Warning, p.Version = w.ID, w.Version
-	p.Strands = slices.Clone(p.Strands)
-	for i := range p.Strands {
-		p.Strands[i].Warning, p.Strands[i].Version = w.ID, w.Version
-	}
-	return p
 }
 
 // look validates a spec as of a time and says who would get what were it released at another. It fails closed, with every
@@ -126,7 +62,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	}
 	p := Preview{
 		People: r.plan.InArea, LeftOut: r.plan.LeftOut, Share: r.share,
-		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
+		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: warning.DigestOf(s), Units: r.units,
 		Remarks: append(r.snap.Remarks(s.Areas), e.unserved(&s)...), Told: s.ToldBy(at),
 	}
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
@@ -135,10 +71,10 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	if s.Clip {
 		p.Clipped = s.Areas
 	}
-	for _, st := range r.plan.Strands {
+	for i, st := range r.plan.Strands {
 		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}
-		for i := range st.Batches {
-			c.Messages += int64(st.Batches[i].Mask.Count() * costs[st.Batches[i].Language])
+		for l, cost := range costs {
+			c.Messages += r.languages[i][l] * int64(cost)
 		}
 		if a := e.account(st.Account); a != nil {
 			c.Contract = float64(a.contract())
@@ -371,9 +307,7 @@ func (e *Engine) MissingApprovals(w warning.Warning) int {
 	}
 	share := 0.0
 	if w.Spec.Type == warning.Alert || w.Spec.Type == warning.Update {
-		if r, err := e.resolve(w.Spec, w.SubmittedAt); err == nil { // its share is the same at any time
-			share = r.share
-		}
+		_, share, _ = e.border(w.Spec.Areas)
 	}
 	needed, _ := e.policy().ApprovalsFor(&w.Spec, share)
 	return max(0, max(1, needed)-len(w.ApprovedBy))

@@ -13,14 +13,18 @@ type index struct {
 	snaps []snapIndex
 }
 
+// snapIndex has the batches of each block in a chain, the one that was added last first: a large strand is taken in as
+// fast as its batches are read.
 type snapIndex struct {
-	snap   Snapshot
-	blocks map[uint32][]blockRef
+	snap  Snapshot
+	first []uint32 // by block: 1 + index into refs
+	refs  []blockRef
 }
 
 type blockRef struct {
 	s     *strand
 	batch uint32
+	next  uint32 // as in first
 }
 
 // add takes in the batches of a strand from one on.
@@ -32,34 +36,35 @@ func (x *index) add(s *strand, from int) {
 		}
 	}
 	if si == nil {
-		x.snaps = append(x.snaps, snapIndex{snap: s.snap, blocks: map[uint32][]blockRef{}})
+		x.snaps = append(x.snaps, snapIndex{snap: s.snap, first: make([]uint32, s.snap.Blocks())})
 		si = &x.snaps[len(x.snaps)-1]
 	}
+	si.refs = slices.Grow(si.refs, len(s.Batches)-from)
 	for i := from; i < len(s.Batches); i++ {
-		b := s.Batches[i].Block
-		si.blocks[b] = append(si.blocks[b], blockRef{s, uint32(i)})
+		si.add(s, uint32(i))
 	}
 }
 
-// remove takes the batches of a strand out.
-func (x *index) remove(s *strand) {
+func (si *snapIndex) add(s *strand, batch uint32) {
+	b := s.Batches[batch].Block
+	si.refs = append(si.refs, blockRef{s, batch, si.first[b]})
+	si.first[b] = uint32(len(si.refs))
+}
+
+// forget takes out the strands that have left.
+func (x *index) forget() {
 	for i := range x.snaps {
 		si := &x.snaps[i]
-		if si.snap.ID() != s.snap.ID() {
-			continue
-		}
-		for k := range s.Batches {
-			b := s.Batches[k].Block
-			si.blocks[b] = slices.DeleteFunc(si.blocks[b], func(r blockRef) bool { return r.s == s })
-			if len(si.blocks[b]) == 0 {
-				delete(si.blocks, b)
+		all := si.refs
+		si.refs = nil
+		clear(si.first)
+		for _, r := range all {
+			if !r.s.gone {
+				si.add(r.s, r.batch)
 			}
 		}
-		if len(si.blocks) == 0 {
-			x.snaps = slices.Delete(x.snaps, i, i+1)
-		}
-		return
 	}
+	x.snaps = slices.DeleteFunc(x.snaps, func(si snapIndex) bool { return len(si.refs) == 0 })
 }
 
 // find is the message that a receipt speaks of: by fingerprint, newest strand first; else somebody whose hand-off had no
@@ -70,18 +75,18 @@ func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segmen
 		if !in {
 			continue
 		}
-		refs := x.snaps[i].blocks[uint32(block)]
-		for k := len(refs) - 1; k >= 0; k-- {
-			at, in := refs[k].s.position(int(refs[k].batch), slot)
+		for k := x.snaps[i].first[block]; k != 0; k = x.snaps[i].refs[k-1].next {
+			ref := &x.snaps[i].refs[k-1]
+			at, in := ref.s.position(int(ref.batch), slot)
 			if !in {
 				continue
 			}
-			seg, exact, found := refs[k].s.led.match(at, print)
+			seg, exact, found := ref.s.led.match(at, print)
 			if exact {
-				return refs[k].s, at, seg, true
+				return ref.s, at, seg, true
 			}
 			if s == nil || found && !ok {
-				s, pos, segment, ok = refs[k].s, at, seg, found
+				s, pos, segment, ok = ref.s, at, seg, found
 			}
 		}
 	}
@@ -290,11 +295,7 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
-	if o.Reason == channels.Throttled { // no failure of the carrier: we are too fast
-		a.slow.throttled(now, a.trip.median)
-	} else {
-		a.condition.answered(now, !failures[o.Reason])
-	}
+	a.blame(s, o.Reason, now)
 	if again {
 		a.schedule(s, rec.pos, now)
 	}

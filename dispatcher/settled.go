@@ -38,9 +38,9 @@ func (a *account) dismiss(now time.Time) {
 		a.strands[s.index] = nil
 		a.free = append(a.free, s.index)
 		delete(a.byID, s.ID)
-		a.people.remove(s)
 	}
 	if gone {
+		a.people.forget()
 		a.live = slices.DeleteFunc(a.live, func(s *strand) bool { return s.gone })
 	}
 }

@@ -74,7 +74,7 @@ func (s *Store) strip(ctx context.Context, p redis.Pipeliner, r *remains) {
 	for k := range r.Chunks {
 		p.Unlink(ctx, s.keys.batches(r.Batches, k))
 	}
-	p.HDel(ctx, s.keys.strand(r.id), "batches", "chunks") // behind them: by these they are found
+	p.HDel(ctx, s.keys.strand(r.id), "chunks") // behind them: by their number they are found
 }
 
 // stripping is how many strands are stripped in one pipe.

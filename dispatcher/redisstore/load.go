@@ -94,7 +94,7 @@ func (s *Store) image(ctx context.Context, account string, ledger bool, which fu
 		return im, err
 	}
 	for i := range at {
-		if at[i].Batches == "" {
+		if at[i].Chunks == nil {
 			return im, fmt.Errorf("%w: strand %d is archived", dispatcher.ErrNotFound, im.Strands[i].ID)
 		}
 	}
@@ -126,7 +126,10 @@ func (s *Store) loadBatches(ctx context.Context, strands []dispatcher.Strand, at
 	type place struct{ strand, chunk int }
 	var places []place
 	for i := range at {
-		for j := range at[i].Chunks {
+		if strands[i].Batches = s.fresh.get(at[i].Batches); strands[i].Batches != nil {
+			continue
+		}
+		for j := range *at[i].Chunks {
 			places = append(places, place{i, j})
 		}
 	}
