@@ -307,7 +307,7 @@ func (l Language) Who(w *pb.WhoResponse) []string {
 	for _, m := range w.GetMessages() {
 		event := l.name("tier", m.GetTier()) + " " + m.GetEventName()
 		if m.GetExcluded() == "not_kept" {
-			lines = append(lines, l.say(warning.TextNotKept, m.GetWarningId(), event))
+			lines = append(lines, l.say(warning.TextNoOutcome, m.GetWarningId(), event))
 			continue
 		}
 		if m.GetExcluded() != "" {
@@ -354,7 +354,7 @@ func (l Language) Account(a *pb.Account) string {
 	if a.GetRateSetByHand() {
 		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
 	}
-	for _, more := range []string{a.GetWhy(), a.GetLastError()} {
+	for _, more := range []string{a.GetWhy(), a.GetLastError(), l.cause(a.GetLastError())} {
 		if more != "" {
 			line += "; " + more
 		}
