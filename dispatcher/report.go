@@ -118,22 +118,19 @@ func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
 // else read from the store and brought up to date by the journal.
 func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, visit func(s *strand) error) error {
 	for i := range plan.Strands {
-		a := e.account(plan.Strands[i].Account)
-		if a == nil { // it is not configured any more: its strands lie in the store
-			a = newAccount(e, AccountOptions{Account: channels.Account{Name: plan.Strands[i].Account}}, nil)
+		var s *strand
+		if a := e.account(plan.Strands[i].Account); a != nil {
+			a.mu.Lock()
+			if s = a.byID[plan.Strands[i].ID]; s != nil && a.owned {
+				s = s.copy()
+			} else {
+				s = nil
+			}
+			a.mu.Unlock()
 		}
-		a.mu.Lock()
-		s := a.byID[plan.Strands[i].ID]
-		if !a.owned {
-			s = nil
-		}
-		if s != nil {
-			s = s.copy()
-		}
-		a.mu.Unlock()
 		if s == nil {
 			var err error
-			s, err = e.stored(ctx, a, plan.Strands[i].ID, func(ctx context.Context, st Strand) (*strand, error) { return e.readOnly(ctx, st, w) })
+			s, err = e.stored(ctx, plan.Strands[i].Account, plan.Strands[i].ID, func(ctx context.Context, st Strand) (*strand, error) { return e.readOnly(ctx, st, w) })
 			if err != nil {
 				return err
 			}
@@ -145,9 +142,9 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, vi
 	return nil
 }
 
-// stored rebuilds one strand from the store, as open makes it ready.
-func (e *Engine) stored(ctx context.Context, a *account, id StrandID, open func(context.Context, Strand) (*strand, error)) (*strand, error) {
-	img, err := e.queue.Read(ctx, a.opt.Name, []StrandID{id}, true)
+// stored rebuilds one strand from the store, as open makes it ready. The configuration may not have its account any more.
+func (e *Engine) stored(ctx context.Context, account string, id StrandID, open func(context.Context, Strand) (*strand, error)) (*strand, error) {
+	img, err := e.queue.Read(ctx, account, []StrandID{id}, true)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -155,7 +152,7 @@ func (e *Engine) stored(ctx context.Context, a *account, id StrandID, open func(
 	if err != nil {
 		return nil, err
 	}
-	return s, newAccount(e, a.opt, a.adapter).rebuild(img, []*strand{s})
+	return s, newAccount(e, AccountOptions{Account: channels.Account{Name: account}}, nil).rebuild(img, []*strand{s})
 }
 
 // readOnly makes a strand ready that nothing leaves from.
@@ -193,7 +190,7 @@ func (e *Engine) report(ctx context.Context, id string, visit func(*strand) erro
 		return Report{}, err
 	}
 	r := Report{Warning: w, Durability: e.records.Durability()}
-	for _, a := range e.accounts {
+	for _, a := range e.all() {
 		a.mu.Lock()
 		r.Unmatched += a.stats.UnknownReceipts
 		r.Late += a.stats.LateReceipts
