@@ -2,6 +2,7 @@ package geofence
 
 import (
 	"math"
+	"slices"
 
 	"tocsin/warning"
 )
@@ -48,28 +49,32 @@ func (e edge) longWay() bool {
 }
 
 // onThePlane cuts a ring whose longitudes go on beyond 180 or -180 at that meridian, and adds the pole to a ring that leads
-// around it; p is a place in it. A piece too small for a position is left out.
-func onThePlane(r warning.Ring, p warning.Point) [][]warning.Ring {
+// around it; p is a place in it. A piece too thin for a position is left out.
+func onThePlane(r warning.Ring, p warning.Point) (parts [][]warning.Ring) {
 	first, last := r[0], r[len(r)-1]
-	if math.Abs(last[0]-first[0]) > 180 {
-		return [][]warning.Ring{{aroundPole(r, math.Copysign(90, p[1]))}}
-	}
-	r[len(r)-1] = first // but for rounding it is that
 	west, east := first[0], first[0]
 	for _, q := range r {
 		west, east = min(west, q[0]), max(east, q[0])
 	}
+	pieces := []warning.Ring{r}
 	switch {
+	case math.Abs(last[0]-first[0]) > 180:
+		pieces[0] = aroundPole(r, math.Copysign(90, p[1]))
 	case east > 180:
-		return halves(r, 180)
+		pieces = halves(r, 180)
 	case west < -180:
-		return halves(r, -180)
+		pieces = halves(r, -180)
 	}
-	return [][]warning.Ring{{r}}
+	for _, piece := range pieces {
+		if piece = tidy(piece); piece != nil {
+			parts = append(parts, []warning.Ring{piece})
+		}
+	}
+	return parts
 }
 
 // halves is what lies to the west and to the east of a meridian, the part beyond 180 degrees moved by 360.
-func halves(r warning.Ring, meridian float64) (parts [][]warning.Ring) {
+func halves(r warning.Ring, meridian float64) (parts []warning.Ring) {
 	for _, to := range [2]float64{-1, 1} {
 		var out warning.Ring
 		for i, q := range r[1:] {
@@ -87,20 +92,36 @@ func halves(r warning.Ring, meridian float64) (parts [][]warning.Ring) {
 				out[i][0] -= math.Copysign(360, meridian)
 			}
 		}
-		if out = append(out, out[:min(1, len(out))]...); hasSurface(out) {
-			parts = append(parts, []warning.Ring{out})
-		}
+		parts = append(parts, append(out, out[0]))
 	}
 	return parts
 }
 
-// hasSurface tells whether anything is left of a closed ring when its corners are rounded to positions.
-func hasSurface(r warning.Ring) bool {
+// tidy is a closed ring on the grid of positions, without the spikes that rounding makes of what is thinner than that; nil
+// when it has no surface there.
+func tidy(r warning.Ring) warning.Ring {
 	var corners ring
-	for _, p := range r {
+	for _, p := range r[:len(r)-1] {
 		corners = append(corners, coordOf(p))
 	}
-	return len(corners) > 3 && !flat(corners)
+	for i, kept := 0, 0; kept < len(corners) && len(corners) > 2; {
+		n := len(corners)
+		a, b, d := corners[(i+n-1)%n], corners[i%n], corners[(i+1)%n]
+		if b == d || side(a, b, d) == 0 && turnsBack(a, b, d) {
+			corners = slices.Delete(corners, i%n, i%n+1)
+			i, kept = i%n+n-2, 0 // the corner before may be one now
+			continue
+		}
+		i, kept = i%n+1, kept+1
+	}
+	if len(corners) < 3 || flat(corners) {
+		return nil
+	}
+	out := make(warning.Ring, 0, len(corners)+1)
+	for _, c := range append(corners, corners[0]) {
+		out = append(out, c.point())
+	}
+	return out
 }
 
 // aroundPole is a ring that leads once around the pole at a latitude, as the surface between it and the pole.
