@@ -376,6 +376,8 @@ func (l *land) Within(areas []warning.Area, units []string) bool {
 	return slices.Contains(units, areas[0].Unit)
 }
 
+func (l *land) Pin(areas []warning.Area, _ time.Time) []warning.Area { return areas }
+
 // Clip gives the first area the name of what is left.
 func (l *land) Clip(areas []warning.Area) ([]warning.Area, error) {
 	cut := slices.Clone(areas)
@@ -424,6 +426,8 @@ type house struct {
 	every  time.Duration // link tests; 0: by hand
 	home   string        // of the accounts
 	other  *carrier      // of a second account with the same prefix; nil: there is none
+
+	accounts []dispatcher.AccountOptions // nil: mobile, and unicom where there is another carrier
 }
 
 // pass lets time go by in the bubble.
@@ -449,19 +453,24 @@ func houseOf(t *testing.T, people, rate int) *house {
 
 func newCarrier() *carrier { return &carrier{trip: 20 * time.Millisecond, window: 160} }
 
+var statuses = []warning.Status{warning.Actual, warning.Exercise, warning.Test}
+
+func (h *house) account(name, protocol string) dispatcher.AccountOptions {
+	return dispatcher.AccountOptions{
+		Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
+		Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
+		Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, Home: h.home, TestNumber: h.test, TestEvery: h.every,
+	}
+}
+
 func (h *house) start() {
 	h.cut = &cut{Store: h.store}
-	statuses := []warning.Status{warning.Actual, warning.Exercise, warning.Test}
-	account := func(name, protocol string) dispatcher.AccountOptions {
-		return dispatcher.AccountOptions{
-			Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
-			Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, Home: h.home, TestNumber: h.test, TestEvery: h.every,
+	accounts := h.accounts
+	if accounts == nil {
+		accounts = append(accounts, h.account("mobile", "fake"))
+		if h.other != nil {
+			accounts = append(accounts, h.account("unicom", "other"))
 		}
-	}
-	accounts := []dispatcher.AccountOptions{account("mobile", "fake")}
-	if h.other != nil {
-		accounts = append(accounts, account("unicom", "other"))
 	}
 	e, err := dispatcher.New(dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,

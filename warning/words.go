@@ -18,7 +18,7 @@ var wanted = map[string][2]string{
 	"at":      {"warning.at", "say when it is issued"},
 	"warning": {"warning.event", "say the event and the tier"},
 	"former":  {"warning.references", "name the warning that this one updates"},
-	"where":   {"warning.areas", "give every area a name that people know"},
+	"where":   {"warning.areas", "give every area a name that people know; a drawn one has it in properties.name of its GeoJSON feature"},
 	"until":   {"warning.expires", "give the end of validity"},
 	"advice":  {"warning.event", "write the words yourself: the official pattern does not know what to do in this danger"},
 	"hotline": {"words.hotline", "have an engineer put the number that people may call into words.hotline of the configuration, or write the words yourself"},
@@ -95,9 +95,15 @@ func FieldsOf(s Spec, before *Spec, d Desk, at time.Time) Fields {
 	}
 	if before != nil {
 		f.Former = before.Tier
-		f.Extended = s.Expires.After(before.Expires) && reflect.DeepEqual(s.Areas, before.Areas)
+		f.Extended = s.Expires.After(before.Expires) && slices.EqualFunc(s.Areas, before.Areas, samePlace)
 	}
 	return f
+}
+
+// samePlace tells whether two areas mean the same, perhaps by outlines of different editions.
+func samePlace(a, b Area) bool {
+	a.Edition, b.Edition = "", ""
+	return reflect.DeepEqual(a, b)
 }
 
 // Compose makes the words of a kind in the official pattern: Alert (also for those who are new in an update), Update

@@ -148,6 +148,11 @@ var shows = []shown{
 			r, err := demo.ShowDirectory(ctx, o)
 			return r, r != nil && r.OK, err
 		}},
+	{"import", 0, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+			r, err := demo.ShowImports(ctx, o)
+			return r, r != nil && r.OK, err
+		}},
 	{"behind", 300_000, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
 		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
 			r, err := demo.ShowBehind(ctx, o)

@@ -3,6 +3,7 @@ package wiring
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -75,6 +76,7 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 type process struct {
 	*House
 	dir    *directory
+	eds    *editions
 	sealer *audit.Sealer
 	rule   *rule
 	engine *dispatcher.Engine
@@ -87,13 +89,16 @@ type process struct {
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
-	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
-	numbers, digest, err := numbersOf(&h.Config.Routes)
+	eds := newEditions(h.Store, h.log)
+	limits := limitsOf(h.Config.Limits)
+	limits.Atlas = eds.atlas
+	p := &process{House: h, dir: newDirectory(h.Store, limits, h.log), eds: eds}
+	now, err := settingsOf(h.Config)
 	if err != nil {
 		return nil, err
 	}
-	p.current.take(h.Config, digest)
-	if err := p.dir.refresh(ctx); err != nil {
+	p.current.now.Store(now)
+	if err := errors.Join(p.eds.refresh(ctx), p.dir.refresh(ctx)); err != nil {
 		return nil, err
 	}
 	p.sealer, err = audit.Open(audit.Options{
@@ -122,18 +127,19 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limitsOf(h.Config.Limits))
+	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limits)
 	if err != nil {
 		return nil, err
 	}
 	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
 		return nil, err
 	}
+	carried := now.accounts()
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
-		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
+		Fences:   geofence.NewFences(limits),
 		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
-		Accounts: accountsOf(h.Config.Accounts), Numbers: numbers, FailOver: failOverOf(&h.Config.Routes),
+		Accounts: carried.Accounts, Numbers: carried.Numbers, FailOver: carried.FailOver,
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    p.rule.inForce,
@@ -152,21 +158,17 @@ func (p *process) openIntake() error {
 	if err != nil {
 		return err
 	}
-	secure, err := identity.ServerTLS(p.Config.TLS.Certificate, p.Config.TLS.Key)
-	if err != nil {
-		return err
-	}
-	if left, err := identity.DaysLeft(p.Config.TLS.Certificate, time.Now()); err == nil && left < 30 {
+	if left := identity.DaysLeft(p.current.now.Load().shown.Leaf, time.Now()); left < 30 {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine, House: p,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Editions: p.eds, Moves: p.engine, Duty: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
 			Live:     func(context.Context) error { return nil },
 		},
-		TLS: secure, CAPTable: table, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
+		TLS: &tls.Config{GetCertificate: p.current.show}, CAPTable: table, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
 		Unary:  []grpc.UnaryServerInterceptor{p.Users.Unary, p.gate.unary},
 		Stream: []grpc.StreamServerInterceptor{p.Users.Stream, p.gate.stream},
 	})
@@ -188,6 +190,7 @@ func (p *process) run(ctx context.Context) error {
 	engine.Go(func() { p.engine.Run(sending) })
 	keepers.Go(func() { p.sealer.Run(sealing) })
 	keepers.Go(func() { p.dir.follow(sending) })
+	keepers.Go(func() { p.eds.follow(sending) })
 	keepers.Go(func() { p.keepRedis(sending) })
 	keepers.Go(func() { p.rule.follow(sending) })
 	if p.own != nil {
