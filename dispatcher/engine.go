@@ -80,6 +80,7 @@ type Engine struct {
 	land     Land
 	epochs   EpochStore
 	routing  atomic.Pointer[routing]
+	census   census
 	failOver FailOver
 	policy   func() Policy
 	segments Segmenter
@@ -143,6 +144,7 @@ func (e *Engine) Run(ctx context.Context) {
 		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
+	group.Go(func() { e.prepares(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })

@@ -1,13 +1,12 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,14 +16,19 @@ import (
 
 // resolved is who a spec reaches over one snapshot, and by which accounts: what a preview shows and a plan stores.
 type resolved struct {
-	digest string // of the spec
-	who    warning.Presence
-	tells  warning.Telling
-	snap   Snapshot
-	share  float64
-	beyond warning.Outside
-	units  []PreviewUnit
-	plan   Plan // of no warning yet
+	digest  string // of the spec
+	who     warning.Presence
+	tells   warning.Telling
+	routing *routing
+	snap    Snapshot
+	sel     warning.Selection
+	share   float64
+	beyond  warning.Outside
+	units   []PreviewUnit
+	towns   []PreviewUnit
+	counts  Plan // its strands without batches
+	tallies []tally
+	plan    func() Plan // of no warning yet; made when it is asked for
 }
 
 // keptResolved is how many are kept: between the submission of a warning and its release few others come.
@@ -37,10 +41,10 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	if !ok {
 		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
 	}
-	digest, who, tells := warning.DigestOf(s), e.policy().Presence(s.Tier, at), s.Tells(at)
+	digest, who, tells, g := warning.DigestOf(s), e.policy().Presence(s.Tier, at), s.Tells(at), e.routing.Load()
 	e.mu.Lock()
 	i := slices.IndexFunc(e.recent, func(r *resolved) bool {
-		return r.digest == digest && r.who == who && r.tells.Equal(tells) && r.snap.ID() == snap.ID()
+		return r.digest == digest && r.who == who && r.tells.Equal(tells) && r.routing == g && r.snap.ID() == snap.ID()
 	})
 	if i >= 0 {
 		r := e.recent[i]
@@ -48,18 +52,21 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 		return r, nil
 	}
 	e.mu.Unlock()
-	sel, err := selected(&s, snap, who)
-	if err != nil {
+	r := &resolved{digest: digest, who: who, tells: tells, routing: g, snap: snap}
+	var outside error
+	var group sync.WaitGroup
+	group.Go(func() { r.beyond, r.share, outside = e.land.Border(s.Areas) })
+	var err error
+	r.sel, err = selected(&s, snap, who)
+	group.Wait()
+	if err = cmp.Or(err, outside); err != nil {
 		return nil, err
 	}
-	beyond, share, err := e.beyond(s.Areas, snap, &sel)
-	if err != nil {
-		return nil, err
-	}
-	r := &resolved{
-		digest: digest, who: who, tells: tells, snap: snap, share: share, beyond: beyond, units: units(snap, &sel),
-		plan: makePlan(&warning.Warning{Spec: s}, tells, snap, &sel, e.routing.Load()),
-	}
+	e.countBeyond(&r.beyond, snap, &r.sel)
+	r.units, r.towns = e.census.places(snap, &r.sel)
+	w := warning.Warning{Spec: s}
+	r.counts, r.tallies = sortOut(&w, tells, snap, &r.sel, g, false)
+	r.plan = sync.OnceValue(func() Plan { return makePlan(&w, tells, snap, &r.sel, g) })
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.recent = append(e.recent, r); len(e.recent) > keptResolved {
@@ -89,7 +96,7 @@ func ordered(sel warning.Selection, order []int) warning.Selection {
 
 // planOf is the plan of a warning with this spec.
 func (r *resolved) planOf(w *warning.Warning) Plan {
-	p := r.plan
+	p := r.plan()
 	p.Warning, p.Version = w.ID, w.Version
 	p.Strands = slices.Clone(p.Strands)
 	for i := range p.Strands {
@@ -120,33 +127,31 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 			return e.lookBack(ctx, &o, texts, warning.DigestOf(s))
 		}
 	}
+	var remarks []warning.Violation
+	var group sync.WaitGroup
+	if snap, ok := e.dir.Current(); ok {
+		group.Go(func() { remarks = snap.Remarks(s.Areas) })
+	}
 	r, err := e.resolve(s, at)
+	group.Wait()
 	if err != nil {
 		return Preview{}, err
 	}
 	p := Preview{
-		People: r.plan.InArea, LeftOut: r.plan.LeftOut, Share: r.share,
-		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: r.digest, Units: r.units,
-		Remarks: append(r.snap.Remarks(s.Areas), e.unserved(&s)...), Told: s.ToldBy(at),
+		People: r.counts.InArea, LeftOut: r.counts.LeftOut, Share: r.share,
+		Addressable: r.counts.InArea - r.counts.NoAddress - r.counts.OptedOut, Texts: texts, Digest: r.digest, Units: r.units, Towns: r.towns,
+		Remarks: append(remarks, e.unserved(&s)...), Told: s.ToldBy(at), Channels: channelsOf(r.tallies, costs),
 	}
+	p.Residents = residentsOf(p.Units)
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
 	}
 	if s.Clip {
 		p.Clipped = s.Areas
 	}
-	for _, st := range r.plan.Strands {
-		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}
-		for i := range st.Batches {
-			c.Messages += int64(st.Batches[i].Mask.Count() * costs[st.Batches[i].Language])
-		}
-		if a := e.account(st.Account); a != nil {
-			c.Contract = float64(a.contract())
-			c.Takes = time.Duration(float64(c.Messages) / c.Contract * float64(time.Second))
-		}
-		p.Finish = max(p.Finish, c.Takes)
-		p.Carriers = append(p.Carriers, c)
-	}
+	o := e.outlookOf(s.Tier, r, costs)
+	p.Carriers, p.Finish = o.carriers()
+	p.Faster = o.faster(e.unnamed(&s))
 	return p, nil
 }
 
@@ -236,9 +241,10 @@ func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.
-func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err error) {
-	costs = make([]int, len(warning.Languages))
+func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs costs, err error) {
+	costs = map[warning.Channel][languages]int64{}
 	for _, ch := range s.Channels {
+		var cost [languages]int64
 		for l, name := range warning.Languages {
 			for _, kind := range s.Type.Kinds() {
 				segments, coding, err := e.segments(s.TextFor(kind, ch, name), ch)
@@ -248,45 +254,13 @@ func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err er
 						Remedy: "shorten them",
 					})
 				}
-				costs[l] = max(costs[l], len(segments))
+				cost[l] = max(cost[l], int64(len(segments)))
 				texts = append(texts, PreviewText{Language: name, Channel: ch, Kind: kind, Segments: segments, Coding: coding})
 			}
 		}
+		costs[ch] = cost
 	}
 	return texts, costs, nil
-}
-
-// units counts the people of a selection by the district of their home, most people first.
-func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
-	people := map[uint32]int64{}
-	code, run := uint32(0), int64(0) // the map is asked where the home changes
-	for i, b := range sel.Blocks {
-		home := snap.Block(int(b)).Home
-		if !slices.ContainsFunc(home, func(code uint32) bool { return code != home[0] }) { // most neighbours live in one
-			people[home[0]] += int64(sel.Masks[i].Count())
-			continue
-		}
-		for slot := range sel.Masks[i].Slots {
-			if at := warning.DistrictOf(home[slot]); at != code {
-				people[code] += run
-				code, run = at, 0
-			}
-			run++
-		}
-	}
-	people[code] += run
-	delete(people, 0)
-	out := make([]PreviewUnit, 0, len(people))
-	for code, n := range people {
-		out = append(out, PreviewUnit{Code: strconv.Itoa(int(code)), Name: snap.District(code), People: n})
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].People != out[j].People {
-			return out[i].People > out[j].People
-		}
-		return out[i].Code < out[j].Code
-	})
-	return out
 }
 
 // Preview says who would get what, and records nothing.
