@@ -160,5 +160,38 @@ func TestEveryRefusalHasBothLanguages(t *testing.T) {
 	}
 }
 
+// TestWhatTheCommandRefusesHasBothLanguages: the mistakes that a forecaster or commander is told of before anything is sent.
+func TestWhatTheCommandRefusesHasBothLanguages(t *testing.T) {
+	seen := 0
+	for _, name := range []string{"cmd/tocsin/broadcast.go", "cmd/tocsin/client.go", "cmd/tocsin/decide.go", "cmd/tocsin/look.go", "cmd/tocsin/submit.go", "dispatcher/wiring/event.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			made, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || made.Sel.Name != "Errorf" && made.Sel.Name != "New" || made.X.(*ast.Ident).Name == "status" {
+				return true
+			}
+			text, ok := wordsIn(call.Args[0])
+			if !ok || !strings.Contains(text, " ") || strings.HasPrefix(text, "x: ") || strings.HasPrefix(text, "no answer: ") { // what the system said
+				return true
+			}
+			seen++
+			if warning.SayRefusal("zh-CN", text) == text {
+				t.Errorf("%s: no Chinese for %q", name, text)
+			}
+			return true
+		})
+	}
+	if seen < 14 {
+		t.Errorf("only %d texts were found: the test does not see what the command refuses with", seen)
+	}
+}
+
 // aboutUsers is messages that engineers meet.
 var aboutUsers = regexp.MustCompile("account|directory (is|has)|no directory|split the realm|GeoJSON|positions again|policy asks|users cannot")

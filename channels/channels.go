@@ -44,6 +44,12 @@ type Carrier interface {
 	Close(ctx context.Context) error
 }
 
+// Staller is a carrier that tells a slow answer from a link that has stopped to answer.
+type Staller interface {
+	// Stalled is how many segments are open on links that have answered none for so long.
+	Stalled(after time.Duration) int
+}
+
 // Prepared is words made ready by an adapter for its own use.
 type Prepared interface {
 	// Segments is how many messages (条) one person costs, as the carrier bills and throttles them; 1 to 8.

@@ -82,6 +82,7 @@ type account struct {
 	early     early
 	people    index
 	inflight  int
+	good      int64 // answers of this ownership that say nothing against the carrier
 	trip      trip
 	slow      slowdown
 	quiet     time.Time // nothing leaves before

@@ -20,7 +20,7 @@ func (e *Engine) covers(c Caller, w *warning.Warning) error {
 	if w.Spec.Type == warning.Cancel || w.Spec.Type == warning.AllClear {
 		return nil
 	}
-	o, err := e.border(&w.Spec)
+	o, _, err := e.border(w.Spec.Areas)
 	if err != nil {
 		return err
 	}
@@ -28,19 +28,13 @@ func (e *Engine) covers(c Caller, w *warning.Warning) error {
 	return c.Scope.Check(c.User, w, err == nil)
 }
 
-// border is what of a spec's areas lies beyond the jurisdiction. Who approves has looked at the warning a moment ago, and
-// then it is not measured again.
-func (e *Engine) border(s *warning.Spec) (warning.Outside, error) {
-	digest := warning.DigestOf(*s)
-	e.mu.Lock()
-	i := slices.IndexFunc(e.recent, func(r *resolved) bool { return r.digest == digest })
-	if i >= 0 {
-		defer e.mu.Unlock()
-		return e.recent[i].beyond, nil
+// border is what of the areas lies beyond the jurisdiction, and the part of the jurisdiction that they cover. Who approves
+// has looked at the warning a moment ago, and then it is not measured again.
+func (e *Engine) border(areas []warning.Area) (warning.Outside, float64, error) {
+	if o, share, ok := e.bordering(areas); ok {
+		return o, share, nil
 	}
-	e.mu.Unlock()
-	o, _, err := e.land.Border(s.Areas)
-	return o, err
+	return e.land.Border(areas)
 }
 
 // countBeyond counts who of the selection is with each neighbour.

@@ -104,8 +104,8 @@ func TestWhatLiesBeyondTheBorder(t *testing.T) {
 			t.Errorf("cut: %+v, %v", p, err)
 		}
 		h.kill()
-		h.start() // so that it is measured anew
 		h.land.beyond["sliver"] = outside(0.3)
+		h.start() // so that it is measured anew
 		if _, err := h.e.Approve(ctx, an, "late", w.ID, w.Version, w.Digest, 0); warning.ReasonOf(err) != warning.ReasonDenied {
 			t.Errorf("approved outside: %v", err)
 		}

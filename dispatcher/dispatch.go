@@ -26,6 +26,7 @@ import (
 //	outcome  receipts.go answers and, later, receipts: into ledger and journal; retry.go says who is sent to again
 //	fold     commit.go   the journal goes into the ledger's chunks
 //
+// What lies between approval and the first message of a large plan is done before the release, by ahead.go.
 // Who walks into the area later is added to the plan by fence.go. What became of everybody is read from the ledger by report.go.
 
 // Submit takes a warning in: everything that can be wrong with it is found now, and nothing of a refused one is kept.
@@ -293,6 +294,8 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 	w := *a.Warning
 	if done.Repeated {
 		err = json.Unmarshal(done.Answer, &w)
+	} else if w.State == warning.Submitted {
+		kick(e.ahead)
 	} else if a.ToPlan {
 		kick(e.plan)
 		for _, p := range e.platforms {
@@ -420,6 +423,13 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return nil
 	}
 	_, err = e.records.PutPlan(ctx, rev, plan)
+	if errors.Is(err, ErrGone) { // it waited for too long behind its batches: they are stored again
+		e.log.Warn("a part of a plan that was stored ahead is gone", zap.String("warning", id))
+		for i := range plan.Strands {
+			plan.Strands[i].Ref = ""
+		}
+		_, err = e.records.PutPlan(ctx, rev, plan)
+	}
 	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
 		return nil
 	}
@@ -449,7 +459,7 @@ func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) 
 	if err != nil {
 		return Plan{}, err
 	}
-	return r.planOf(w), nil
+	return e.planAs(r, w), nil
 }
 
 func requestDigest(act string, request any) string {

@@ -96,6 +96,7 @@ type Engine struct {
 	began     time.Time
 	plan      chan struct{} // something may be to plan
 	departed  departures
+	ahead     chan struct{} // something waits for approval
 
 	mu         sync.Mutex // guards what follows
 	known      map[string]warning.Warning
@@ -109,7 +110,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
-		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), began: time.Now(),
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
 	}
 	if e.failOver == (FailOver{}) {
@@ -144,7 +145,8 @@ func (e *Engine) Run(ctx context.Context) {
 		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
-	group.Go(func() { e.prepares(ctx) })
+	group.Go(func() { e.sortsAhead(ctx) })
+	group.Go(func() { e.preparePlans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
@@ -154,7 +156,8 @@ func (e *Engine) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// warning is the record of a warning for those who only need what never changes in it.
+// warning is the record of a warning for those who only need what never changes in it: of one that is released its words,
+// and the time from which its ledgers count.
 func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error) {
 	e.mu.Lock()
 	w, ok := e.known[id]
@@ -166,9 +169,11 @@ func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error
 	if err != nil {
 		return w, err
 	}
-	e.mu.Lock()
-	e.known[id] = w
-	e.mu.Unlock()
+	if !w.ReleasedAt.IsZero() {
+		e.mu.Lock()
+		e.known[id] = w
+		e.mu.Unlock()
+	}
 	return w, nil
 }
 

@@ -196,9 +196,6 @@ func TestKill(t *testing.T) {
 
 // TestAnswers is the table of what a carrier may answer and where the person stands in the end.
 func TestAnswers(t *testing.T) {
-	bad := func(kind channels.Kind, why channels.Reason) channels.Outcome {
-		return channels.Outcome{Kind: kind, Reason: why}
-	}
 	once := func(o channels.Outcome) func(map[uint64]bool, arrival) channels.Outcome {
 		return func(seen map[uint64]bool, a arrival) channels.Outcome {
 			if seen[a.number] {

@@ -16,10 +16,10 @@ import (
 // Positions from granted on were never granted; they are Waiting, or what closed says once the strand was closed.
 type ledger struct {
 	people  uint32
-	base    time.Time // times are milliseconds after it
-	whole   []uint8   // by language: a bit for each segment that makes up the message
-	lang    []uint8   // by position; nil when everybody has language one
-	one     uint8     // that language
+	base    time.Time                      // times are milliseconds after it
+	whole   []uint8                        // by language: a bit for each segment that makes up the message
+	lang    func(from uint32, out []uint8) // tells the languages of positions; nil when everybody has language one
+	one     uint8                          // that language
 	granted uint32
 	closed  warning.PersonState
 	pages   []*page // of ChunkSize positions; nil where nobody was granted yet
@@ -36,6 +36,7 @@ type ledger struct {
 type page struct {
 	people []person
 	prints []uint16 // width a person
+	lang   []uint8  // by person; nil when all have one
 	dirty  bool     // changed since it was encoded last
 }
 
@@ -52,10 +53,9 @@ type person struct {
 	receiptAt   uint32
 }
 
-// newLedger is the ledger of people who all wait. whole has a bit a segment for each language, lang is nil when all
-// have the language one.
-func newLedger(people uint32, base time.Time, whole []uint8, lang []uint8, one uint8) *ledger {
-	l := &ledger{people: people, base: base, whole: whole, lang: lang, one: one, closed: warning.Waiting}
+// newLedger is the ledger of people who all wait and have the language one. whole has a bit a segment for each language.
+func newLedger(people uint32, base time.Time, whole []uint8, one uint8) *ledger {
+	l := &ledger{people: people, base: base, whole: whole, one: one, closed: warning.Waiting}
 	for _, w := range whole {
 		for n := 0; w != 0; w >>= 1 {
 			n++
@@ -77,6 +77,7 @@ func (l *ledger) grow(people uint32) {
 		p, size := l.pages[last], min(ChunkSize, int(people)-last*ChunkSize)
 		p.people = append(p.people, make([]person, size-len(p.people))...)
 		p.prints = append(p.prints, make([]uint16, size*l.width-len(p.prints))...)
+		l.speak(p, uint32(last)*ChunkSize)
 	}
 	l.counts[l.closed] += n
 	if reachesNobody(l.closed) {
@@ -90,8 +91,17 @@ func (l *ledger) page(pos uint32) *page {
 	if l.pages[i] == nil {
 		n := min(ChunkSize, int(l.people-i*ChunkSize))
 		l.pages[i] = &page{people: make([]person, n), prints: make([]uint16, n*l.width)}
+		l.speak(l.pages[i], i*ChunkSize)
 	}
 	return l.pages[i]
+}
+
+// speak notes the languages of a page that begins at a position.
+func (l *ledger) speak(p *page, from uint32) {
+	if l.lang != nil {
+		p.lang = make([]uint8, len(p.people))
+		l.lang(from, p.lang)
+	}
 }
 
 // at is the person at a position.
@@ -106,7 +116,7 @@ func (l *ledger) wholeOf(pos uint32) uint8 {
 	if l.lang == nil {
 		return l.whole[l.one]
 	}
-	return l.whole[l.lang[pos]]
+	return l.whole[l.page(pos).lang[pos%ChunkSize]]
 }
 
 // reachesNobody tells whether a person in this state has no message and will get none: the states whose reason is told.

@@ -19,7 +19,7 @@ func TestNobodyIsLost(t *testing.T) {
 		people := uint32(rapid.IntRange(1, 9000).Draw(t, "people"))
 		segments := rapid.IntRange(1, 3).Draw(t, "segments")
 		whole := []uint8{uint8(1<<segments - 1), 0}
-		l := newLedger(people, base, whole, nil, 0)
+		l := newLedger(people, base, whole, 0)
 		chunks := map[int][]byte{}
 		j := newJournal()
 		hot := min(people, 5) // few people get many records: that is where states meet
@@ -54,7 +54,7 @@ func TestNobodyIsLost(t *testing.T) {
 			t.Fatalf("counters %v, states %v, people %d", l.counts, c, people)
 		}
 
-		back := newLedger(people, base, whole, nil, 0)
+		back := newLedger(people, base, whole, 0)
 		back.granted = l.granted
 		for i, b := range chunks {
 			if err := back.decode(i, b); err != nil {
@@ -80,7 +80,7 @@ func TestNobodyIsLost(t *testing.T) {
 
 func one(t *testing.T, segments int) *ledger {
 	t.Helper()
-	l := newLedger(1, base, []uint8{uint8(1<<segments - 1)}, nil, 0)
+	l := newLedger(1, base, []uint8{uint8(1<<segments - 1)}, 0)
 	l.grant(1)
 	return l
 }
@@ -166,13 +166,13 @@ func TestSegmentsThatShareAFingerprint(t *testing.T) {
 
 // TestCrashLeavesUnknown: granted and without outcome is unknown after a crash, never waiting (promise 3).
 func TestCrashLeavesUnknown(t *testing.T) {
-	l := newLedger(10, base, []uint8{1}, nil, 0)
+	l := newLedger(10, base, []uint8{1}, 0)
 	l.grant(6)
 	l.apply(base, record{pos: 2, kind: recHandedOver, print: 7})
 	chunk := l.encode(0)
 	l.grant(8)
 
-	back := newLedger(10, base, []uint8{1}, nil, 0)
+	back := newLedger(10, base, []uint8{1}, 0)
 	if err := back.decode(0, chunk); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestCrashLeavesUnknown(t *testing.T) {
 }
 
 func TestCloseSettlesWhoWasNeverGranted(t *testing.T) {
-	l := newLedger(10, base, []uint8{1}, nil, 0)
+	l := newLedger(10, base, []uint8{1}, 0)
 	l.grant(4)
 	l.giveBack(3)
 	l.close(warning.CancelledIn, channels.CancelledHere)
@@ -217,15 +217,53 @@ func FuzzReplay(f *testing.F) {
 }
 
 func FuzzChunk(f *testing.F) {
-	l := newLedger(5, base, []uint8{3}, nil, 0)
+	l := newLedger(5, base, []uint8{3}, 0)
 	l.grant(3)
 	f.Add(l.encode(0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l := newLedger(5, base, []uint8{3}, nil, 0)
+		l := newLedger(5, base, []uint8{3}, 0)
 		if l.decode(0, b) == nil {
 			l.restore(5, warning.Waiting)
 			if l.counts.Sum() != 5 {
 				t.Fatal("somebody is lost")
+			}
+		}
+	})
+}
+
+// TestLanguagesOfAPage: a page knows the language of each of its people, also of those who were added to it later.
+func TestLanguagesOfAPage(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var want []uint8
+		s := &strand{starts: make([]uint32, 1)}
+		draw := func() {
+			for range rapid.IntRange(1, 12).Draw(t, "batches") {
+				b := Batch{Language: uint8(rapid.IntRange(0, 1).Draw(t, "language"))}
+				for slot := range rapid.IntRange(1, warning.BlockSize).Draw(t, "people") {
+					b.Mask.Set(slot)
+					want = append(want, b.Language)
+				}
+				s.Batches = append(s.Batches, b)
+			}
+			s.People = uint32(len(want))
+		}
+		draw()
+		for i := range s.Batches {
+			s.starts = append(s.starts, s.starts[i]+uint32(s.Batches[i].Mask.Count()))
+		}
+		s.led = newLedger(s.People, time.Time{}, []uint8{1, 3}, 0)
+		s.led.lang = s.languages
+		s.led.page(uint32(rapid.IntRange(0, len(want)-1).Draw(t, "first asked"))) // the others are made later
+		if rapid.Bool().Draw(t, "grows") {
+			was := len(s.Batches)
+			draw()
+			to := s.Strand
+			s.Batches = s.Batches[:was]
+			s.grow(to)
+		}
+		for pos, l := range want {
+			if got := s.led.wholeOf(uint32(pos)); got != []uint8{1, 3}[l] {
+				t.Fatalf("position %d of %d: segments %b, language %d", pos, len(want), got, l)
 			}
 		}
 	})

@@ -42,6 +42,7 @@ func (t *trip) fastest() time.Duration {
 type slowdown struct {
 	part float64 // 0: not slowed
 	at   time.Time
+	by   *faults // the lane that all of it is because of; nil: several
 }
 
 func (s *slowdown) factor() float64 {
@@ -51,7 +52,12 @@ func (s *slowdown) factor() float64 {
 	return s.part
 }
 
-func (s *slowdown) throttled(now time.Time, rtt time.Duration) {
+func (s *slowdown) throttled(now time.Time, rtt time.Duration, by *faults) {
+	if s.part == 0 {
+		s.by = by
+	} else if s.by != by {
+		s.by = nil
+	}
 	if now.Sub(s.at) < max(rtt, 100*time.Millisecond) {
 		return
 	}

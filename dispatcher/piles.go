@@ -99,21 +99,21 @@ func (r *router) sort(people warning.Block, mask *warning.Mask) (piles []pile) {
 	return piles
 }
 
-// prepares sorts the newest directory whenever it or a way has changed, so that nobody who looks at a warning waits for it.
-func (e *Engine) prepares(ctx context.Context) {
+// sortsAhead sorts the newest directory whenever it or a way has changed, so that nobody who looks at a warning waits for it.
+func (e *Engine) sortsAhead(ctx context.Context) {
 	var snapshot string
 	var by *routing
 	for ctx.Err() == nil {
 		if snap, ok := e.dir.Current(); ok && (snap.ID() != snapshot || e.routing.Load() != by) {
 			snapshot, by = snap.ID(), e.routing.Load()
-			e.prepare(ctx, snap, by)
+			e.sortAll(ctx, snap, by)
 		}
 		pause(ctx, time.Second)
 	}
 }
 
-// prepare works on one core: plans and carriers come first.
-func (e *Engine) prepare(ctx context.Context, snap Snapshot, g *routing) {
+// sortAll works on one core: plans and carriers come first.
+func (e *Engine) sortAll(ctx context.Context, snap Snapshot, g *routing) {
 	for _, status := range []warning.Status{warning.Actual, warning.Exercise} {
 		for ch := range warning.Channel(math.MaxUint8) {
 			if !ch.Addressed() {

@@ -83,6 +83,7 @@ var (
 	ErrOtherUse = errors.New("the key was used with other content")               // never
 	ErrSame     = errors.New("the same warning is recorded already and is valid") // never, but with Again
 	ErrNotFound = errors.New("no such record")                                    // never
+	ErrGone     = errors.New("batches that were stored ahead are gone")           // with the batches, without Ref
 )
 
 // Records keeps warnings, the controls of accounts, and the record of acts.
@@ -101,8 +102,11 @@ type Records interface {
 	Standing(ctx context.Context, states []warning.State) ([]Standing, error)
 	// ToPlan is the released warnings whose plan is not made yet.
 	ToPlan(ctx context.Context) ([]string, error)
-	// PutPlan stores the strands of a released warning: batches first, then all heads in one script, which answers the
-	// ids. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
+	// PutBatches stores the batches of new strands of a warning ahead of its plan, and fills Ref of those that have many:
+	// PutPlan then stores heads alone. What no plan names is kept for twice AheadEvery.
+	PutBatches(ctx context.Context, id string, strands []Strand) error
+	// PutPlan stores the strands of a released warning: batches that have no Ref first, then all heads in one script, which
+	// answers the ids; ErrGone when batches of a Ref are not there any more. A part that is there already is left as it is, and the plan's ids are answered. ErrChanged when the warning is
 	// no longer Released at revision rev, or another part was added meanwhile: of parts behind the first also one that
 	// is not the newest, or has other people. A strand that has an id already grows by its batches; ErrChanged when it is
 	// closed, or its people with these are not as many as are said.
@@ -125,6 +129,9 @@ type Records interface {
 	// Durability says what the store keeps, for the report ("fsync on every write", or as the operator stated).
 	Durability() string
 }
+
+// AheadEvery is how often the batches of a warning that waits are stored again.
+const AheadEvery = 5 * time.Minute
 
 // Act is one change that a person (or the engine itself) makes, all of it or nothing.
 type Act struct {
@@ -255,6 +262,8 @@ type Strand struct {
 	From string `json:"from,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
 	Batches []Batch `json:"-"`
+	// Ref is where PutBatches has stored them; empty: nowhere, or they are too few for it.
+	Ref string `json:"-"`
 }
 
 // Batch is up to BlockSize people of one strand, of one class and one language: a reference, never a copy.

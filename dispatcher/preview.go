@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,67 +12,6 @@ import (
 
 	"tocsin/warning"
 )
-
-// resolved is who a spec reaches over one snapshot, and by which accounts: what a preview shows and a plan stores.
-type resolved struct {
-	digest  string // of the spec
-	who     warning.Presence
-	tells   warning.Telling
-	routing *routing
-	snap    Snapshot
-	sel     warning.Selection
-	share   float64
-	beyond  warning.Outside
-	units   []PreviewUnit
-	towns   []PreviewUnit
-	counts  Plan // its strands without batches
-	tallies []tally
-	plan    func() Plan // of no warning yet; made when it is asked for
-}
-
-// keptResolved is how many are kept: between the submission of a warning and its release few others come.
-const keptResolved = 8
-
-// resolve finds who a spec reaches that is released at a time, over the newest directory. What was resolved a moment ago
-// is not resolved again: release comes soon after approval was looked at, and every millisecond counts there.
-func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
-	snap, ok := e.dir.Current()
-	if !ok {
-		return nil, warning.Refuse(warning.ReasonConflict, "nobody is in the directory yet; import it with tocsin directory import FILE")
-	}
-	digest, who, tells, g := warning.DigestOf(s), e.policy().Presence(s.Tier, at), s.Tells(at), e.routing.Load()
-	e.mu.Lock()
-	i := slices.IndexFunc(e.recent, func(r *resolved) bool {
-		return r.digest == digest && r.who == who && r.tells.Equal(tells) && r.routing == g && r.snap.ID() == snap.ID()
-	})
-	if i >= 0 {
-		r := e.recent[i]
-		e.mu.Unlock()
-		return r, nil
-	}
-	e.mu.Unlock()
-	r := &resolved{digest: digest, who: who, tells: tells, routing: g, snap: snap}
-	var outside error
-	var group sync.WaitGroup
-	group.Go(func() { r.beyond, r.share, outside = e.land.Border(s.Areas) })
-	var err error
-	r.sel, err = selected(&s, snap, who)
-	group.Wait()
-	if err = cmp.Or(err, outside); err != nil {
-		return nil, err
-	}
-	e.countBeyond(&r.beyond, snap, &r.sel)
-	r.units, r.towns = e.census.places(snap, &r.sel)
-	w := warning.Warning{Spec: s}
-	r.counts, r.tallies = sortOut(&w, tells, snap, &r.sel, g, false)
-	r.plan = sync.OnceValue(func() Plan { return makePlan(&w, tells, snap, &r.sel, g) })
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.recent = append(e.recent, r); len(e.recent) > keptResolved {
-		e.recent = slices.Delete(e.recent, 0, 1)
-	}
-	return r, nil
-}
 
 // selected is who counts as being in the areas of s, those in the greatest danger first.
 func selected(s *warning.Spec, snap Snapshot, who warning.Presence) (warning.Selection, error) {
@@ -92,17 +30,6 @@ func ordered(sel warning.Selection, order []int) warning.Selection {
 		out.Blocks[i], out.Masks[i] = sel.Blocks[at], sel.Masks[at]
 	}
 	return out
-}
-
-// planOf is the plan of a warning with this spec.
-func (r *resolved) planOf(w *warning.Warning) Plan {
-	p := r.plan()
-	p.Warning, p.Version = w.ID, w.Version
-	p.Strands = slices.Clone(p.Strands)
-	for i := range p.Strands {
-		p.Strands[i].Warning, p.Strands[i].Version = w.ID, w.Version
-	}
-	return p
 }
 
 // look validates a spec as of a time and says who would get what were it released at another. It fails closed, with every
@@ -139,7 +66,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	}
 	p := Preview{
 		People: r.counts.InArea, LeftOut: r.counts.LeftOut, Share: r.share,
-		Addressable: r.counts.InArea - r.counts.NoAddress - r.counts.OptedOut, Texts: texts, Digest: r.digest, Units: r.units, Towns: r.towns,
+		Addressable: r.counts.InArea - r.counts.NoAddress - r.counts.OptedOut, Texts: texts, Digest: warning.DigestOf(s), Units: r.units, Towns: r.towns,
 		Remarks: append(remarks, e.unserved(&s)...), Told: s.ToldBy(at), Channels: channelsOf(r.tallies, costs),
 	}
 	p.Residents = residentsOf(p.Units)
@@ -345,9 +272,7 @@ func (e *Engine) MissingApprovals(w warning.Warning) int {
 	}
 	share := 0.0
 	if w.Spec.Type == warning.Alert || w.Spec.Type == warning.Update {
-		if r, err := e.resolve(w.Spec, w.SubmittedAt); err == nil { // its share is the same at any time
-			share = r.share
-		}
+		_, share, _ = e.border(w.Spec.Areas)
 	}
 	needed, _ := e.policy().ApprovalsFor(&w.Spec, share)
 	return max(0, max(1, needed)-len(w.ApprovedBy))

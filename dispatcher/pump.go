@@ -120,8 +120,12 @@ func (a *account) mayLeave(now time.Time, room int) (n int, open bool) {
 		return 0, false
 	}
 	rate := max(1, int(float64(a.rate)*a.slow.factor()))
-	n = min(a.ring.Allow(now, rate), int(a.burst.TokensAt(now)), room, a.flightCap(rate)-a.inflight)
-	return min(n, max(8, int(float64(a.rate)*pumpEvery.Seconds()))), true
+	n = min(a.ring.Allow(now, rate), int(a.burst.TokensAt(now)), room, max(8, int(float64(a.rate)*pumpEvery.Seconds())))
+	flight := a.flightCap(rate) - a.inflight
+	if s, ok := a.carrier.(channels.Staller); ok && flight < n {
+		flight += s.Stalled(max(time.Second, 4*a.trip.median)) // a dead link's window keeps nobody waiting on the others
+	}
+	return min(n, flight), true
 }
 
 // flightCap is how many messages may be without answer: a full window is a queue that no red can pass.

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"time"
 
 	"tocsin/channels"
@@ -12,14 +13,18 @@ type index struct {
 	snaps []snapIndex
 }
 
+// snapIndex has the batches of each block in a chain, the one that was added last first: a large strand is taken in as
+// fast as its batches are read.
 type snapIndex struct {
-	snap   Snapshot
-	blocks map[uint32][]blockRef
+	snap  Snapshot
+	first []uint32 // by block: 1 + index into refs
+	refs  []blockRef
 }
 
 type blockRef struct {
 	s     *strand
 	batch uint32
+	next  uint32 // as in first
 }
 
 // add takes in the batches of a strand from one on.
@@ -31,12 +36,14 @@ func (x *index) add(s *strand, from int) {
 		}
 	}
 	if si == nil {
-		x.snaps = append(x.snaps, snapIndex{snap: s.snap, blocks: map[uint32][]blockRef{}})
+		x.snaps = append(x.snaps, snapIndex{snap: s.snap, first: make([]uint32, s.snap.Blocks())})
 		si = &x.snaps[len(x.snaps)-1]
 	}
+	si.refs = slices.Grow(si.refs, len(s.Batches)-from)
 	for i := from; i < len(s.Batches); i++ {
 		b := s.Batches[i].Block
-		si.blocks[b] = append(si.blocks[b], blockRef{s, uint32(i)})
+		si.refs = append(si.refs, blockRef{s, uint32(i), si.first[b]})
+		si.first[b] = uint32(len(si.refs))
 	}
 }
 
@@ -48,19 +55,19 @@ func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segmen
 		if !in {
 			continue
 		}
-		refs := x.snaps[i].blocks[uint32(block)]
-		for k := len(refs) - 1; k >= 0; k-- {
-			at, in := refs[k].s.position(int(refs[k].batch), slot)
+		for k := x.snaps[i].first[block]; k != 0; k = x.snaps[i].refs[k-1].next {
+			ref := &x.snaps[i].refs[k-1]
+			at, in := ref.s.position(int(ref.batch), slot)
 			if !in {
 				continue
 			}
 			known = true
-			seg, exact, found := refs[k].s.led.match(at, print)
+			seg, exact, found := ref.s.led.match(at, print)
 			if exact {
-				return refs[k].s, at, seg, true, true
+				return ref.s, at, seg, true, true
 			}
 			if found && !ok {
-				s, pos, segment, ok = refs[k].s, at, seg, true
+				s, pos, segment, ok = ref.s, at, seg, true
 			}
 		}
 	}
@@ -271,11 +278,7 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 			a.ring.Late(now.Add(-o.Took), late)
 		}
 	}
-	if o.Reason == channels.Throttled { // no failure of the carrier: we are too fast
-		a.slow.throttled(now, a.trip.median)
-	} else {
-		a.condition.answered(now, !failures[o.Reason])
-	}
+	a.blame(s, o.Reason, now)
 	if again {
 		a.schedule(s, rec.pos, now)
 	}

@@ -170,6 +170,9 @@ type carrier struct {
 	dead   bool // the engine's process was killed: answers go nowhere
 	keep   bool // receipts are owed until a link opens
 	down   bool // no link is up
+	hang   int  // so many messages, of those that come behind the first after, are never answered
+	after  int
+	hung   int
 	owed   receipts
 	kept   []channels.Segment                   // parallel to owed
 	tells  func(a arrival, print uint16) []told // nil: a receipt behind each message that it took
@@ -201,6 +204,13 @@ func (c *carrier) cut(down bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.down = down
+}
+
+// hangs has n messages that come behind others never answered; 0 ends their links.
+func (c *carrier) hangs(n, after int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hang, c.after, c.hung = n, after, 0
 }
 
 // answers says what arrivals are answered.
@@ -260,6 +270,12 @@ func (l *link) Room() int {
 	return l.c.window - l.open
 }
 
+func (l *link) Stalled(time.Duration) int {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return l.c.hung
+}
+
 func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
@@ -275,6 +291,10 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 			l.open++
 			a := arrival{time.Now(), m.Number, seg, w.text, w.flash}
 			l.c.arrivals = append(l.c.arrivals, a)
+			if len(l.c.arrivals) > l.c.after && l.c.hung < l.c.hang {
+				l.c.hung++
+				continue
+			}
 			print := uint16(len(l.c.arrivals)%65000 + 1)
 			trip := l.c.trip
 			l.group.Go(func() { l.reply(m, a, print, trip) })

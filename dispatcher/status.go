@@ -227,10 +227,12 @@ func (h *AccountHealth) judge() (all []Finding) {
 	tell := func(l Level, kind, detail string) {
 		all = append(all, Finding{Level: l, Kind: kind, Subject: h.Name, Detail: detail, People: h.WaitingPeople})
 	}
-	up := 0
+	up, why := 0, h.LastError
 	for _, l := range h.Links {
 		if l.Up {
 			up++
+		} else if l.LastError != "" {
+			why = fmt.Sprintf("#%d %s", l.Index, l.LastError)
 		}
 	}
 	switch h.Health {
@@ -248,7 +250,7 @@ func (h *AccountHealth) judge() (all []Finding) {
 		tell(LevelDegraded, "slow", h.LastError)
 	}
 	if up > 0 && up < len(h.Links) {
-		tell(LevelDegraded, "links", fmt.Sprintf("%d of %d: %s", up, len(h.Links), h.LastError))
+		tell(LevelDegraded, "links", fmt.Sprintf("%d of %d: %s", up, len(h.Links), why))
 	}
 	if h.Route.Share < 1 {
 		tell(LevelDegraded, "route", fmt.Sprintf("%.0f %%: %s", 100*h.Route.Share, h.Route.Why))

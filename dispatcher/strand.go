@@ -29,6 +29,9 @@ type strand struct {
 	due   dues     // who waits for another hand-off
 	left  *leavers // who is not to be sent to any more
 
+	faults  faults
+	nextTry time.Time // with faults of its own: nobody is tried again before
+
 	responsible, public, retry Flow
 	prepared                   []channels.Prepared // by language
 	cost                       int
@@ -88,16 +91,10 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 		whole[l] = uint8(1<<p.Segments() - 1)
 		st.cost = max(st.cost, p.Segments())
 	}
-	var lang []uint8
+	st.led = newLedger(s.People, w.ReleasedAt, whole, one)
 	if languages > 1 {
-		lang = make([]uint8, s.People)
-		for i, b := range s.Batches {
-			for pos := st.starts[i]; pos < st.starts[i+1]; pos++ {
-				lang[pos] = b.Language
-			}
-		}
+		st.led.lang = st.languages
 	}
-	st.led = newLedger(s.People, w.ReleasedAt, whole, lang, one)
 	st.led.moves = s.Channel == warning.FlashSMS
 	tier, responsible, public := w.Spec.Tier, rankResponsible, rankPublic
 	if s.Words == warning.Cancel || s.Words == warning.Call { // a correction and a call go before all else of their tier
@@ -121,6 +118,17 @@ func (s *strand) grow(to Strand) {
 		}
 	}
 	s.led.grow(to.People)
+}
+
+// languages tells those of positions from one on.
+func (s *strand) languages(from uint32, out []uint8) {
+	b := s.batchOf(from)
+	for i := range out {
+		for s.starts[b+1] <= from+uint32(i) {
+			b++
+		}
+		out[i] = s.Batches[b].Language
+	}
 }
 
 // batchOf is the batch that holds a position.
@@ -278,10 +286,13 @@ func (s *strand) copy() *strand {
 	c := *s
 	led := *s.led
 	c.led = &led
+	if led.lang != nil {
+		led.lang = c.languages
+	}
 	led.pages = slices.Clone(led.pages)
 	for i, p := range led.pages {
 		if p != nil {
-			led.pages[i] = &page{people: slices.Clone(p.people), prints: p.prints}
+			led.pages[i] = &page{people: slices.Clone(p.people), prints: p.prints, lang: p.lang}
 		}
 	}
 	return &c

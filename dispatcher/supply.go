@@ -27,10 +27,16 @@ func (s *strand) demand(f *Flow, now time.Time) int {
 		return 0
 	}
 	if f == &s.retry {
-		if at, ok := s.nextDue(); ok && !at.After(now) {
+		at, ok := s.nextDue()
+		switch {
+		case !ok || at.After(now):
+			return 0
+		case !s.faults.own:
 			return len(s.due)
+		case now.Before(s.nextTry):
+			return 0
 		}
-		return 0
+		return 1
 	}
 	if s.led.closed != warning.Waiting || f != s.toGrant() {
 		return 0
@@ -146,6 +152,7 @@ func (a *account) grantAgain(r *request, s *strand, n int, now time.Time) int {
 	if len(again) == 0 {
 		return 0
 	}
+	a.tried(s, len(again), now)
 	i := r.grant(s)
 	r.Grants[i].Again = append(r.Grants[i].Again, j.buf...)
 	r.again[i] = append(r.again[i], again...)

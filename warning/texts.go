@@ -100,6 +100,10 @@ const (
 	TextLinkTest   Text = "link_test" // account, time
 	TextByHand     Text = "by_hand"   // account, account
 	TextUnchanged  Text = "unchanged"
+	TextResumed    Text = "resumed"   // time
+	TextNotKept    Text = "not_kept"  // why, key
+	TextNotKnown   Text = "not_known" // key
+	TextRefused    Text = "refused"
 	TextApplied    Text = "applied"
 	TextNotApplied Text = "not_applied"
 )
@@ -206,6 +210,10 @@ var phrases = map[Text]phrase{
 	TextLinkTest:   {"【测试】线路 %s 测试，%s，请勿理会。", "Test of link %s at %s. Nothing to do."},
 	TextBadRows:    {"%s 行有误，未导入", "%s rows were faulty and left out"},
 	TextByHand:     {"%s 的速率是手工设定的，仍然有效；恢复配置：tocsin channel rate %s configured", "the rate of %s was set by hand and stays in force; to give it up: tocsin channel rate %s configured"},
+	TextResumed:    {"同一命令于 %s 发出后未得到答复，现继续该操作：已做的不会重做", "the same command was said at %s and had no answer; this goes on with it: what was done is not done again"},
+	TextNotKept:    {"无法记住本次操作（%v）：如未得到答复，请加 --key %s 重做", "this act cannot be remembered (%v): if no answer comes, say the same again with --key %s"},
+	TextNotKnown:   {"不知是否已执行。请在半小时内重复同一命令，或加 --key %s：只会执行一次。", "Whether it happened is not known. Say the same again within half an hour, or with --key %s: it happens once."},
+	TextRefused:    {"已拒绝，未保留任何内容：", "refused, nothing was kept:"},
 	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
 	TextApplied:    {"已全部生效", "all of it holds now"},
 	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
@@ -276,7 +284,12 @@ var phrases = map[Text]phrase{
 	"finding.disk": {"磁盘空间不足", "the disk is short of room"}, "remedy.disk": {"清理磁盘；撤销和已接收的发送不受影响", "make room; cancels and what was accepted still go"},
 	"finding.unowned": {"没有进程负责", "no process owns it"}, "remedy.unowned": {"启动一个配置了它的进程：tocsin serve", "start a process that has it in its configuration: tocsin serve"},
 	"finding.down": {"没有可用链路", "no link is up"}, "remedy.down": {"联系运营商，检查线路和口令", "call the carrier; check line and password"},
-	"finding.paused": {"已手工暂停", "paused by hand"}, "remedy.paused": {"tocsin channel resume {}", "tocsin channel resume {}"},
+	// What a carrier's refusal of a bind asks for.
+	"cause.ESME_RINVPASWD": {"运营商不认口令：把 password_file 或 password_env 与合同核对，改后执行 tocsin config reload（要重启时它会说）", "the carrier refuses the password: compare password_file or password_env with the contract, mend it and say tocsin config reload, which tells where a restart is needed"},
+	"cause.ESME_RINVSYSID": {"运营商不认账号：把 system_id 与合同核对，改后执行 tocsin config reload（要重启时它会说）", "the carrier does not know the system_id: compare it with the contract, mend it and say tocsin config reload, which tells where a restart is needed"},
+	"cause.ESME_RBINDFAIL": {"运营商不再接受更多链路：把 links 与合同核对；旧链路可能尚未释放", "the carrier takes no further link: compare links with the contract; an old link may not be released yet"},
+	"cause.ESME_RALYBND":   {"运营商认为该链路已登录：等它释放旧链路，或请其断开", "the carrier takes the link for bound: wait until it releases the old one, or ask it to"},
+	"finding.paused":       {"已手工暂停", "paused by hand"}, "remedy.paused": {"tocsin channel resume {}", "tocsin channel resume {}"},
 	"finding.slow": {"有待发却不到合同一半", "with work due it sends less than half of its contract"}, "remedy.slow": {"看链路、窗口和运营商的应答时间", "look at links, window and the carrier's answer times"},
 	"finding.links": {"部分链路中断", "some links are down"}, "remedy.links": {"联系运营商；其余链路继续发送", "call the carrier; the other links go on"},
 	"finding.slowed": {"运营商流控，降速", "the carrier's flow control slows it"}, "remedy.slowed": {"核对合同速率：tocsin channel rate {} N", "compare the contract: tocsin channel rate {} N"},

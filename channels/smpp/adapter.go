@@ -130,7 +130,10 @@ type carrier struct {
 	closeErr    error
 }
 
-var _ channels.Carrier = (*carrier)(nil)
+var (
+	_ channels.Carrier = (*carrier)(nil)
+	_ channels.Staller = (*carrier)(nil)
+)
 
 // now is the monotonic time since the account was opened.
 func (c *carrier) now() time.Duration { return time.Since(c.began) }
@@ -140,6 +143,17 @@ func (c *carrier) Room() int {
 	n := 0
 	for _, l := range c.links {
 		n += int(l.room.Load())
+	}
+	return n
+}
+
+// Stalled adds up what waits on links that have answered no message for so long.
+func (c *carrier) Stalled(after time.Duration) int {
+	now, n := c.now(), 0
+	for _, l := range c.links {
+		if open := l.open.Load(); open > 0 && now-time.Duration(l.moved.Load()) > after {
+			n += int(open)
+		}
 	}
 	return n
 }

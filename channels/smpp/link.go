@@ -40,8 +40,10 @@ type link struct {
 	c     *carrier
 	index int
 
-	room atomic.Int32 // segments it can take now
-	wire atomic.Pointer[wire]
+	room  atomic.Int32 // segments it can take now
+	open  atomic.Int32 // segments without an answer
+	moved atomic.Int64 // when one of them was answered last, or the first was sent, in carrier time
+	wire  atomic.Pointer[wire]
 
 	mu      sync.Mutex // guards what follows; taken after wire.mu
 	window  window
@@ -72,6 +74,7 @@ func (l *link) publish() {
 		n = len(l.window.free)
 	}
 	l.room.Store(int32(n))
+	l.open.Store(int32(l.window.used()))
 }
 
 func (l *link) health() channels.LinkHealth {
@@ -121,6 +124,9 @@ func (l *link) send(words *words, batch []channels.Message) (n int) {
 			}
 			opened += count
 			n++
+		}
+		if l.open.Load() == 0 {
+			l.moved.Store(int64(now))
 		}
 		l.c.open.Add(int64(opened))
 		l.publish()

@@ -548,3 +548,21 @@ func FuzzCarrier(f *testing.F) {
 		}
 	})
 }
+
+// TestStalledIsWhatASilentLinkHolds: not what was sent just now on a link that rested.
+func TestStalledIsWhatASilentLinkHolds(t *testing.T) {
+	for trick, want := range map[channelstest.Trick]int{channelstest.Mute: 3, channelstest.Plain: 0} {
+		p := startPeer(t, trick, sameID)
+		c, sink := opened(t, p, nil)
+		words := prepared(t, c, channels.Content{Text: "hello"})
+		if n := c.Send(words, messages(1, 3)); n != 3 {
+			t.Fatal(n)
+		}
+		if n := c.Stalled(time.Minute); n != 0 {
+			t.Errorf("%s: %d messages that were sent just now are stalled", trick, n)
+		}
+		sink.wait(t, "the link to stall, or its answers", func() bool {
+			return c.Stalled(time.Millisecond) == want && c.open.Load() == int64(want)
+		})
+	}
+}

@@ -94,6 +94,7 @@ func (l *link) take(w *wire) (end error) {
 func (l *link) settle() {
 	now := l.c.now()
 	l.answered.Store(int64(now))
+	l.moved.Store(int64(now))
 	l.outcomes = l.outcomes[:0]
 	recalls := 0
 	l.mu.Lock()

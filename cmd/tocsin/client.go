@@ -1,13 +1,18 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -17,15 +22,16 @@ import (
 
 // client is the flags of a verb that calls an engine.
 type client struct {
-	server wiring.Server
-	key    string
-	output string
-	lang   string
+	command *cobra.Command
+	server  wiring.Server
+	key     string
+	output  string
+	lang    string
 }
 
 // calls gives c the flags of a verb that calls an engine.
 func calls(c *cobra.Command) *client {
-	k := &client{}
+	k := &client{command: c}
 	c.Flags().StringVar(&k.server.Address, "server", "", "host:port of the engine (default: as logged in)")
 	c.Flags().StringVar(&k.server.CAFile, "ca", "", "PEM file of the authority to trust (default: as logged in)")
 	c.Flags().StringVar(&k.server.TokenFile, "token-file", "", "file that holds the token (default: as logged in)")
@@ -35,13 +41,13 @@ func calls(c *cobra.Command) *client {
 // answers adds the flags of a verb that answers data.
 func (k *client) answers(c *cobra.Command) *client {
 	c.Flags().StringVarP(&k.output, "output", "o", "text", "text or json")
-	c.Flags().StringVar(&k.lang, "lang", "en", "language of the text: zh-CN or en")
+	c.Flags().StringVar(&k.lang, "lang", string(usualLanguage()), "language of the text: zh-CN or en")
 	return k
 }
 
 // changes adds the flag of a verb that changes something.
 func (k *client) changes(c *cobra.Command) *client {
-	c.Flags().StringVar(&k.key, "key", "", "key of idempotency: the same key does it once (default: a new one)")
+	c.Flags().StringVar(&k.key, "key", "", "key of idempotency: the same key does it once (default: that of the same command without an answer, else a new one)")
 	return k
 }
 
@@ -64,18 +70,82 @@ func (k *client) with(do func(*grpc.ClientConn) error) error {
 	return do(conn)
 }
 
-// act calls do with a connection and a key; the error names the key.
+// act calls do with a connection and a key. The same command without an answer had the same key; the error names it.
 func (k *client) act(do func(conn *grpc.ClientConn, key string) error) error {
-	key := k.key
-	if key == "" {
-		key = ulid.Make().String()
-	}
 	return k.with(func(conn *grpc.ClientConn) error {
-		if err := do(conn, key); err != nil {
-			return keyed{err, key}
+		if k.key != "" {
+			return keyedOr(do(conn, k.key), k.key)
 		}
-		return nil
+		complaints := k.command.ErrOrStderr()
+		u, err := k.server.Begin(k.said())
+		switch {
+		case err != nil: // a stop is not hindered by a full disk
+			fmt.Fprintln(complaints, k.language().NotKept(u.Key, err))
+		case u.Resumed:
+			fmt.Fprintln(complaints, k.language().Resumed(u.Began()))
+		}
+		err = do(conn, u.Key)
+		if settled(err, !u.Resumed) {
+			if err := u.End(); err != nil {
+				fmt.Fprintln(complaints, "tocsin:", err)
+			}
+		}
+		return keyedOr(err, u.Key)
 	})
+}
+
+// settled tells whether an act is over: the engine has answered, or nothing was sent by this command and none before.
+func settled(err error, first bool) bool {
+	if _, ok := status.FromError(err); !ok {
+		return first
+	}
+	return !unknown(status.Code(err))
+}
+
+// unknown tells whether a call with this code may have been carried out.
+func unknown(c codes.Code) bool {
+	switch c {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown:
+		return true
+	}
+	return false
+}
+
+func keyedOr(err error, key string) error {
+	if err == nil {
+		return nil
+	}
+	return keyed{err, key}
+}
+
+// said is what makes the command the same when it is said again: its verb, what it is about, its flags, and what the files
+// hold that it names.
+func (k *client) said() []string {
+	all := []string{k.command.CommandPath()}
+	add := func(s string) {
+		all = append(all, s)
+		if info, err := os.Stat(s); err == nil && info.Mode().IsRegular() {
+			b, err := os.ReadFile(s) // what cannot be read is refused where it is used
+			all = append(all, fmt.Sprintf("%x %v", sha256.Sum256(b), err))
+		}
+	}
+	for _, arg := range k.command.Flags().Args() {
+		add(arg)
+	}
+	k.command.Flags().Visit(func(f *pflag.Flag) {
+		switch list, several := f.Value.(pflag.SliceValue); {
+		case slices.Contains([]string{"server", "ca", "token-file", "output", "lang"}, f.Name): // how, not what
+		case several:
+			all = append(all, "--"+f.Name)
+			for _, v := range list.GetSlice() {
+				add(v)
+			}
+		default:
+			all = append(all, "--"+f.Name)
+			add(f.Value.String())
+		}
+	})
+	return all
 }
 
 // put writes the answer: as JSON, or as lines.

@@ -165,6 +165,11 @@ var shows = []shown{
 			r, err := demo.ShowShared(ctx, o)
 			return r, r != nil && r.OK, err
 		}},
+	{"faults", 200_000, 0, func() []rig.Account { return chongqing(20 * time.Millisecond) },
+		func(ctx context.Context, o demo.Options, _ int) (any, bool, error) {
+			r, err := demo.ShowFaults(ctx, o)
+			return r, r != nil && r.OK, err
+		}},
 	{"fence", 200_000, 1000, unthrottled,
 		func(ctx context.Context, o demo.Options, n int) (any, bool, error) {
 			r, err := demo.ShowFence(ctx, o, n)

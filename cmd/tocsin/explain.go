@@ -8,6 +8,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"tocsin/dispatcher/wiring/show"
 )
 
 // keyed is the error of a call that changes something, with the key to repeat it with.
@@ -18,8 +20,8 @@ type keyed struct {
 
 func (k keyed) Unwrap() error { return k.error }
 
-// explain writes err as a person reads it and answers the exit code.
-func explain(w io.Writer, err error) int {
+// explain writes err as a person reads it, in a language, and answers the exit code.
+func explain(w io.Writer, l show.Language, err error) int {
 	var unwell errNotWell
 	if errors.As(err, &unwell) {
 		if code := status.Code(err); code != codes.Unknown { // no page was shown
@@ -29,13 +31,13 @@ func explain(w io.Writer, err error) int {
 	}
 	var wrong usageError
 	if errors.As(err, &wrong) {
-		fmt.Fprintln(w, "tocsin:", err)
+		fmt.Fprintln(w, "tocsin:", l.Refusal(err.Error()))
 		return exitUsage
 	}
 	code := status.Code(err)
 	var grpcErr interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &grpcErr) {
-		fmt.Fprintln(w, "tocsin:", err)
+		fmt.Fprintln(w, "tocsin:", l.Refusal(err.Error()))
 		return exitFailed
 	}
 	s := grpcErr.GRPCStatus()
@@ -48,18 +50,17 @@ func explain(w io.Writer, err error) int {
 	if len(fields) == 0 {
 		fmt.Fprintln(w, "tocsin:", s.Message())
 	} else {
-		fmt.Fprintln(w, "tocsin: refused, nothing was kept:")
+		fmt.Fprintln(w, "tocsin:", l.Refused())
 		for _, f := range fields {
 			fmt.Fprintf(w, "  %s: %s [%s]\n", f.GetField(), f.GetDescription(), f.GetReason())
 		}
 	}
-	switch code {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Internal, codes.Unknown:
-		var k keyed
-		if errors.As(err, &k) {
-			fmt.Fprintf(w, "Whether it happened is not known. Say the same again with --key %s: it happens once.\n", k.key)
-		}
-		return exitRetry
+	if !unknown(code) {
+		return exitRefused
 	}
-	return exitRefused
+	var k keyed
+	if errors.As(err, &k) {
+		fmt.Fprintln(w, l.NotKnown(k.key))
+	}
+	return exitRetry
 }

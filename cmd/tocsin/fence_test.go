@@ -18,7 +18,7 @@ func feed(t *testing.T, in string, args ...string) (code int, out, complaint str
 	root.SetErr(&e)
 	root.SetIn(strings.NewReader(in))
 	if err := root.ExecuteContext(t.Context()); err != nil {
-		code = explain(&e, err)
+		code = explain(&e, "en", err)
 	}
 	return code, o.String(), e.String()
 }

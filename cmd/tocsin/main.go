@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"tocsin/dispatcher/wiring/show"
 )
 
 // version is set by the build.
@@ -29,13 +32,33 @@ func main() {
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	err := newRoot().ExecuteContext(ctx)
+	verb, err := newRoot().ExecuteContextC(ctx)
 	stop()
 	if err == nil {
 		return
 	}
-	code := explain(os.Stderr, err)
-	os.Exit(code)
+	os.Exit(explain(os.Stderr, languageOf(verb), err))
+}
+
+// languageOf is the language that a command was asked to answer in.
+func languageOf(verb *cobra.Command) show.Language {
+	if f := verb.Flags().Lookup("lang"); f != nil {
+		return show.Language(f.Value.String())
+	}
+	return usualLanguage()
+}
+
+// usualLanguage is the one of the terminal (POSIX.1-2017, 8.2).
+func usualLanguage() show.Language {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			if strings.HasPrefix(v, "zh") {
+				return "zh-CN"
+			}
+			break
+		}
+	}
+	return "en"
 }
 
 func newRoot() *cobra.Command {

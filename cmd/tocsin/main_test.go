@@ -45,14 +45,15 @@ func TestEveryVerbHasHelpWithAnExample(t *testing.T) {
 func run(t *testing.T, args ...string) (code int, out, complaint string) {
 	t.Helper()
 	t.Setenv("TOCSIN_PROFILE", filepath.Join(t.TempDir(), "none.yaml"))
+	t.Setenv("LC_ALL", "C")
 	var o, e bytes.Buffer
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(&o)
 	root.SetErr(&e)
 	root.SetIn(strings.NewReader(""))
-	if err := root.ExecuteContext(t.Context()); err != nil {
-		code = explain(&e, err)
+	if verb, err := root.ExecuteContextC(t.Context()); err != nil {
+		code = explain(&e, languageOf(verb), err)
 	}
 	return code, o.String(), e.String()
 }
@@ -105,7 +106,7 @@ func TestRefusalsNameFieldsAndRetriesNameTheKey(t *testing.T) {
 		{errBadVerdict, exitFailed, "verdict"},
 	} {
 		var b bytes.Buffer
-		if code := explain(&b, c.err); code != c.code || !strings.Contains(b.String(), c.says) {
+		if code := explain(&b, "en", c.err); code != c.code || !strings.Contains(b.String(), c.says) {
 			t.Errorf("%v: exit %d, %q", c.err, code, b.String())
 		}
 	}

@@ -36,6 +36,10 @@ func newSimSMPP() *cobra.Command {
 	f.DurationVar(&cfg.BindTimeout, "bind-timeout", cfg.BindTimeout, "how long a connection may stay unbound")
 	f.DurationVar(&cfg.EnquireEvery, "enquire-every", cfg.EnquireEvery, "how long a link may be silent before it is asked")
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "makes the faults repeatable")
+	f.StringVar(&cfg.FaultWords, "fault-words", cfg.FaultWords, "messages with these words are answered with --fault-status and not taken")
+	f.Uint32Var(&cfg.FaultStatus, "fault-status", cfg.FaultStatus, "command_status of SMPP 3.4 5.1.3, e.g. 0x45 or 0x58")
+	f.BoolVar(&cfg.NoFlash, "no-flash", cfg.NoFlash, "refuse flash messages")
+	f.IntVar(&cfg.DeadAfter, "dead-after", cfg.DeadAfter, "the link that brings this message hears and says nothing more, nor does who takes its place; 0: never")
 	for _, share := range []struct {
 		name string
 		into *float64

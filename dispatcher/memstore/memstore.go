@@ -27,6 +27,7 @@ type Store struct {
 	warnings   map[string]*record
 	answers    map[[2]string]answer // by user and key
 	toPlan     map[string]bool
+	ahead      map[string]bool // batches that were stored before their plan
 	entries    [][]byte
 	tables     map[string]map[string][]byte
 	plans      map[string]plan
@@ -83,7 +84,7 @@ type account struct {
 // New is an empty store.
 func New() *Store {
 	return &Store{
-		warnings: map[string]*record{}, answers: map[[2]string]answer{}, toPlan: map[string]bool{},
+		warnings: map[string]*record{}, answers: map[[2]string]answer{}, toPlan: map[string]bool{}, ahead: map[string]bool{},
 		tables: map[string]map[string][]byte{}, plans: map[string]plan{}, accounts: map[string]*account{},
 		blobs: map[[32]byte][]byte{}, manifests: map[string][]byte{},
 	}
@@ -269,16 +270,44 @@ func (s *Store) ToPlan(context.Context) ([]string, error) {
 	return out, nil
 }
 
+// manyBatches is from how many on the batches of a strand are stored ahead.
+const manyBatches = 29
+
+// PutBatches remembers that batches are stored ahead; they stay with their strand.
+func (s *Store) PutBatches(_ context.Context, id string, strands []dispatcher.Strand) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range strands {
+		if st := &strands[i]; st.ID == 0 && len(st.Batches) >= manyBatches {
+			st.Ref = fmt.Sprintf("%s:%d", id, i)
+			s.ahead[st.Ref] = true
+		}
+	}
+	return nil
+}
+
+// ForgetAhead forgets what was stored ahead, as time does, and answers how many strands that were.
+func (s *Store) ForgetAhead() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer clear(s.ahead)
+	return len(s.ahead)
+}
+
 // PutPlan stores the strands of a released warning.
 func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.Parts = max(1, p.Parts)
+	part := slices.Clone(p.Strands) // without where its batches are
+	for i := range part {
+		part[i].Ref = ""
+	}
 	old, ok := s.plans[p.Warning]
 	switch {
 	case ok && old.plan.Version != p.Version:
 		return nil, fmt.Errorf("%w: version %d of warning %s is planned", dispatcher.ErrChanged, old.plan.Version, p.Warning)
-	case old.plan.Parts == p.Parts && p.Parts > 1 && !reflect.DeepEqual(old.part, p.Strands):
+	case old.plan.Parts == p.Parts && p.Parts > 1 && !reflect.DeepEqual(old.part, part):
 		return nil, fmt.Errorf("%w: part %d of the plan of warning %s has other people", dispatcher.ErrChanged, p.Parts, p.Warning)
 	case old.plan.Parts >= p.Parts && (p.Parts == 1 || old.plan.Parts == p.Parts):
 		return slices.Clone(old.ids), nil
@@ -299,11 +328,14 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 		if err := s.grows(&p.Strands[i]); err != nil {
 			return nil, err
 		}
+		if ref := p.Strands[i].Ref; ref != "" && !s.ahead[ref] {
+			return nil, fmt.Errorf("%w: %s", dispatcher.ErrGone, ref)
+		}
 	}
 	ids := slices.Clone(old.ids)
 	s.generation++
 	for _, h := range p.Strands {
-		h.Batches = slices.Clone(h.Batches)
+		h.Batches, h.Ref = slices.Clone(h.Batches), ""
 		if h.ID != 0 {
 			st := s.strands[h.ID-1]
 			st.head.People, st.head.Batches, st.since = h.People, append(st.head.Batches, h.Batches...), s.generation
@@ -313,7 +345,6 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 		s.strands = append(s.strands, &strand{h, dispatcher.StrandTail{Strand: h.ID}, map[uint32][]byte{}, s.generation, false})
 		ids = append(ids, h.ID)
 	}
-	part := slices.Clone(p.Strands)
 	p.Strands = nil
 	s.plans[p.Warning] = plan{p, ids, part}
 	delete(s.toPlan, p.Warning)

@@ -287,6 +287,70 @@ func TestCrashBeforeThePlansHeads(t *testing.T) {
 	}
 }
 
+// TestBatchesAhead: what no plan names ends by itself, later when it is stored again; what a plan names stays, also when
+// it is stored again, and another process reads it; heads without their batches are refused.
+func TestBatchesAhead(t *testing.T) {
+	db := client(t)
+	s, realm := openRealm(t, db)
+	strands := []dispatcher.Strand{{Account: "a"}}
+	for st := &strands[0]; len(st.Batches) < 1200; st.People += 512 { // three chunks
+		b := dispatcher.Batch{Block: uint32(len(st.Batches))}
+		for slot := 0; slot < warning.BlockSize; slot += 2 {
+			b.Mask.Set(slot)
+		}
+		st.Batches = append(st.Batches, b)
+	}
+	put := func() []string {
+		t.Helper()
+		strands[0].Ref = ""
+		if err := s.PutBatches(t.Context(), "w", strands); err != nil {
+			t.Fatal(err)
+		}
+		return db.Keys(t.Context(), "{tocsin:"+realm+"}:batches:w:*").Val()
+	}
+	left := func(key string) time.Duration { return db.PTTL(t.Context(), key).Val() }
+	chunks := put()
+	if len(chunks) != 3 {
+		t.Fatalf("chunks %v", chunks)
+	}
+	for _, c := range chunks {
+		if d := left(c); d <= 0 || d > 2*dispatcher.AheadEvery {
+			t.Errorf("what was stored ahead ends in %v", d)
+		}
+		db.PExpire(t.Context(), c, time.Minute)
+	}
+	put()
+	for _, c := range chunks {
+		if d := left(c); d <= dispatcher.AheadEvery {
+			t.Errorf("what was stored again ends in %v", d)
+		}
+	}
+	w := &warning.Warning{Record: 1, ID: "w", State: warning.Released, Digest: "d"}
+	if _, err := s.Do(t.Context(), dispatcher.Act{Warning: w, ToPlan: true}); err != nil {
+		t.Fatal(err)
+	}
+	db.Del(t.Context(), chunks[1])
+	p := dispatcher.Plan{Warning: "w", Version: 1, Strands: strands}
+	if _, err := s.PutPlan(t.Context(), 1, p); !errors.Is(err, dispatcher.ErrGone) {
+		t.Fatalf("heads whose batches are gone: %v", err)
+	}
+	put()
+	if _, err := s.PutPlan(t.Context(), 1, p); err != nil {
+		t.Fatal(err)
+	}
+	put() // by another process, which does not know of the release yet
+	for _, c := range chunks {
+		if d := left(c); d != -1 {
+			t.Errorf("the batches of a plan end in %v", d)
+		}
+	}
+	for _, reader := range []*redisstore.Store{s, reopen(t, db, realm)} {
+		if got := load(t, reader, "a"); !slices.Equal(got.Strands[0].Batches, strands[0].Batches) {
+			t.Errorf("%d batches are read", len(got.Strands[0].Batches))
+		}
+	}
+}
+
 // beforeScript runs something before each script.
 type beforeScript func()
 

@@ -25,7 +25,7 @@ import (
 //	{tocsin:REALM}:table:TABLE       hash field → version byte and value
 //	{tocsin:REALM}:plan:ID           hash v, version, figures (JSON), strands (u32 each), parts, print, archived (version
 //	                                 byte and report)
-//	{tocsin:REALM}:batches:ID:P:S:N  chunk N of the batches of strand S in plan P (fingerprint) of a warning
+//	{tocsin:REALM}:batches:ID:H:N    chunk N of the batches of a strand of a warning; H is the hash of them all
 //	{tocsin:REALM}:more:N            version byte and batches that stand behind those chunks: of small strands, and of people
 //	                                 who were added
 //	{tocsin:REALM}:strands           counter: the last strand id
@@ -79,15 +79,9 @@ func (k keys) answer(user, key string) string {
 	return k.prefix + "answer:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// batches is the name of one chunk of a strand's batches; ref is what batchesRef made.
+// batches is the name of one chunk of a strand's batches; ref is the strand's.
 func (k keys) batches(ref string, chunk int) string {
 	return k.prefix + "batches:" + ref + ":" + strconv.Itoa(chunk)
-}
-
-// batchesRef names the batches of one strand by the plan's content: two planners that saw different snapshots do not
-// write over each other, and one that repeats itself writes the same.
-func batchesRef(warning string, plan [8]byte, strand int) string {
-	return fmt.Sprintf("%s:%x:%d", warning, plan, strand)
 }
 
 // prelude is what every script begins with: the names of keys that a script finds only while it runs (which warning a

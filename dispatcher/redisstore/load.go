@@ -121,6 +121,9 @@ func (s *Store) loadBatches(ctx context.Context, strands []dispatcher.Strand, at
 	type place struct{ strand, chunk int }
 	var places []place
 	for i := range at {
+		if strands[i].Batches = s.fresh.get(at[i].Batches); strands[i].Batches != nil {
+			continue
+		}
 		for j := range at[i].Chunks {
 			places = append(places, place{i, j})
 		}

@@ -8,17 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
 	"tocsin/dispatcher"
 	"tocsin/warning"
 )
-
-// orphanLife is how long the batches of a planner that died are kept. It is a matter of tidiness: the heads are
-// written only if every chunk is still there.
-const orphanLife = time.Hour
 
 // figures is the stored form of a plan without its strands.
 type figures struct {
@@ -57,23 +53,20 @@ func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]d
 func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
 	out := make([]dispatcher.Stored, len(parts))
 	written := make([]planWrite, len(parts))
-	var names []string
-	var data [][]byte
 	for i := range parts {
-		written[i], out[i].Err = s.planWrite(&parts[i])
-		names, data = append(names, written[i].names...), append(data, written[i].data...)
+		p := parts[i].Plan
+		p.Strands = slices.Clone(p.Strands)
+		if out[i].Err = s.PutBatches(ctx, p.Warning, p.Strands); out[i].Err == nil {
+			written[i], out[i].Err = s.planWrite(parts[i].Rev, &p)
+		}
 	}
-	// A chunk that is there has the same content; it must not get a time to live again.
-	err := s.pipeline(ctx, len(names), 16, func(p redis.Pipeliner, i int) {
-		p.SetNX(ctx, names[i], data[i], orphanLife)
-	}, func(int, redis.Cmder) error { return nil })
 	for first := 0; first < len(parts); first += planScripts {
 		last := min(first+planScripts, len(parts))
-		if err == nil {
-			err = s.planScripts(ctx, written[first:last], out[first:last])
-		}
-		for i := first; err != nil && i < last; i++ {
-			out[i].Err = errors.Join(out[i].Err, err)
+		if err := s.planScripts(ctx, written[first:last], out[first:last]); err != nil {
+			for i := first; i < len(parts); i++ {
+				out[i].Err = errors.Join(out[i].Err, err)
+			}
+			break
 		}
 	}
 	return out
@@ -88,7 +81,7 @@ func (s *Store) planScripts(ctx context.Context, written []planWrite, out []disp
 	answers := make([]*redis.Cmd, len(written))
 	for i := range written {
 		if out[i].Err == nil {
-			answers[i] = planScript.EvalSha(ctx, p, append(written[i].keys, written[i].names...), written[i].args...)
+			answers[i] = planScript.EvalSha(ctx, p, written[i].keys, written[i].args...)
 		}
 	}
 	if p.Len() == 0 {
@@ -103,7 +96,7 @@ func (s *Store) planScripts(ctx context.Context, written []planWrite, out []disp
 		}
 		all, err := c.Text()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			all, err = s.run(ctx, planScript, append(written[i].keys, written[i].names...), written[i].args...).Text()
+			all, err = s.run(ctx, planScript, written[i].keys, written[i].args...).Text()
 		}
 		if err != nil {
 			out[i].Err = failed("plan", err)
@@ -114,46 +107,14 @@ func (s *Store) planScripts(ctx context.Context, written []planWrite, out []disp
 	return nil
 }
 
-// inlineBatches is up to how many bytes of batches lie beside their strand, written with its head, and not in chunks.
-const inlineBatches = 4 << 10
-
-// planWrite is one part of a plan as it is written: chunks by name, and the script's keys without these, and arguments.
+// planWrite is one part of a plan as it is written: the script's keys and arguments.
 type planWrite struct {
-	names []string
-	data  [][]byte
-	keys  []string
-	args  []any
+	keys []string
+	args []any
 }
 
-func (s *Store) planWrite(p *dispatcher.Part) (w planWrite, err error) {
-	type batches struct {
-		chunks [][]byte
-		more   []byte
-		people int
-	}
-	all := make([]batches, len(p.Strands))
-	print := sha256.New()
-	for i := range p.Strands {
-		st, b := &p.Strands[i], &all[i]
-		for k := range st.Batches {
-			b.people += st.Batches[k].Mask.Count()
-		}
-		if len(st.Batches) <= chunkBatches {
-			b.more = appendBatches(nil, st.Batches)[1:] // the script writes the version
-		}
-		if st.ID == 0 && len(b.more) > inlineBatches || len(st.Batches) > chunkBatches {
-			b.more = nil
-			for rest := st.Batches; len(rest) > 0; rest = rest[min(chunkBatches, len(rest)):] {
-				b.chunks = append(b.chunks, appendBatches(nil, rest[:min(chunkBatches, len(rest))]))
-			}
-		}
-		fmt.Fprintf(print, "%d %d %s %d %d %d %s\n", i, st.ID, st.Account, len(b.chunks), st.Channel, st.Words, st.Snapshot)
-		for _, c := range append(b.chunks, b.more) {
-			print.Write(c)
-		}
-	}
-	fingerprint := [8]byte(print.Sum(nil))
-
+// planWrite is a part of a plan whose large batches are stored.
+func (s *Store) planWrite(rev uint64, p *dispatcher.Plan) (w planWrite, err error) {
 	fig, err := json.Marshal(figures{
 		V: recordVersion, Snapshot: p.Snapshot, InArea: p.InArea, NoAddress: p.NoAddress, OptedOut: p.OptedOut,
 		NoRoute: p.NoRoute, Untold: p.Untold, Steps: p.Steps, Entered: p.Entered, Pending: p.Pending,
@@ -161,23 +122,43 @@ func (s *Store) planWrite(p *dispatcher.Part) (w planWrite, err error) {
 	if err != nil {
 		return w, fmt.Errorf("redisstore: plan: %w", err)
 	}
-	w.args = []any{s.keys.prefix, p.Warning, p.Rev, p.Version, fig, len(p.Strands), max(1, p.Parts), hex.EncodeToString(fingerprint[:])}
 	w.keys = []string{
 		s.keys.warning(p.Warning), s.keys.plan(p.Warning), s.keys.toPlan(), s.keys.strands(), s.keys.generation(),
 	}
+	var chunks []string
+	var strands []any
+	print := sha256.New()
 	for i := range p.Strands {
-		st, b := &p.Strands[i], &all[i]
+		st := &p.Strands[i]
 		h, err := json.Marshal(head{recordVersion, *st})
 		if err != nil {
 			return w, fmt.Errorf("redisstore: plan: strand %d: %w", i, err)
 		}
-		ref := batchesRef(p.Warning, fingerprint, i)
-		w.keys = append(w.keys, s.keys.carries(st.Account))
-		w.args = append(w.args, h, st.Account, st.People, ref, len(b.chunks), uint32(st.ID), int(st.People)-b.people, b.more)
-		for j, c := range b.chunks {
-			w.names, w.data = append(w.names, s.keys.batches(ref, j)), append(w.data, c)
+		n, before, more := 0, 0, []byte{}
+		if st.Ref != "" {
+			n = chunksOf(st)
+			s.fresh.keep(st)
+		} else {
+			more = appendBatches(nil, st.Batches)[1:] // the script writes the version
 		}
+		for j := range n {
+			chunks = append(chunks, s.keys.batches(st.Ref, j))
+		}
+		if st.ID != 0 {
+			before = int(st.People)
+			for k := range st.Batches {
+				before -= st.Batches[k].Mask.Count()
+			}
+		}
+		fmt.Fprintf(print, "%d %d %s %s %d %d %s\n", i, st.ID, st.Account, st.Ref, st.Channel, st.Words, st.Snapshot)
+		print.Write(more)
+		w.keys = append(w.keys, s.keys.carries(st.Account))
+		strands = append(strands, h, st.Account, st.People, st.Ref, n, uint32(st.ID), before, more)
 	}
+	w.keys = append(w.keys, chunks...)
+	w.args = append([]any{
+		s.keys.prefix, p.Warning, rev, p.Version, fig, len(p.Strands), max(1, p.Parts), hex.EncodeToString(print.Sum(nil)[:8]),
+	}, strands...)
 	return w, nil
 }
 

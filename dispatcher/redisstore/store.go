@@ -29,6 +29,7 @@ type Store struct {
 	keys       keys
 	durability string
 	seal       sealer
+	fresh      fresh
 }
 
 var (
@@ -99,6 +100,7 @@ var failures = map[string]error{
 	"OTHERUSE": dispatcher.ErrOtherUse,
 	"SAME":     dispatcher.ErrSame,
 	"NOTFOUND": dispatcher.ErrNotFound,
+	"CHUNKS":   dispatcher.ErrGone,
 }
 
 // failed gives an error of Redis the meaning that callers decide on.

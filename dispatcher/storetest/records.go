@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -420,6 +421,41 @@ func plans(t *testing.T, s Store) {
 	no(t, err)
 	same(t, "the plan of nobody", got, plan(2, 0))
 	same(t, "the next id", planned(t, s, 3, 1, "b"), []dispatcher.StrandID{4})
+}
+
+// plansAhead: batches are stored before their plan, as often as one likes, and are read as if they had come with it.
+func plansAhead(t *testing.T, s Store) {
+	p := plan(1, 2_000_000, "a", "b")
+	p.Strands = append(p.Strands, plan(1, 3, "a").Strands...)
+	ahead := p
+	ahead.Strands = slices.Clone(p.Strands)
+	no(t, s.PutBatches(t.Context(), id(1), ahead.Strands))
+	first := slices.Clone(ahead.Strands)
+	no(t, s.PutBatches(t.Context(), id(1), ahead.Strands)) // again, whether they say where or not
+	no(t, s.PutBatches(t.Context(), id(1), slices.Clone(p.Strands)))
+	same(t, "where they are", ahead.Strands, first)
+	if ahead.Strands[0].Ref == "" || ahead.Strands[0].Ref == ahead.Strands[1].Ref || ahead.Strands[2].Ref != "" {
+		t.Fatalf("where batches are: %q, %q, of few %q", ahead.Strands[0].Ref, ahead.Strands[1].Ref, ahead.Strands[2].Ref)
+	}
+	do(t, s, dispatcher.Act{Warning: draft(1, warning.Released), ToPlan: true})
+	lost := ahead
+	lost.Strands = slices.Clone(ahead.Strands)
+	lost.Strands[1].Ref = "nowhere"
+	_, err := s.PutPlan(t.Context(), 1, lost)
+	must(t, err, dispatcher.ErrGone)
+	_, _, err = s.PlanOf(t.Context(), id(1))
+	must(t, err, dispatcher.ErrNotFound)
+	ids, err := s.PutPlan(t.Context(), 1, ahead)
+	no(t, err)
+	again, err := s.PutPlan(t.Context(), 1, p) // by somebody who does not know where they are
+	no(t, err)
+	same(t, "ids of the repeat", again, ids)
+	im, err := s.Load(t.Context(), "a", 0, false)
+	no(t, err)
+	for i, of := range []int{0, 2} {
+		p.Strands[of].ID = ids[of]
+		same(t, "a strand of the account", im.Strands[i], p.Strands[of])
+	}
 }
 
 // planParts: people are added to a plan part by part; a part is there once, and none is passed over.

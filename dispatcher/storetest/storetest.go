@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"acts that owners must know of raise the generation", generation},
 		{"released warnings wait for their plan", toPlan},
 		{"a plan is stored once and comes back as it was", plans},
+		{"the batches of a plan are stored ahead", plansAhead},
 		{"a plan grows part by part", planParts},
 		{"a strand grows at its end", strandsGrow},
 		{"an archived plan leaves its accounts", archived},
@@ -174,7 +175,7 @@ func must(t *testing.T, err, kind error) {
 // kindOf names which of the errors that callers decide on err is; "" is none of them.
 func kindOf(err error) string {
 	for _, kind := range []error{
-		dispatcher.ErrFenced, dispatcher.ErrChanged, dispatcher.ErrOtherUse, dispatcher.ErrSame, dispatcher.ErrNotFound,
+		dispatcher.ErrFenced, dispatcher.ErrChanged, dispatcher.ErrOtherUse, dispatcher.ErrSame, dispatcher.ErrNotFound, dispatcher.ErrGone,
 	} {
 		if errors.Is(err, kind) {
 			return kind.Error()

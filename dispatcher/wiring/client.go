@@ -64,6 +64,15 @@ func (s Server) profile() (identity.Profile, error) {
 	return p, nil
 }
 
+// Begin finds the act that the same command began as the same user and never saw answered, or begins one.
+func (s Server) Begin(command []string) (identity.Unfinished, error) {
+	p, err := s.profile()
+	if err != nil {
+		return identity.Unfinished{}, err
+	}
+	return identity.BeginAct(p, command, time.Now())
+}
+
 // Dial makes a connection; it is opened with the first call.
 func (s Server) Dial() (*grpc.ClientConn, error) {
 	p, err := s.profile()

@@ -31,6 +31,7 @@ type Carrier struct {
 	submits  atomic.Int64
 	accepted atomic.Int64
 	answered atomic.Int64 // receipts
+	brought  atomic.Int64 // messages, while a link is to die
 	ready    atomic.Int64 // receipts that are due and that no link takes yet
 
 	rateMu sync.Mutex // guards rate
@@ -41,6 +42,7 @@ type Carrier struct {
 	bound  int
 	number int
 	ended  bool
+	dying  bool // a link has died, and so will who takes its place
 }
 
 // clock gives Unix nanoseconds that never go back: wall time at the start, monotonic from there.
@@ -76,7 +78,7 @@ func Listen(cfg Config) (*Carrier, error) {
 	c := &Carrier{
 		cfg: cfg, listener: l, log: w,
 		clock:    clock{start: now, wall: now.UnixNano()},
-		texts:    texts{log: w, all: map[string]*text{}},
+		texts:    texts{cfg: &cfg, log: w, all: map[string]*text{}},
 		wheel:    &wheel{wake: make(chan struct{}, 1)},
 		ids:      newIDForm(cfg.IDs == "hex", cfg.Name),
 		outcomes: newDice(cfg.outcomes()),
@@ -168,6 +170,7 @@ func (c *Carrier) join(conn net.Conn) *link {
 	}
 	c.number++
 	l := newLink(c, conn, c.number)
+	l.deaf = c.dying
 	c.links = append(c.links, l)
 	return l
 }

@@ -76,6 +76,16 @@ type Config struct {
 	// DropLink breaks the connection at a message, with all that is unanswered.
 	DropLink float64 `json:"drop_link"`
 
+	// FaultWords and FaultStatus (a command_status of clause 5.1.3) are a fault of one text: each message that has these
+	// words is answered so and not taken. A message is a segment.
+	FaultWords  string `json:"fault_words"`
+	FaultStatus uint32 `json:"fault_status"`
+	// NoFlash refuses messages of class 0 with ESME_RINVSERTYP: they are a service of their own.
+	NoFlash bool `json:"no_flash"`
+	// DeadAfter is the message, of all links, whose link hears and says nothing more from then on and does not break.
+	// Connections that come later are accepted and never answered; 0: never.
+	DeadAfter int `json:"dead_after"`
+
 	// Shares of receipts, 0 to 1, that come before the answer to their message, come twice, or are followed by one with
 	// an id that was never given.
 	EarlyReceipts     float64 `json:"early_receipts"`
@@ -126,7 +136,7 @@ func (c *Config) Validate() error {
 		v, least, most int
 	}{
 		{"links", c.Links, 1, 65535}, {"window", c.Window, 0, 65535}, {"rate", c.Rate, 0, 100_000_000},
-		{"receipt_window", c.ReceiptWindow, 1, 65535},
+		{"receipt_window", c.ReceiptWindow, 1, 65535}, {"fault_status", int(c.FaultStatus), 0, 0xFFFF}, {"dead_after", c.DeadAfter, 0, 1 << 40},
 	} {
 		if f.v < f.least || f.v > f.most {
 			bad(f.field, "%d is not in %d to %d", f.v, f.least, f.most)
@@ -147,6 +157,9 @@ func (c *Config) Validate() error {
 	}
 	if c.WindowFull != "stop" && c.WindowFull != "throttle" {
 		bad("window_full", "%q is neither stop nor throttle", c.WindowFull)
+	}
+	if (c.FaultWords == "") != (c.FaultStatus == statusOK) {
+		bad("fault_words", "words and fault_status go together")
 	}
 	if c.IDs != "opaque" && c.IDs != "hex" {
 		bad("ids", "%q is neither opaque nor hex", c.IDs)

@@ -32,6 +32,7 @@ type link struct {
 	c       *Carrier
 	conn    net.Conn
 	number  int
+	deaf    bool          // it hears and says nothing; set by the reader, with mu held
 	counted bool          // among the bound ones; guarded by the carrier's mu
 	wake    chan struct{} // the writer has something to do
 	gone    chan struct{} // closed when the reader has ended
@@ -129,7 +130,7 @@ func (l *link) read() {
 	end := 0
 	for {
 		n, err := l.conn.Read(buf[end:])
-		if n > 0 {
+		if n > 0 && !l.deaf {
 			now := l.c.clock.now()
 			l.heard.Store(now)
 			end += n
@@ -176,7 +177,9 @@ func (l *link) take(b []byte, now int64) (used int, ok bool) {
 		if !l.one(b[used:used+n], now) {
 			return used + n, false
 		}
-		used += n
+		if used += n; l.deaf {
+			return len(b), true
+		}
 	}
 	return used, true
 }
@@ -394,7 +397,9 @@ func (l *link) flushBatch() {
 	l.open -= len(l.batch.seqs)
 	l.batch.seqs = l.batch.seqs[:0]
 	l.mu.Lock()
-	l.out = append(l.out, l.batch.out...)
+	if !l.deaf {
+		l.out = append(l.out, l.batch.out...)
+	}
 	l.c.wheel.add(l.batch.owed)
 	l.flush()
 	for len(l.out) > outMost && !l.dead {
@@ -418,7 +423,9 @@ func (l *link) due(now int64) {
 		if b.due > now {
 			break
 		}
-		l.out = append(l.out, b.out...)
+		if !l.deaf {
+			l.out = append(l.out, b.out...)
+		}
 		l.c.wheel.add(b.owed)
 		n++
 	}
@@ -507,34 +514,6 @@ func (l *link) write() {
 		l.mu.Unlock()
 		timer.Reset(max(0, time.Duration(next-l.c.clock.now())))
 	}
-}
-
-// keepAlive asks a silent client, closes one that does not answer or never bound, and answers when to look again. It is
-// called with mu held.
-func (l *link) keepAlive(now, bindBy int64) (next int64) {
-	every := int64(l.c.cfg.EnquireEvery)
-	heard := l.heard.Load()
-	switch {
-	case l.dead:
-	case !l.bound:
-		if now < bindBy {
-			return bindBy
-		}
-		l.closeLocked("not bound in time")
-	case l.enquired != 0:
-		if now < l.asked+every {
-			return l.asked + every
-		}
-		l.closeLocked("enquire_link not answered")
-	case now < heard+every:
-		return heard + every
-	default:
-		l.enquiries++
-		l.enquired = enquireBase | l.enquiries&(enquireBase-1)
-		l.asked = now
-		l.out = appendHeader(l.out, headerLen, enquireLink, statusOK, l.enquired)
-	}
-	return now + every
 }
 
 // post gives the link receipts, as many as its window takes, and answers how many.

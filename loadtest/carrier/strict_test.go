@@ -302,7 +302,7 @@ func FuzzLink(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.log, c.texts = w, texts{log: w, all: map[string]*text{}}
+		c.log, c.texts = w, texts{cfg: &Config{}, log: w, all: map[string]*text{}}
 		l := newLink(c, discard{}, 1)
 		var buf []byte
 		for step := int(size) + 1; len(b) > 0; {

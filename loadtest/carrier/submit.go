@@ -9,6 +9,10 @@ import (
 
 // submit decides over one message; false ends the link.
 func (l *link) submit(seq uint32, body []byte, now int64) bool {
+	if l.c.cfg.DeadAfter > 0 && l.c.brought.Add(1) == int64(l.c.cfg.DeadAfter) {
+		l.die()
+		return true
+	}
 	l.arrived++
 	if !l.sends {
 		l.violate(faultNotBound, submitSM|response, seq, now)
@@ -45,7 +49,7 @@ func (l *link) submit(seq uint32, body []byte, now int64) bool {
 		l.reply(seq, badDestAddr)
 		return true
 	}
-	status, fate := l.decide(s, now)
+	status, fate := l.decide(s, t, now)
 	l.line.To, l.line.Ref, l.line.Total, l.line.Seq, l.line.Text = s.to, s.ref, s.total, s.seq, t.number
 	l.line.Until, l.line.ID = l.until, nil
 	l.line.Status = int(status)
@@ -124,7 +128,7 @@ func (l *link) waitForRoom() bool {
 }
 
 // decide is the status of a well-formed message, and what else befalls it.
-func (l *link) decide(s *submit, now int64) (status uint32, fate mishap) {
+func (l *link) decide(s *submit, t *text, now int64) (status uint32, fate mishap) {
 	c := l.c
 	if len(s.validity) == 0 {
 		l.until = 0
@@ -144,6 +148,9 @@ func (l *link) decide(s *submit, now int64) (status uint32, fate mishap) {
 	}
 	if !c.admit(now) {
 		return throttledStatus, none
+	}
+	if t.status != statusOK {
+		return t.status, none
 	}
 	l.draw += 0x9e3779b97f4a7c15
 	switch fate = mishap(c.faults.draw(mix(l.draw))); fate {

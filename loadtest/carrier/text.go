@@ -27,15 +27,18 @@ func alphabetOf(coding byte) alphabet {
 	return octets
 }
 
-// text is one distinct body that arrived: its number in the log, and what is wrong with it.
+// text is one distinct body that arrived: its number in the log, what is wrong with it, and the status of a fault that
+// the carrier is to play.
 type text struct {
 	key    string
 	number int
 	bad    fault
+	status uint32
 }
 
 // texts numbers the distinct bodies of a carrier.
 type texts struct {
+	cfg *Config
 	log *carrierlog.Writer
 
 	mu  sync.Mutex // guards all, and that a text's line stands before the lines that name it
@@ -56,8 +59,20 @@ func (t *texts) of(key []byte, s *submit, now int64) *text {
 	}
 	x := &text{key: string(key), number: len(t.all) + 1, bad: checkText(s)}
 	t.all[x.key] = x
-	t.log.Append(carrierlog.Append(nil, carrierlog.TextLine(now, x.number, int(s.coding), s.body, words(s))))
+	said := words(s)
+	switch {
+	case t.cfg.NoFlash && classZero(s.coding):
+		x.status = badServiceType
+	case t.cfg.FaultWords != "" && strings.Contains(said, t.cfg.FaultWords):
+		x.status = t.cfg.FaultStatus
+	}
+	t.log.Append(carrierlog.Append(nil, carrierlog.TextLine(now, x.number, int(s.coding), s.body, said)))
 	return x
+}
+
+// classZero tells whether a message goes to the display at once (3GPP TS 23.038, section 4).
+func classZero(coding byte) bool {
+	return coding&0xD3 == 0x10 || coding&0xF3 == 0xF0
 }
 
 // checkText finds what is wrong with a body: it fits one message of 140 octets (3GPP TS 23.040 9.2.3.16), is whole in

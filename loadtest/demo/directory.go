@@ -50,7 +50,7 @@ const (
 	mostPlanMemory  = 200.0
 )
 
-// previews is how many times each area is looked at, each time with other words so that nothing is remembered.
+// previews is how many times each area is looked at, each time told in another order so that nothing is remembered.
 const previews = 7
 
 // ShowDirectory runs it, in one house.
@@ -127,11 +127,11 @@ func (d *Directory) preview(ctx context.Context, o Options, r *rig.Rig) error {
 		return err
 	}
 	api := pb.NewWarningServiceClient(conn)
-	look := func(areas ...*pb.Area) (Times, int64, error) {
+	look := func(areas func(n int) []*pb.Area) (Times, int64, error) {
 		var ms []float64
 		var people int64
 		for n := range previews {
-			spec := rig.WithText(rig.Rainstorm(pb.Tier_TIER_ORANGE, "", "", areas...), fmt.Sprintf("【演练】预览%02d", n))
+			spec := rig.WithText(rig.Rainstorm(pb.Tier_TIER_ORANGE, "", "", areas(n)...), fmt.Sprintf("【演练】预览%02d", n))
 			began := time.Now()
 			p, err := api.Preview(ctx, &pb.PreviewRequest{What: &pb.PreviewRequest_Warning{Warning: spec}})
 			if err != nil {
@@ -142,30 +142,41 @@ func (d *Directory) preview(ctx context.Context, o Options, r *rig.Rig) error {
 		}
 		return timesOf(ms, 0), people, nil
 	}
-	if d.PreviewAll, _, err = look(rig.AllUnits()...); err != nil {
+	if d.PreviewAll, _, err = look(func(n int) []*pb.Area {
+		all := rig.AllUnits()
+		return append(all[n:], all[:n]...)
+	}); err != nil {
 		return err
 	}
-	if d.PreviewDrawn, d.DrawnPeople, err = look(outline()); err != nil {
+	if d.PreviewDrawn, d.DrawnPeople, err = look(outline); err != nil {
 		return err
 	}
 	o.Say("previewed everybody in %.0f ms, an outline in %.0f ms", d.PreviewAll.P50, d.PreviewDrawn.P50)
 	return nil
 }
 
-// outline is a winding line of 10,000 corners around the middle of the city.
-func outline() *pb.Area {
+// outline is a winding line of 10,000 corners around the middle of the city, which begins at the nth.
+func outline(n int) []*pb.Area {
 	const corners = 10_000
 	var ring pb.Ring
 	for i := range corners + 1 {
-		angle := 2 * math.Pi * float64(i%corners) / corners
+		angle := 2 * math.Pi * float64((i+n)%corners) / corners
 		away := 0.3 * (1 + 0.2*math.Sin(7*angle) + 0.02*math.Sin(corners/20*angle))
 		ring.Points = append(ring.Points, &pb.Point{Lon: 106.6 + away*math.Cos(angle), Lat: 29.6 + away*math.Sin(angle)})
 	}
-	return &pb.Area{Where: &pb.Area_Polygons{Polygons: &pb.Polygons{Parts: []*pb.Polygon{{Rings: []*pb.Ring{&ring}}}, Crs: "wgs84"}}}
+	return []*pb.Area{{Where: &pb.Area_Polygons{Polygons: &pb.Polygons{Parts: []*pb.Polygon{{Rings: []*pb.Ring{&ring}}}, Crs: "wgs84"}}}}
 }
 
-// plan releases a warning to everybody and cancels it when its first messages have arrived.
+// reads is how long somebody reads what they approve: nobody is faster.
+const reads = 5 * time.Second
+
+// plan releases a warning to everybody in a fresh engine, and cancels it when its first messages have arrived. Its memory
+// counts from before the submission.
 func (d *Directory) plan(ctx context.Context, o Options, r *rig.Rig) error {
+	r.StopEngine()
+	if err := r.StartEngine(ctx); err != nil {
+		return err
+	}
 	pid := r.EnginePID()
 	if err := rig.ForgetPeak(pid); err != nil {
 		return err
@@ -174,7 +185,12 @@ func (d *Directory) plan(ctx context.Context, o Options, r *rig.Rig) error {
 	if err != nil {
 		return err
 	}
-	w, sent, err := r.WarnLarge(ctx, rig.Rainstorm(pb.Tier_TIER_RED, "全市", "all districts", rig.AllUnits()...))
+	w, preview, err := r.Submit(ctx, rig.Rainstorm(pb.Tier_TIER_RED, "全市", "all districts", rig.AllUnits()...))
+	if err != nil {
+		return err
+	}
+	pauseFor(ctx, reads)
+	w, sent, err := r.ApproveLarge(ctx, w, preview.GetPeople())
 	if err != nil {
 		return err
 	}

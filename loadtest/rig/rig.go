@@ -29,6 +29,7 @@ type Account struct {
 	Trip     time.Duration // of a message to its answer
 	Receipt  time.Duration // after the answer; half of it is jitter
 	Guard    time.Duration // of the engine; 0: its usual one
+	Answer   time.Duration // how long the engine waits for one; 0: its usual time
 	// Unlimited carriers do not throttle; the contract binds the engine alone.
 	Unlimited bool
 	Home      string   // node that has the first word; empty: whoever comes first
@@ -266,6 +267,9 @@ func (r *Rig) setUp(ctx context.Context) (err error) {
 		}
 		if a.Guard > 0 {
 			fmt.Fprintf(&b, ", guard: %s", a.Guard)
+		}
+		if a.Answer > 0 {
+			fmt.Fprintf(&b, ", timers: {answer: %s}", a.Answer)
 		}
 		b.WriteString("}\n")
 	}

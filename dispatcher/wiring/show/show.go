@@ -391,7 +391,7 @@ func (l Language) Account(a *pb.Account) string {
 	if a.GetRateSetByHand() {
 		line += "; " + l.house("by_hand") + " (" + a.GetBy() + ", " + count(int64(a.GetConfiguredMessagesPerS())) + ")"
 	}
-	for _, more := range []string{a.GetWhy(), a.GetLastError()} {
+	for _, more := range []string{a.GetWhy(), a.GetLastError(), l.cause(a.GetLastError())} {
 		if more != "" {
 			line += "; " + more
 		}

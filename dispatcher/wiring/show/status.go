@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -76,7 +77,22 @@ func (l Language) finding(f *pb.Finding, paint Paint) []string {
 	}
 	lines := strings.Split(line, "\n") // a configuration has a line for each fault
 	lines[0] = paint(f.GetLevel(), mark+lines[0])
+	if cause := l.cause(f.GetDetail()); cause != "" {
+		lines = append(lines, "    → "+cause)
+	}
 	return append(lines, "    → "+strings.ReplaceAll(l.name("remedy", f.GetKind()), "{}", f.GetSubject()))
+}
+
+// bindStatus is a command_status as a link tells why its bind was refused (SMPP 3.4, clause 5.1.3).
+var bindStatus = regexp.MustCompile(`ESME_[A-Z]+`)
+
+// cause is what to do about a refusal that a link names, in plain words; empty where there are none.
+func (l Language) cause(detail string) string {
+	status := bindStatus.FindString(detail)
+	if words := l.name("cause", status); status != "" && words != status {
+		return words
+	}
+	return ""
 }
 
 func (l Language) intake(s *pb.StatusResponse, paint Paint) []string {
