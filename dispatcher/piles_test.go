@@ -120,6 +120,10 @@ func oneByOne(w *warning.Warning, tells warning.Telling, dir people, sel *warnin
 		language int
 	}
 	lanes := map[key][]Batch{}
+	var alone []*router // each of a routing of its own: none is shared
+	for _, ch := range chs {
+		alone = append(alone, (&routing{accounts: g.accounts, shares: g.shares, numbers: g.numbers}).router(ch, w.Spec.Status))
+	}
 	for i, n := range sel.Blocks {
 		b := dir.Block(int(n))
 		for slot := range sel.Masks[i].Slots {
@@ -142,7 +146,7 @@ func oneByOne(w *warning.Warning, tells warning.Telling, dir people, sel *warnin
 				continue
 			}
 			for c, ch := range chs {
-				account := g.router(ch, w.Spec.Status).route(number)
+				account := alone[c].route(number)
 				if !slices.Contains(tells[duty], ch) || account < 0 {
 					continue
 				}
