@@ -81,9 +81,10 @@ func (e *Engine) Submit(ctx context.Context, c Caller, key string, s Submission)
 	return w, look.For(c), err
 }
 
-// worded is a spec with all that it must say from its submission on, with channels where it names none, and cut at the
-// border where it says so.
+// worded is a spec with all that it must say from its submission on, with channels where it names none, with the editions
+// of its units, and cut at the border where it says so.
 func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (warning.Spec, error) {
+	s.Areas = e.land.Pin(s.Areas, now)
 	if s.Clip {
 		var err error
 		if s.Areas, err = e.land.Clip(s.Areas); err != nil {

@@ -54,6 +54,9 @@ type Land interface {
 	Within(areas []warning.Area, units []string) bool
 	// Clip is the areas without what lies beyond the jurisdiction, refused where they cannot be cut.
 	Clip(areas []warning.Area) ([]warning.Area, error)
+	// Pin names for each unit the edition whose outline is meant at a time, so that the area of what is recorded never
+	// changes.
+	Pin(areas []warning.Area, at time.Time) []warning.Area
 }
 
 // Callee is a user whom the engine may ring.
@@ -175,6 +178,7 @@ const (
 	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
+	TableEditions = "editions" // id of outlines → JSON of what is known of their import
 )
 
 // Put is one small record; a nil Value removes it.

@@ -377,6 +377,8 @@ func (l *land) Within(areas []warning.Area, units []string) bool {
 	return slices.Contains(units, areas[0].Unit)
 }
 
+func (l *land) Pin(areas []warning.Area, _ time.Time) []warning.Area { return areas }
+
 // Clip gives the first area the name of what is left.
 func (l *land) Clip(areas []warning.Area) ([]warning.Area, error) {
 	cut := slices.Clone(areas)

@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,12 +12,14 @@ import (
 	"tocsin/warning"
 )
 
-// Limits bounds what a warning's areas may cost. They are configuration.
+// Limits bounds what a warning's areas may cost, and says which outlines they may name. They are configuration.
 type Limits struct {
 	Areas    int   // of one warning
 	Rings    int   // of all its polygons together
 	Vertices int   // of all its polygons together
 	Work     int64 // steps of checking, and again of finding people; a step takes some nanoseconds
+
+	Atlas *Atlas // the outlines beyond the shipped ones; nil: none
 }
 
 // DefaultLimits is what holds where the configuration says nothing: a second of work or so.
@@ -33,7 +36,8 @@ func Check(areas []warning.Area, l Limits) error {
 	return err
 }
 
-// shapesOf makes one shape of each area but towns, or names every fault (promise 6). Units without a day are those of e.
+// shapesOf makes one shape of each area but towns without an outline, or names every fault (promise 6). Units without a
+// day are those of e.
 func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
 	c := newChecker(l, e)
 	if len(areas) == 0 {
@@ -50,10 +54,13 @@ func shapesOf(areas []warning.Area, l Limits, e *Edition) ([]*shape, error) {
 	}
 	together(len(areas), func(i int) { found[i] = each[i].area(fmt.Sprintf("areas[%d]", i), &areas[i]) })
 	for i := range each {
-		c.faults = append(c.faults, each[i].faults...)
+		c.faults, c.failed = append(c.faults, each[i].faults...), errors.Join(c.failed, each[i].failed)
 	}
-	if len(c.faults) > 0 {
+	switch {
+	case len(c.faults) > 0:
 		return nil, warning.Invalid(c.faults[:min(len(c.faults), maxFaults)]...)
+	case c.failed != nil:
+		return nil, c.failed
 	}
 	return slices.DeleteFunc(found, func(s *shape) bool { return s == nil }), nil
 }
@@ -63,6 +70,7 @@ type checker struct {
 	limits   Limits
 	edition  *Edition // the jurisdiction; nil while its own outlines are read
 	faults   []warning.Violation
+	failed   error         // outlines could not be loaded
 	rings    int           // with those of the areas before
 	vertices int           // the same
 	work     *atomic.Int64 // of all areas
@@ -106,6 +114,8 @@ func (c *checker) area(field string, a *warning.Area) *shape {
 	case given > 1:
 		c.fault(field, "area.kind", "give several areas", "more than one of unit, polygons and circle is given")
 		return nil
+	case a.Edition != "":
+		return c.imported(field, a)
 	case len(a.Unit) == 9 || len(a.Unit) == 12:
 		c.town(field+".unit", a.Unit)
 		return nil // no shape: who lives there is found by home

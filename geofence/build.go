@@ -2,6 +2,7 @@ package geofence
 
 import (
 	"cmp"
+	"iter"
 	"math/bits"
 	"slices"
 	"time"
@@ -14,25 +15,25 @@ import (
 // position. Responsible persons cannot opt out, so their flag is cleared.
 //
 // The columns become part of the snapshot: they are sorted in place and must not be used afterwards. Beyond them Build
-// needs 32 bytes a row for a while, and 5.4 for good. It works on all cores.
+// needs 38 bytes a row for a while, and 5.4 for good. It works on all cores.
 func Build(c Columns) (*Snapshot, []BadRow) {
 	n := c.Len()
 	short := shortest(&c, n)
 	pad(&c, n)
 	e := EditionAt(time.Time{})
 	bad := admit(&c, short, e)
-	people := arrange(&c)
+	came := arrange(&c)
 	numbers, again := indexNumbers(c.Number)
 	if len(again) > 0 {
 		kept := 0
-		lose := doubles(people, numbers, &c, again)
-		for i, p := range people {
+		lose := doubles(&c, came, numbers, again)
+		for i, row := range came {
 			if len(lose) > 0 && lose[0] == i {
 				lose = lose[1:]
-				bad = append(bad, BadRow{Row: int(p.row), Field: "number", Rule: "directory.number.duplicate", Detail: "another row has the same number"})
+				bad = append(bad, BadRow{Row: int(row), Field: "number", Rule: "directory.number.duplicate", Detail: "another row has the same number"})
 				continue
 			}
-			c.put(kept, &people[i])
+			c.move(kept, i)
 			kept++
 		}
 		slices.SortFunc(bad, func(a, b BadRow) int { return a.Row - b.Row })
@@ -97,14 +98,14 @@ func padded[T any](col []T, n int) []T {
 	return append(make([]T, 0, n), col...)[:n]
 }
 
-// doubles is the rows of c, ascending, that give way to another row with the same number. again is those that the index
-// does not have.
-func doubles(people []person, numbers numberIndex, c *Columns, again []int) []int {
-	wins := func(a, b *person) bool {
-		if a.duty != b.duty {
-			return a.duty == uint8(warning.Responsible)
+// doubles is the rows of c, ascending, that give way to another row with the same number. came is where each row came,
+// again those that the index does not have.
+func doubles(c *Columns, came []uint32, numbers numberIndex, again []int) []int {
+	wins := func(a, b int) bool {
+		if c.Duty[a] != c.Duty[b] {
+			return c.Duty[a] == uint8(warning.Responsible)
 		}
-		return a.row < b.row
+		return came[a] < came[b]
 	}
 	winner := map[uint64]int{}
 	lose := make([]int, 0, len(again))
@@ -114,7 +115,7 @@ func doubles(people []person, numbers numberIndex, c *Columns, again []int) []in
 		if !known {
 			w, _ = numbers.find(c.Number, number)
 		}
-		if wins(&people[i], &people[w]) {
+		if wins(i, w) {
 			w, i = i, w
 		}
 		winner[number] = w
@@ -180,6 +181,12 @@ func (c *Columns) put(i int, p *person) {
 	c.Language[i], c.Duty[i], c.Flags[i] = p.language, p.duty, p.flags
 }
 
+// move makes row from row to.
+func (c *Columns) move(to, from int) {
+	c.Number[to], c.Lon[to], c.Lat[to], c.Home[to], c.Seen[to] = c.Number[from], c.Lon[from], c.Lat[from], c.Home[from], c.Seen[from]
+	c.Language[to], c.Duty[to], c.Flags[to] = c.Language[from], c.Duty[from], c.Flags[from]
+}
+
 // comparePeople orders by place, and people at one position by everything else, so that the same people are always in
 // the same order.
 func comparePeople(a, b person) int {
@@ -197,90 +204,86 @@ func comparePeople(a, b person) int {
 // neighbourhood is how many people are sorted together: so few that they stay in a core's cache.
 const neighbourhood = 1 << 13
 
-// arrange sorts the rows without those that are gone, and answers them as they are then.
-func arrange(c *Columns) []person {
-	borders := borders(c)
-	people, ends := grouped(len(c.Number), len(borders)+1, func(i int) uint16 {
+// arrange sorts the rows without those that are gone, and answers where each came.
+func arrange(c *Columns) (came []uint32) {
+	near := neighbourhoods(c)
+	people, ends := grouped(len(c.Number), near.count(), func(i int) uint16 {
 		if c.Flags[i] == warning.Gone {
 			return noGroup
 		}
-		key := morton(c.Lon[i], c.Lat[i])
-		low := 0
-		for step := bits.Len(uint(len(borders))); step > 0; { // of the borders below low none is above key
-			step--
-			if next := low + 1<<step; next <= len(borders) && borders[next-1] <= key {
-				low = next
-			}
-		}
-		return uint16(low)
+		return near.of(morton(c.Lon[i], c.Lat[i]))
 	}, c.person)
 	*c = c.Slice(0, len(people))
-	together(len(ends), func(g int) {
+	came = make([]uint32, len(people))
+	togetherWith(len(ends), func(g int, own *[2][]uint64) {
 		from, to := groupAt(ends, g)
-		sortPeople(people[from:to], make([]person, to-from))
-		for i := from; i < to; i++ {
-			c.put(i, &people[i])
+		for i, p := range sorted(people[from:to], own) {
+			c.put(from+i, p)
+			came[from+i] = p.row
 		}
 	})
-	return people
+	return came
 }
 
-// digit is how many bits of the key people are sorted by at a time; fewPeople are compared with each other instead.
-const (
-	digit     = 10
-	fewPeople = 24
-)
+// digit is how many bits people are sorted by at a time.
+const digit = 11
 
-// sortPeople sorts by the first bits in which keys differ, and then those who have these in common. spare is as long.
-func sortPeople(people, spare []person) {
-	var same, all uint64 = ^uint64(0), 0 // bits that all keys have, and that any has
+// sorted is people in their order. Only eight bytes of each move while they are sorted: the key, less what all keys have
+// in common, before the place in people. Where these do not fit, people themselves are sorted. own is memory to
+// work in.
+func sorted(people []person, own *[2][]uint64) iter.Seq2[int, *person] {
+	least, most := ^uint64(0), uint64(0)
 	for i := range people {
-		same, all = same&people[i].key, all|people[i].key
+		least, most = min(least, people[i].key), max(most, people[i].key)
 	}
-	if len(people) <= fewPeople || same == all {
+	low := bits.Len(uint(len(people)))
+	high := low + bits.Len64(most-min(least, most))
+	if high > 64 {
 		slices.SortFunc(people, comparePeople)
-		return
+		return func(yield func(int, *person) bool) {
+			for i := range people {
+				if !yield(i, &people[i]) {
+					return
+				}
+			}
+		}
 	}
-	shift := max(0, bits.Len64(same^all)-digit)
-	var at, ends [1 << digit]int32
+	order, spare := room(&own[0], len(people)), room(&own[1], len(people))
 	for i := range people {
-		ends[people[i].key>>shift&(1<<digit-1)]++
+		order[i] = (people[i].key-least)<<low | uint64(i)
 	}
-	sum := int32(0)
-	for d, n := range ends {
-		at[d], sum = sum, sum+n
-		ends[d] = sum
+	for shift := low; shift < high; shift += digit {
+		var at [1 << digit]uint32
+		for _, o := range order {
+			at[o>>shift&(1<<digit-1)]++
+		}
+		sum := uint32(0)
+		for d, n := range at {
+			at[d], sum = sum, sum+n
+		}
+		for _, o := range order {
+			d := o >> shift & (1<<digit - 1)
+			spare[at[d]] = o
+			at[d]++
+		}
+		order, spare = spare, order
 	}
-	for i := range people {
-		d := people[i].key >> shift & (1<<digit - 1)
-		spare[at[d]] = people[i]
-		at[d]++
-	}
-	copy(people, spare)
-	from := int32(0)
-	for _, to := range ends {
+	place := func(o uint64) *person { return &people[o&(1<<low-1)] }
+	for from := 0; from < len(order); { // people at one position
+		to := from + 1
+		for to < len(order) && order[to]>>low == order[from]>>low {
+			to++
+		}
 		if to > from+1 {
-			sortPeople(people[from:to], spare[from:to])
+			slices.SortFunc(order[from:to], func(a, b uint64) int { return comparePeople(*place(a), *place(b)) })
 		}
 		from = to
 	}
-}
-
-// borders is keys, ascending, with about a neighbourhood of people between two of them. They are taken from people who
-// are asked at even distances, so that it does not matter how unevenly the people live.
-func borders(c *Columns) (out []uint64) {
-	const asked = 16 // people for each neighbourhood
-	n := len(c.Number)
-	between := min(1<<14, n/neighbourhood)
-	var keys []uint64
-	for i := range between * asked {
-		if row := i * (n / (between * asked)); c.Flags[row] != warning.Gone {
-			keys = append(keys, morton(c.Lon[row], c.Lat[row]))
+	return func(yield func(int, *person) bool) {
+		for i, o := range order {
+			if !yield(i, place(o)) {
+				return
+			}
 		}
 	}
-	slices.Sort(keys)
-	for i := asked; i < len(keys); i += asked {
-		out = append(out, keys[i])
-	}
-	return out
 }

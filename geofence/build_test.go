@@ -156,8 +156,8 @@ func TestNumbersThatCollide(t *testing.T) {
 }
 
 func TestSortPeople(t *testing.T) {
-	for _, n := range []int{0, 1, 2, fewPeople, fewPeople + 1, 1000, 20_000} {
-		for _, spread := range []uint64{1, 2, 1 << 11, 1 << 63} {
+	for _, n := range []int{0, 1, 2, 1000, 20_000} {
+		for _, spread := range []uint64{1, 2, 1 << 11, 1 << 40, 1 << 63} {
 			t.Run(fmt.Sprintf("%d/%d", n, spread), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(n), spread))
 				people := make([]person, n)
@@ -166,11 +166,50 @@ func TestSortPeople(t *testing.T) {
 				}
 				want := slices.Clone(people)
 				slices.SortFunc(want, comparePeople)
-				sortPeople(people, make([]person, n))
-				if !slices.Equal(people, want) {
+				var got []person
+				own := [2][]uint64{{1, 2, 3}} // of before
+				for i, p := range sorted(people, &own) {
+					if i != len(got) {
+						t.Fatalf("row %d comes as row %d", len(got), i)
+					}
+					got = append(got, *p)
+				}
+				if !slices.Equal(got, want) {
 					t.Fatal("not in order")
 				}
 			})
+		}
+	}
+}
+
+// TestEveryKeyHasTheNeighbourhoodThatItsBordersSay compares the table with a search of all borders, for crowds of one place
+// and of many, and for keys on, beside and far from each border.
+func TestEveryKeyHasTheNeighbourhoodThatItsBordersSay(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, reach := range []int32{1, 3, 1000, 50_000_000} {
+		c := makeColumns(20 * neighbourhood)
+		for i := range c.Number {
+			c.Lon[i], c.Lat[i] = 1066*scale/10+r.Int32N(reach), 296*scale/10+r.Int32N(reach)
+			if i%3 == 0 { // a city
+				c.Lon[i] = 1066*scale/10 + r.Int32N(min(reach, 2000))
+			}
+		}
+		near := neighbourhoods(&c)
+		keys := []uint64{0, 1, 1 << 62, 1<<64 - 1}
+		for _, b := range near.borders {
+			keys = append(keys, b-1, b, b+1)
+		}
+		for i := range 1000 {
+			keys = append(keys, morton(c.Lon[i], c.Lat[i]))
+		}
+		for _, key := range keys {
+			want, is := slices.BinarySearch(near.borders, key)
+			for is && want < len(near.borders) && near.borders[want] <= key {
+				want++
+			}
+			if got := near.of(key); int(got) != want {
+				t.Fatalf("reach %d: key %x is in neighbourhood %d, not %d of %d", reach, key, got, want, near.count())
+			}
 		}
 	}
 }

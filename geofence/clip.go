@@ -29,7 +29,7 @@ func (j *Jurisdiction) clip(field string, a warning.Area, s *shape) (warning.Are
 	refuse := func(detail, remedy string) (warning.Area, error) {
 		return a, warning.Invalid(warning.Violation{Field: field, Rule: "area.clip", Detail: detail, Remedy: remedy})
 	}
-	switch beyond := j.outside([]*shape{s}); {
+	switch beyond := j.outside([]warning.Area{a}, []*shape{s}); {
 	case beyond.Share == 0:
 		return a, nil
 	case beyond.Share == 1:
@@ -41,7 +41,7 @@ func (j *Jurisdiction) clip(field string, a warning.Area, s *shape) (warning.Are
 	}
 	cut := warning.Area{Name: a.Name, Polygons: left, CRS: "wgs84"}
 	c := newChecker(j.limits, j.edition)
-	if s = c.area(field, &cut); s == nil || j.outside([]*shape{s}).Share > 0 {
+	if s = c.area(field, &cut); s == nil || j.outside([]warning.Area{cut}, []*shape{s}).Share > 0 {
 		return refuse("what is left of it at the border is no sound surface", "draw it so that it ends in the jurisdiction")
 	}
 	return cut, nil

@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -31,6 +32,18 @@ func (c *Columns) Append(d Columns) {
 	c.Number, c.Lon, c.Lat = extend(c.Number, d.Number, n), extend(c.Lon, d.Lon, n), extend(c.Lat, d.Lat, n)
 	c.Home, c.Seen = extend(c.Home, d.Home, n), extend(c.Seen, d.Seen, n)
 	c.Language, c.Duty, c.Flags = extend(c.Language, d.Language, n), extend(c.Duty, d.Duty, n), extend(c.Flags, d.Flags, n)
+}
+
+// Fill gives columns that are not there zeros. The others must have the same length, and Number, Lon and Lat must be there.
+func (c *Columns) Fill() error {
+	n := len(c.Number)
+	for _, l := range []int{len(c.Home), len(c.Seen), len(c.Language), len(c.Duty), len(c.Flags)} {
+		if l != n && l != 0 || len(c.Lon) != n || len(c.Lat) != n {
+			return errors.New("the columns have different lengths")
+		}
+	}
+	pad(c, n)
+	return nil
 }
 
 // Chunks is the rows in views of at most n, for a stream.

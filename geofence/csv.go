@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"math"
-	"slices"
 	"strconv"
 
 	"tocsin/warning"
@@ -112,7 +111,9 @@ func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
 		}
 		b, is := BadRow{Field: "row", Rule: "directory.row", Detail: "the line is too long"}, true
 		if whole {
-			b, is = parseRow(line, &chunk, n)
+			if b, is = (BadRow{}), false; !plainRow(line, &chunk, n) {
+				b, is = parseRow(line, &chunk, n)
+			}
 		}
 		if is {
 			b.Row = row
@@ -139,7 +140,10 @@ func readLine(in *bufio.Reader) (line []byte, whole bool, err error) {
 	for errors.Is(err, bufio.ErrBufferFull) {
 		_, err = in.ReadSlice('\n')
 	}
-	return bytes.TrimRight(line, "\r\n"), whole, err
+	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
+		line = line[:len(line)-1]
+	}
+	return line, whole, err
 }
 
 // parseRow reads a line into row i of c.
@@ -148,15 +152,19 @@ func parseRow(line []byte, c *Columns, i int) (BadRow, bool) {
 		return BadRow{Field: field, Rule: "directory." + field, Detail: fmt.Sprintf(format, args...)}, true
 	}
 	var fields [8][]byte
-	rest, more := line, true
-	for k := range fields {
-		if !more {
-			return bad("row", "%d fields instead of 8", k)
+	k, from := 0, 0
+	for at, char := range line {
+		if char != ',' {
+			continue
 		}
-		fields[k], rest, more = bytes.Cut(rest, []byte{','})
+		if k == len(fields)-1 {
+			return bad("row", "more than 8 fields")
+		}
+		fields[k], from = line[from:at], at+1
+		k++
 	}
-	if more {
-		return bad("row", "more than 8 fields")
+	if fields[k] = line[from:]; k < len(fields)-1 {
+		return bad("row", "%d fields instead of 8", k+1)
 	}
 	var ok bool
 	if c.Number[i], ok = parseDigits(fields[0], math.MaxUint64/10); !ok {
@@ -177,8 +185,7 @@ func parseRow(line []byte, c *Columns, i int) (BadRow, bool) {
 	if c.Seen[i] = uint32(seen); !ok {
 		return bad("seen", "the time is not a number of minutes")
 	}
-	language := slices.Index(warning.Languages, string(fields[5]))
-	duty := slices.Index(dutyNames, string(fields[6]))
+	language, duty := indexOf(warning.Languages, fields[5]), indexOf(dutyNames, fields[6])
 	if language < 0 {
 		return bad("language", "the language is not one of %v", warning.Languages)
 	}
@@ -196,15 +203,29 @@ func parseRow(line []byte, c *Columns, i int) (BadRow, bool) {
 	return c.badRow(i)
 }
 
+// indexOf is where name stands among names; -1 where it does not.
+func indexOf(names []string, name []byte) int {
+	for i, n := range names {
+		if n == string(name) { // without a copy, which slices.Index would need
+			return i
+		}
+	}
+	return -1
+}
+
 // parseDigits reads digits up to a limit; nothing is 0.
 func parseDigits(b []byte, limit uint64) (v uint64, ok bool) {
-	for _, d := range b {
-		if d < '0' || d > '9' || v > limit/10 {
+	const most = 19 // digits that cannot be too many for v
+	for len(b) > most && b[0] == '0' {
+		b = b[1:]
+	}
+	for _, d := range b[:min(len(b), most)] {
+		if d -= '0'; d > 9 {
 			return 0, false
 		}
-		v = v*10 + uint64(d-'0')
+		v = v*10 + uint64(d)
 	}
-	return v, v <= limit
+	return v, len(b) <= most && v <= limit
 }
 
 // parseE7 reads degrees. What has up to seven decimals is read in whole numbers, which is the same and much faster.

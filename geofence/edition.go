@@ -69,6 +69,9 @@ var editions = sync.OnceValue(func() []*Edition {
 	return []*Edition{e}
 })
 
+// shippedFrom is when the shipped outlines were surveyed: an older edition does not come before them.
+var shippedFrom = time.Date(2020, 1, 1, 0, 0, 0, 0, civilTime)
+
 // Editions is every edition that is shipped, oldest first.
 func Editions() []*Edition { return slices.Clone(editions()) }
 
@@ -116,6 +119,20 @@ func (e *Edition) Unit(code uint32) (*Unit, bool) {
 // area.unit.future and area.unit.outline (exists, but without a surveyed outline). field is the path of the code in the
 // request.
 func (e *Edition) UnitAt(field, code string, asOf time.Time) (*Unit, *warning.Violation) {
+	u, v := e.listed(field, code, asOf)
+	if v != nil {
+		return nil, v
+	}
+	if u.outline == nil {
+		return nil, &warning.Violation{Field: field, Rule: "area.unit.outline",
+			Detail: fmt.Sprintf("no surveyed outline of %s %s is at hand", code, u.Name),
+			Remedy: "give a polygon, or the codes that were before it with --as-of"}
+	}
+	return u, nil
+}
+
+// listed is UnitAt also for units without an outline.
+func (e *Edition) listed(field, code string, asOf time.Time) (*Unit, *warning.Violation) {
 	n, err := strconv.ParseUint(code, 10, 32)
 	if err != nil || len(code) != 6 || n < 100000 {
 		return nil, &warning.Violation{Field: field, Rule: "area.unit.code", Detail: fmt.Sprintf("%.20q is not a code of six digits", code),
@@ -139,10 +156,6 @@ func (e *Edition) UnitAt(field, code string, asOf time.Time) (*Unit, *warning.Vi
 		return nil, &warning.Violation{Field: field, Rule: "area.unit.future",
 			Detail: fmt.Sprintf("%s %s began on %s", code, u.Name, u.From.In(civilTime).Format(time.DateOnly)),
 			Remedy: "say a later --as-of, or the code of that day"}
-	case u.outline == nil:
-		return nil, &warning.Violation{Field: field, Rule: "area.unit.outline",
-			Detail: fmt.Sprintf("no surveyed outline of %s %s is at hand", code, u.Name),
-			Remedy: "give a polygon, or the codes that were before it with --as-of"}
 	}
 	return u, nil
 }

@@ -36,14 +36,17 @@ func NewJurisdiction(code string, l Limits) (*Jurisdiction, error) {
 	j := &Jurisdiction{edition: e, limits: l, mine: map[uint32]bool{}, box: nothing()}
 	prefix := strings.TrimSuffix(strings.TrimSuffix(code, "00"), "00")
 	for _, u := range e.Units {
-		if u.outline == nil {
-			continue
-		}
-		if c := fmt.Sprintf("%06d", u.Code); !strings.HasPrefix(c, prefix) {
+		c := fmt.Sprintf("%06d", u.Code)
+		ours := strings.HasPrefix(c, prefix)
+		switch {
+		case ours:
+			j.mine[u.Code] = true
+		case u.outline != nil:
 			j.neighbours = append(j.neighbours, neighbour{c, u.Name, u.outline})
+		}
+		if !ours || u.outline == nil {
 			continue
 		}
-		j.mine[u.Code] = true
 		j.outlines = append(j.outlines, u.outline)
 		j.box.join(u.outline.box)
 	}
@@ -92,21 +95,39 @@ func (j *Jurisdiction) Border(areas []warning.Area) (o warning.Outside, share fl
 	if err != nil {
 		return o, 0, err
 	}
-	return j.outside(shapes), min(1, surfaceIn(shapes, j.outlines, j.box)/j.surface), nil
+	return j.outside(areas, shapes), min(1, surfaceIn(shapes, j.outlines, j.box)/j.surface), nil
 }
 
-func (j *Jurisdiction) outside(shapes []*shape) (o warning.Outside) {
+// Pin names for each unit of the areas the edition whose outline is meant at a time (Atlas.Pin).
+func (j *Jurisdiction) Pin(areas []warning.Area, at time.Time) []warning.Area {
+	return j.limits.Atlas.Pin(areas, at)
+}
+
+// outside measures what of the shapes of areas lies beyond. Units of the jurisdiction lie in it by their code: their
+// outlines may come from another survey than its border.
+func (j *Jurisdiction) outside(areas []warning.Area, shapes []*shape) (o warning.Outside) {
+	land, other := slices.Clone(j.outlines), []*shape(nil)
+	for i, s := range shapes {
+		if j.owns(areas[i].Unit) {
+			land = append(land, s)
+		} else {
+			other = append(other, s)
+		}
+	}
+	if len(other) == 0 {
+		return o
+	}
 	b := nothing()
 	for _, s := range shapes {
 		b.join(s.box)
 	}
 	l := linesOver(shapes, b)
 	all := l.cut(shapes)
-	beyond := without(all, l.cut(j.outlines))
+	beyond := without(all, l.cut(land))
 	if len(beyond) == 0 {
 		return o
 	}
-	if o.Reach = j.reach(shapes, l, beyond); o.Reach < negligible {
+	if o.Reach = j.reach(other, l, beyond); o.Reach < negligible {
 		return warning.Outside{}
 	}
 	total := l.surface(all)
@@ -123,6 +144,12 @@ func (j *Jurisdiction) outside(shapes []*shape) (o warning.Outside) {
 		return 1
 	})
 	return o
+}
+
+// owns tells whether a code is that of a unit of the jurisdiction, or of a town in one.
+func (j *Jurisdiction) owns(code string) bool {
+	n, err := strconv.ParseUint(code[:min(6, len(code))], 10, 32)
+	return err == nil && j.mine[uint32(n)]
 }
 
 // reach is how many metres the farthest corner, or end of a stretch, lies from the border.
@@ -235,9 +262,9 @@ func (j *Jurisdiction) Within(areas []warning.Area, units []string) bool {
 	}
 	for _, code := range units {
 		n, err := strconv.ParseUint(code, 10, 32)
-		if u, ok := j.edition.Unit(uint32(n)); err == nil && ok && u.outline != nil {
-			in.mine[u.Code], in.outlines = true, append(in.outlines, u.outline)
+		if s := j.limits.Atlas.outline(code, time.Now()); err == nil && s != nil {
+			in.mine[uint32(n)], in.outlines = true, append(in.outlines, s)
 		}
 	}
-	return len(in.outlines) > 0 && in.outside(shapes).Share == 0
+	return len(in.outlines) > 0 && in.outside(areas, shapes).Share == 0
 }

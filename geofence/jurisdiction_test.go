@@ -125,7 +125,7 @@ func TestWhatIsCutIsWhatIsInBoth(t *testing.T) {
 		}
 		left, err := city.Clip([]warning.Area{a})
 		if err != nil {
-			if city.outside(was).Share < 1 {
+			if city.outside([]warning.Area{a}, was).Share < 1 {
 				t.Fatalf("%v", err)
 			}
 			return
@@ -134,7 +134,7 @@ func TestWhatIsCutIsWhatIsInBoth(t *testing.T) {
 		if err != nil {
 			t.Fatalf("what is left is not sound: %v", err)
 		}
-		if o := city.outside(now); o.Share != 0 {
+		if o := city.outside(left, now); o.Share != 0 {
 			t.Fatalf("%+v is left beyond the border", o)
 		}
 		cut++

@@ -3,9 +3,11 @@ package geofence
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"tocsin/warning"
 )
@@ -18,15 +20,44 @@ type Layer struct {
 }
 
 type place struct {
-	code  string
-	shape *shape
+	code, name string
+	field      string // where it was read, e.g. features[3]
+	shape      *shape
 }
 
 const layerSide = 128
 
 // ReadLayer reads a FeatureCollection (RFC 7946) given in a coordinate system. The code of a feature is its property
-// code9, code or adcode, or its id. A feature without a code or with a faulty outline is refused by its index.
+// code9, code or adcode, or its id; its name is its property name. Features without a code or with a faulty outline are
+// refused by their index.
 func ReadLayer(b []byte, crs string) (*Layer, error) {
+	places, err := readPlaces(b, crs)
+	if err != nil {
+		return nil, err
+	}
+	return newLayer(places), nil
+}
+
+func newLayer(places []place) *Layer {
+	l := &Layer{places: places, box: nothing()}
+	for _, p := range places {
+		l.box.join(p.shape.box)
+	}
+	slices.SortStableFunc(l.places, func(a, b place) int { return cmp.Compare(a.code, b.code) })
+	for i, p := range l.places {
+		x0, y0 := l.cell(p.shape.box.min)
+		x1, y1 := l.cell(p.shape.box.max)
+		for y := y0; y <= y1; y++ {
+			for x := x0; x <= x1; x++ {
+				l.cells[y*layerSide+x] = append(l.cells[y*layerSide+x], int32(i))
+			}
+		}
+	}
+	return l
+}
+
+// readPlaces reads the features of a collection, or names the faults of all of them.
+func readPlaces(b []byte, crs string) (places []place, err error) {
 	in, ok := systems(crs)
 	if !ok {
 		_, err := Convert(warning.Point{}, crs, "wgs84")
@@ -42,36 +73,47 @@ func ReadLayer(b []byte, crs string) (*Layer, error) {
 	if err := json.Unmarshal(b, &collection); err != nil || len(collection.Features) == 0 {
 		return nil, warning.Invalid(warning.Violation{Field: "features", Rule: "layer.syntax", Detail: "not a FeatureCollection with features", Remedy: "give a GeoJSON FeatureCollection of outlines"})
 	}
-	l := &Layer{box: nothing()}
+	var faults []warning.Violation
 	for i, f := range collection.Features {
-		field := fmt.Sprintf("features[%d]", i)
-		code := codeOf(f.Properties["code9"], f.Properties["code"], f.Properties["adcode"], f.ID)
-		if code == "" {
-			return nil, warning.Invalid(warning.Violation{Field: field, Rule: "layer.code", Detail: "the feature has no code", Remedy: "give it a property code, or an id"})
+		p := place{field: fmt.Sprintf("features[%d]", i), code: codeOf(f.Properties["code9"], f.Properties["code"], f.Properties["adcode"], f.ID)}
+		p.name, _ = f.Properties["name"].(string)
+		if p.code == "" {
+			faults = append(faults, warning.Violation{Field: p.field, Rule: "layer.code", Detail: "the feature has no code", Remedy: "give it a property code, or an id"})
+			continue
 		}
 		polygons, err := ParseGeoJSON(f.Geometry)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", field, err)
+			var bad *warning.Error
+			if !errors.As(err, &bad) {
+				return nil, err
+			}
+			for _, v := range bad.Violations {
+				v.Field = p.field + strings.TrimPrefix(v.Field, "geojson")
+				faults = append(faults, v)
+			}
+			continue
 		}
 		c := newChecker(DefaultLimits(), nil)
-		s := c.polygons(field, in.readAll(polygons))
-		if s == nil {
-			return nil, warning.Invalid(c.faults...)
+		c.count(&warning.Area{Polygons: polygons})
+		if p.shape = c.polygons(p.field, in.readAll(polygons)); p.shape == nil {
+			faults = append(faults, c.faults...)
+			continue
 		}
-		l.places = append(l.places, place{code, s})
-		l.box.join(s.box)
+		places = append(places, p)
 	}
-	slices.SortStableFunc(l.places, func(a, b place) int { return cmp.Compare(a.code, b.code) })
-	for i, p := range l.places {
-		x0, y0 := l.cell(p.shape.box.min)
-		x1, y1 := l.cell(p.shape.box.max)
-		for y := y0; y <= y1; y++ {
-			for x := x0; x <= x1; x++ {
-				l.cells[y*layerSide+x] = append(l.cells[y*layerSide+x], int32(i))
-			}
-		}
+	if len(faults) > 0 {
+		return nil, refusal(faults)
 	}
-	return l, nil
+	return places, nil
+}
+
+// refusal is the first faults; the last place says how many more there are.
+func refusal(faults []warning.Violation) error {
+	if more := len(faults) - maxFaults; more > 0 {
+		faults = append(faults[:maxFaults:maxFaults], warning.Violation{Field: "features", Rule: "outline.more", Detail: fmt.Sprintf("%d more faults", more),
+			Remedy: "mend these first"})
+	}
+	return warning.Invalid(faults...)
 }
 
 // codeOf is the first that is a text or a whole number.
@@ -109,4 +151,13 @@ func (l *Layer) Locate(x, y int32) string {
 		}
 	}
 	return ""
+}
+
+// find is the place with this code, or nil.
+func (l *Layer) find(code string) *place {
+	i, ok := slices.BinarySearchFunc(l.places, code, func(p place, code string) int { return cmp.Compare(p.code, code) })
+	if !ok {
+		return nil
+	}
+	return &l.places[i]
 }

@@ -28,10 +28,11 @@ func indexNumbers(numbers []uint64) (x numberIndex, again []int) {
 
 	over := make([][]uint32, stretches) // rows that found no slot in their stretch
 	same := make([][]int, stretches)
-	together(stretches, func(s int) {
+	togetherWith(stretches, func(s int, own *[]uint64) {
 		first := s * slotsTogether
 		slots := x[first:min(first+slotsTogether, len(x))]
-		used := make([]uint64, len(slots)) // the numbers in them
+		used := room(own, len(slots)) // the numbers in them
+		clear(used)
 		from, to := groupAt(ends, s)
 		for _, p := range pairs[from:to] {
 			at := x.slot(p.number) - first

@@ -10,8 +10,9 @@ import (
 // Who counts as being in an area (warning.Presence). The position of somebody who was never seen is their home; that of
 // somebody who was seen is where. Their home is then known by its unit only: while the position lies in that unit it
 // stands for the home too. Away is who was seen outside of the unit of their home; a unit without an outline is known to
-// hold nobody away. The home of somebody away is inside where the areas name its unit, or the unit around it. A town has
-// no outline: who has it as home is in it, unless they were seen outside of its district.
+// hold nobody away. The home of somebody away is inside where the areas name its unit, or the unit around it. A town is
+// the unit of a home where the areas name a town by an outline, and the edition has one of it. Where they name it without one,
+// who has it as home is in it, unless they were seen outside of its district.
 
 // summary is what a block has in common: most blocks need no look at their people.
 type summary struct {
@@ -34,21 +35,39 @@ func summaryOf(c Columns) summary {
 type attendance struct {
 	warning.Presence
 	edition *Edition
-	named   map[uint32]bool // units that the areas name
-	towns   bool            // a town is among them
-	home    uint32          // that was looked up last
-	unit    *Unit           // its unit with an outline, or nil
-	inside  bool            // whether the areas name it
-	town    bool            // whether they name it as a town
+	named   map[uint32]bool   // units that the areas name
+	towns   bool              // a town without an outline is among them
+	drawn   map[uint32]*shape // towns of the editions by which they name some
+	home    uint32            // that was looked up last
+	unit    *Unit             // its unit, where that is a district with an outline, or nil
+	outline *shape            // of its unit, or nil
+	inside  bool              // whether the areas name it
+	town    bool              // whether they name it as a town without an outline
 }
 
-func newAttendance(p warning.Presence, e *Edition, areas []warning.Area) *attendance {
-	a := &attendance{Presence: p, edition: e, named: map[uint32]bool{}}
+func newAttendance(p warning.Presence, e *Edition, areas []warning.Area, atlas *Atlas) *attendance {
+	a := &attendance{Presence: p, edition: e, named: map[uint32]bool{}, drawn: map[uint32]*shape{}}
 	for i := range areas {
-		if t, ok := TownAt(areas[i].Unit); ok {
+		if t, ok := byHome(&areas[i]); ok {
 			a.named[t.Code], a.towns = true, true
-		} else if code, err := strconv.ParseUint(areas[i].Unit, 10, 32); err == nil {
-			a.named[uint32(code)] = true
+			continue
+		}
+		code, err := strconv.ParseUint(shortCode(areas[i].Unit), 10, 32)
+		if err != nil {
+			continue
+		}
+		a.named[uint32(code)] = true
+		if o, err := atlas.Get(areas[i].Edition); code > 999_999 && err == nil && o != nil { // the areas were resolved with it
+			for _, p := range o.places {
+				if len(p.code) == 9 {
+					a.drawn[numberOf(p.code)] = p.shape
+				}
+			}
+		}
+		for _, u := range e.Units { // homes keep the code that their unit had
+			if u.Successor == uint32(code) {
+				a.named[u.Code] = true
+			}
 		}
 	}
 	return a
@@ -60,24 +79,25 @@ func (a *attendance) look(home uint32) {
 		return
 	}
 	district := warning.DistrictOf(home)
-	a.home, a.unit, a.town = home, nil, a.named[home] && home != district
-	a.inside = a.town || a.named[district]
-	if u, ok := a.edition.byCode[district]; ok && u.outline != nil {
-		a.unit = u
+	a.home, a.unit, a.outline = home, nil, a.drawn[home]
+	a.town = a.named[home] && home != district && a.outline == nil
+	a.inside = a.named[home] || a.named[district]
+	if u, ok := a.edition.byCode[district]; ok && u.outline != nil && a.outline == nil {
+		a.unit, a.outline = u, u.outline
 	}
 }
 
 // away tells whether somebody was seen outside of the unit of their home, which was looked up.
 func (a *attendance) away(p coord) bool {
-	if a.unit == nil {
+	if a.outline == nil {
 		return false
 	}
-	if e := a.edition; e.box.has(p) {
+	if e := a.edition; a.unit != nil && e.box.has(p) {
 		if c := e.grid.at(p); c < cellBorder && e.Units[c] == a.unit {
 			return false
 		}
 	}
-	return a.unit.outline.locate(p) == outside
+	return a.outline.locate(p) == outside
 }
 
 // asPlaced tells whether everybody of a block surely counts by position.
@@ -88,7 +108,7 @@ func (a *attendance) asPlaced(s *summary) bool {
 	if s.seen == 0 {
 		return true
 	}
-	if s.low != s.high {
+	if s.low != s.high || len(a.drawn) > 0 {
 		return false
 	}
 	a.look(s.low)

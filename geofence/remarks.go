@@ -7,7 +7,8 @@ import (
 )
 
 // Remarks is what is no fault of areas, but should make whoever sends or approves them think: an outline that seems to be
-// in another coordinate system (area.crs.suspicious), and a town, whose people are found by home (area.town.home).
+// in another coordinate system (area.crs.suspicious), a town, whose people are found by home (area.town.home), and a unit that
+// is taken by an imported outline (area.unit.edition).
 func (r *Revision) Remarks(areas []warning.Area) (all []warning.Violation) {
 	for _, s := range Suspicious(areas, r.limits) {
 		all = append(all, warning.Violation{
@@ -16,6 +17,13 @@ func (r *Revision) Remarks(areas []warning.Area) (all []warning.Violation) {
 		})
 	}
 	for i := range areas {
+		if o, err := r.limits.Atlas.Get(areas[i].Edition); err == nil && o != nil {
+			if p := o.find(shortCode(areas[i].Unit)); p != nil {
+				all = append(all, warning.Violation{Field: fmt.Sprintf("areas[%d]", i), Rule: "area.unit.edition",
+					Detail: fmt.Sprintf("%s is taken by its outline of edition %s", fullName(p.code, p.name), o.ID)})
+			}
+			continue
+		}
 		if t, ok := TownAt(areas[i].Unit); ok {
 			all = append(all, warning.Violation{
 				Field: fmt.Sprintf("areas[%d]", i), Rule: "area.town.home",

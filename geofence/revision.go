@@ -141,7 +141,7 @@ func (r *Revision) Resolve(areas []warning.Area, p warning.Presence) (warning.Se
 		return warning.Selection{}, err
 	}
 	all := warning.Selection{Snapshot: r.id}
-	present := newAttendance(p, r.edition, areas)
+	present := newAttendance(p, r.edition, areas, r.limits.Atlas)
 	first := 0
 	for _, run := range r.runs {
 		part, err := run.born.WithLimits(r.limits).choose(shapes)

@@ -12,16 +12,30 @@ const rowsTogether = 1 << 16
 
 // together calls do with every number below n, on all cores, and returns when all calls have.
 func together(n int, do func(i int)) {
+	togetherWith(n, func(i int, _ *struct{}) { do(i) })
+}
+
+// togetherWith is together with memory of each core's own, which begins as zeros and is used again and again.
+func togetherWith[M any](n int, do func(i int, own *M)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
+			var own M
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				do(i)
+				do(i, &own)
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// room is n items in the memory of own, which grows where it must; they hold what was there.
+func room[T any](own *[]T, n int) []T {
+	if cap(*own) < n {
+		*own = make([]T, n)
+	}
+	return (*own)[:n]
 }
 
 // pieces is in how many pieces n rows are cut.

@@ -11,7 +11,8 @@ import (
 	"tocsin/warning"
 )
 
-// Town is a town or street. No outline of it is at hand: its people are those whose registered home has its code.
+// Town is a town or street. No outline of it is shipped: where no imported edition has one, its people are those whose
+// registered home has its code.
 type Town struct {
 	Code     uint32 // nine digits, of which the first six are its district's
 	Name     string
@@ -69,11 +70,20 @@ func (c *checker) town(field, code string) {
 	c.fault(field, "area.unit.unknown", "tocsin area find NAME shows the codes, or give a polygon", "no town has the code %s", code)
 }
 
-// inDistricts is the areas with the district of each town in its place: who may warn a district may warn its towns.
+// byHome is the town that an area names without an outline.
+func byHome(a *warning.Area) (Town, bool) {
+	if a.Edition != "" {
+		return Town{}, false
+	}
+	return TownAt(a.Unit)
+}
+
+// inDistricts is the areas with its district in the place of each town without an outline: who may warn a district may
+// warn its towns.
 func inDistricts(areas []warning.Area) []warning.Area {
 	out := slices.Clone(areas)
 	for i := range out {
-		if t, ok := TownAt(out[i].Unit); ok {
+		if t, ok := byHome(&out[i]); ok {
 			out[i].Unit = fmt.Sprint(t.District)
 		}
 	}
@@ -82,9 +92,9 @@ func inDistricts(areas []warning.Area) []warning.Area {
 
 // Named is a unit that a name means.
 type Named struct {
-	Code   string `json:"code"` // of six or nine digits
-	Name   string `json:"name"` // with its district, e.g. 开州区/铁桥镇
-	ByHome bool   `json:"by_home,omitempty"`
+	Code   string `json:"code"`              // of six or nine digits
+	Name   string `json:"name"`              // with its district, e.g. 开州区/铁桥镇
+	ByHome bool   `json:"by_home,omitempty"` // a town: by outline only where an imported edition has one
 	Note   string `json:"note,omitempty"`
 }
 

@@ -23,9 +23,10 @@ const (
 
 	TextFollows    Text = "follows" // event, type
 	TextByChannel  Text = "by_channel"
-	TextLeftOut    Text = "left_out" // people, reasons
-	TextRerouted   Text = "rerouted" // people
-	TextRecalled   Text = "recalled" // messages that carriers were asked for, messages that they took back
+	TextLeftOut    Text = "left_out"  // people, reasons
+	TextRerouted   Text = "rerouted"  // people
+	TextFellBack   Text = "fell_back" // people
+	TextRecalled   Text = "recalled"  // messages that carriers were asked for, messages that they took back
 	TextByDistrict Text = "by_district"
 	TextByCarrier  Text = "by_carrier"
 	TextByMinute   Text = "by_minute"
@@ -106,6 +107,13 @@ const (
 	TextRefused    Text = "refused"
 	TextApplied    Text = "applied"
 	TextNotApplied Text = "not_applied"
+
+	TextEditionIn      Text = "edition_in"    // id
+	TextEditionSound   Text = "edition_sound" // id, which it would have
+	TextEdition        Text = "edition"       // edition, districts, towns, source
+	TextEditionBy      Text = "edition_by"    // id, time, user
+	TextEditionShipped Text = "edition_shipped"
+	TextRemark         Text = "remark" // field, text, rule
 )
 
 // TextOf is the key of the name of something that the engine counts or shows: a tier, status, state, reason or health,
@@ -141,6 +149,7 @@ var phrases = map[Text]phrase{
 	TextKept:       {"存储保证：%s", "Kept as: %s"},
 
 	TextLeftOut:  {"不单独通知 %s 人（%s）", "Told nothing of their own %s (%s)"},
+	TextFellBack: {"运营商不支持闪信，改由短信 %s 人", "No flash messages at their carrier, by SMS instead %s people"},
 	TextRerouted: {"改走其他路由 %s 人", "Moved to another route %s people"},
 	TextRecalled: {"取消后请求运营商撤回 %s 条，已确认撤回 %s 条", "After the cancel carriers were asked to take back %s messages and confirmed %s"},
 
@@ -217,6 +226,13 @@ var phrases = map[Text]phrase{
 	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
 	TextApplied:    {"已全部生效", "all of it holds now"},
 	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
+
+	TextEditionIn:      {"已生效：%s", "In force: %s"},
+	TextEditionSound:   {"检查通过，可以导入：%s", "Sound, and may be imported: %s"},
+	TextEdition:        {"%s：区县 %s 个，乡镇街道 %s 个，来源：%s", "%s: %s districts, %s towns, from: %s"},
+	TextEditionBy:      {"%s，%s 由 %s 导入", "%s, imported %s by %s"},
+	TextEditionShipped: {"随软件提供", "shipped"},
+	TextRemark:         {"请留意 %s：%s [%s]", "Mind %s: %s [%s]"},
 
 	TextPolicy:   {"现行策略 %s，自 %s 起 %s", "policy in force %s since %s %s"},
 	TextProposal: {"待两人同意的策略 %s（已有 %d 人同意），尚未生效，放宽如下：", "policy %s waits for two persons (%d agreed) and does NOT hold yet; it asks for less:"},

@@ -135,6 +135,8 @@ func (c *checks) areas(s Spec) {
 			c.add(at, "area.empty", "the area says nothing", "give a unit's code, polygons, GeoJSON or a circle")
 		case given > 1:
 			c.add(at, "area.both", "the area says more than one place", "make it several areas")
+		case a.Unit == "" && a.Edition != "":
+			c.add(at+".edition", "area.edition", "only a unit is of an edition", "leave edition out")
 		case a.Unit != "" && a.CRS != "":
 			c.add(at+".crs", "area.crs", "a unit has no coordinate system of its own", "leave crs out")
 		case a.Circle != nil:

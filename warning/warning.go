@@ -86,6 +86,9 @@ type Area struct {
 	// of which the last three are 000.
 	Unit string    `json:"unit,omitempty"`
 	AsOf time.Time `json:"as_of,omitzero"` // zero: the newest edition
+	// Edition is the imported outlines that are meant, e.g. 2025-11@5f2c8ad0e6b1: the engine names it at submission, so that
+	// what was approved never changes. Empty: the shipped outline, or of a town its registered homes.
+	Edition string `json:"edition,omitempty"`
 	// Polygons has the parts; each has its outer ring first and then its holes. Closed boundary: on the line is inside.
 	Polygons [][]Ring `json:"polygons,omitempty"`
 	Circle   *Circle  `json:"circle,omitempty"`

@@ -95,9 +95,15 @@ func FieldsOf(s Spec, before *Spec, d Desk, at time.Time) Fields {
 	}
 	if before != nil {
 		f.Former = before.Tier
-		f.Extended = s.Expires.After(before.Expires) && reflect.DeepEqual(s.Areas, before.Areas)
+		f.Extended = s.Expires.After(before.Expires) && slices.EqualFunc(s.Areas, before.Areas, samePlace)
 	}
 	return f
+}
+
+// samePlace tells whether two areas mean the same, perhaps by outlines of different editions.
+func samePlace(a, b Area) bool {
+	a.Edition, b.Edition = "", ""
+	return reflect.DeepEqual(a, b)
 }
 
 // Compose makes the words of a kind in the official pattern: Alert (also for those who are new in an update), Update

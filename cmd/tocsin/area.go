@@ -10,7 +10,7 @@ import (
 )
 
 func newArea() *cobra.Command {
-	return group("area", "Find places by name", newAreaFind())
+	return group("area", "Find places by name, and look after the outlines of districts and towns", newAreaFind(), newAreaImport(), newAreaList())
 }
 
 func newAreaFind() *cobra.Command {
@@ -37,7 +37,7 @@ func newAreaFind() *cobra.Command {
 			for _, n := range p.Means {
 				line := fmt.Sprintf("%s: %s %s", p.Text, n.Code, n.Name)
 				if n.ByHome {
-					line += " (by registered home)"
+					line += " (by registered home, where no imported edition has its outline)"
 				}
 				if n.Note != "" {
 					line += " (" + n.Note + ")"

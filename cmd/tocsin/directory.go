@@ -25,20 +25,25 @@ func newSynth() *cobra.Command {
 	}
 	count := c.Flags().Int("count", 0, "how many people")
 	seed := c.Flags().Uint64("seed", 1, "another seed makes other people")
-	path := c.Flags().String("out", "-", "CSV file to write; - is the standard output")
+	path := c.Flags().String("out", "-", "file to write; - is the standard output")
+	columns := c.Flags().Bool("columns", false, "write columns for directory import --columns, not CSV")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		people, err := geofence.Synth(*count, *seed, nil)
 		if err != nil {
 			return err
 		}
+		write := geofence.WriteCSV
+		if *columns {
+			write = writeColumns
+		}
 		if *path == "-" {
-			return geofence.WriteCSV(c.OutOrStdout(), people.Chunks(importChunk))
+			return write(c.OutOrStdout(), people.Chunks(importChunk))
 		}
 		f, err := os.Create(*path)
 		if err != nil {
 			return err
 		}
-		return errors.Join(geofence.WriteCSV(f, people.Chunks(importChunk)), f.Close())
+		return errors.Join(write(f, people.Chunks(importChunk)), f.Close())
 	}
 	return c
 }

@@ -25,12 +25,14 @@ const importTries = 5
 
 func newImport() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import FILE", Short: "Replace the directory by a CSV file; faulty rows are named and left out", Args: exactly(1),
-		Long:    "The header of the file is: " + geofence.CSVHeader + "\nAn import that broke off goes on where it was when it is repeated with the same --key within ten minutes.",
-		Example: "  tocsin directory import people.csv\n  tocsin directory import people.csv --bad left-out.txt",
+		Use: "import FILE", Short: "Replace the directory by a file; faulty rows are named and left out", Args: exactly(1),
+		Long: "The header of a CSV file is: " + geofence.CSVHeader + "\nA file of columns is messages tocsin.v1.ImportRequest, each behind its length as a varint: what a system" +
+			" that keeps people would stream by itself.\nAn import that broke off goes on where it was when it is repeated with the same --key within ten minutes.",
+		Example: "  tocsin directory import people.csv\n  tocsin directory import people.csv --bad left-out.txt\n  tocsin directory import --columns people.columns",
 	}
 	k := calls(c).answers(c).changes(c)
-	badPath := c.Flags().String("bad", "", "file for all rows that cannot be read, one a line (default: the standard error)")
+	columns := c.Flags().Bool("columns", false, "the file holds columns, not CSV")
+	badPath := c.Flags().String("bad", "", "file for all rows that cannot be read and the first 100 that the engine leaves out, one a line (default: the standard error)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f, err := os.Open(args[0])
 		if err != nil {
@@ -42,10 +44,17 @@ func newImport() *cobra.Command {
 			return err
 		}
 		return k.act(func(conn *grpc.ClientConn, key string) error {
-			i := importing{api: pb.NewDirectoryServiceClient(conn), key: key, file: f, say: c.ErrOrStderr(), tty: terminal(c.ErrOrStderr())}
+			i := importing{api: pb.NewDirectoryServiceClient(conn), key: key, file: f, form: csvForm, say: c.ErrOrStderr(), tty: terminal(c.ErrOrStderr())}
+			if *columns {
+				i.form = columnsForm
+			}
 			r, unread, err := i.run(c.Context())
 			if err != nil {
 				return errors.Join(err, kept())
+			}
+			left := inFile(r, unread)
+			if *badPath != "" { // the answer shows them too
+				unread = append(unread, left...)
 			}
 			for _, b := range unread {
 				fmt.Fprintln(badTo, b)
@@ -57,6 +66,20 @@ func newImport() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// inFile gives the rows that the engine names, which counts what it was sent, the places that they have in the file; unread
+// is those that were not sent, ascending.
+func inFile(r *pb.ImportResponse, unread []geofence.BadRow) (left []geofence.BadRow) {
+	for _, b := range r.GetBad() {
+		for _, u := range unread {
+			if int64(u.Row) <= b.GetRow() {
+				b.Row++
+			}
+		}
+		left = append(left, geofence.BadRow{Row: int(b.GetRow()), Field: b.GetField(), Rule: b.GetRule(), Detail: b.GetDetail()})
+	}
+	return left
 }
 
 // badRows is where rows that cannot be read are written, and what ends it.
@@ -72,11 +95,23 @@ func badRows(c *cobra.Command, path string) (io.Writer, func() error, error) {
 	return w, func() error { return errors.Join(w.Flush(), f.Close()) }, nil
 }
 
+// form is how rows stand in a file.
+type form struct {
+	read     func(io.Reader, func(geofence.Columns) error) ([]geofence.BadRow, error)
+	shortest int64 // about what a row takes: it tells how many rows room is made for
+}
+
+var (
+	csvForm     = form{geofence.ReadCSV, 56}
+	columnsForm = form{readColumns, 27}
+)
+
 // importing is one import of a file, over as many streams as it takes.
 type importing struct {
 	api  pb.DirectoryServiceClient
 	key  string
 	file *os.File
+	form form
 	say  io.Writer
 	tty  bool
 }
@@ -120,9 +155,8 @@ func (i *importing) stream(ctx context.Context, offset int64) (*pb.ImportRespons
 	if err != nil {
 		return nil, nil, err
 	}
-	next := &pb.ImportRequest{Key: i.key, Total: total, Offset: offset}
-	skip := offset
-	unread, err := geofence.ReadCSV(in, func(all geofence.Columns) error {
+	skip, first := offset, true
+	unread, err := i.form.read(in, func(all geofence.Columns) error {
 		rows := int64(all.Len())
 		if skip >= rows {
 			skip -= rows
@@ -130,10 +164,11 @@ func (i *importing) stream(ctx context.Context, offset int64) (*pb.ImportRespons
 		}
 		p := all.Slice(int(skip), int(rows))
 		skip = 0
-		next.Number, next.LonE7, next.LatE7, next.Home, next.Seen, next.Language, next.Role, next.Flags = p.Number, p.Lon, p.Lat, p.Home, p.Seen, p.Language, p.Duty, p.Flags
-		err := stream.Send(next)
-		next = &pb.ImportRequest{}
-		return err
+		next := chunkOf(p)
+		if first {
+			next.Key, next.Total, next.Offset, first = i.key, total, offset, false
+		}
+		return stream.Send(next)
 	})
 	if err != nil && !errors.Is(err, io.EOF) { // io.EOF: the engine has ended the stream; its answer says why
 		return nil, nil, err
@@ -142,9 +177,6 @@ func (i *importing) stream(ctx context.Context, offset int64) (*pb.ImportRespons
 	return r, unread, err
 }
 
-// shortestLine is about what a row takes in a file: it tells how many rows there may be.
-const shortestLine = 56
-
 // meter shows how much of the file was read: a bar on a terminal, else a line now and then. total is about how many rows
 // there are.
 func (i *importing) meter() (in io.Reader, total int64, done func()) {
@@ -152,7 +184,7 @@ func (i *importing) meter() (in io.Reader, total int64, done func()) {
 	if err != nil || info.Size() == 0 {
 		return i.file, 0, func() {}
 	}
-	total = min(info.Size()/shortestLine, 100_000_000)
+	total = min(info.Size()/i.form.shortest, 100_000_000)
 	if !i.tty {
 		return &lines{in: i.file, size: info.Size(), out: i.say, said: time.Now()}, total, func() {}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protodelim"
 
 	"tocsin/geofence"
 	pb "tocsin/proto/tocsin/v1"
@@ -22,6 +24,7 @@ import (
 type breaking struct {
 	pb.DirectoryServiceClient
 	breaks int
+	most   int // rows of a broken chunk that are taken all the same: an engine that looks at them one by one
 	rows   []uint64
 	total  int64
 }
@@ -48,6 +51,7 @@ func (s *brokenStream) Send(m *pb.ImportRequest) error {
 		s.b.total = m.GetTotal()
 	}
 	if s.sent++; s.sent == 2 && s.b.breaks > 0 {
+		s.b.rows = append(s.b.rows, m.GetNumber()[:s.b.most]...)
 		return io.EOF
 	}
 	s.b.rows = append(s.b.rows, m.GetNumber()...)
@@ -86,7 +90,7 @@ func TestAnImportGoesOnWhereItBroke(t *testing.T) {
 		defer f.Close()
 		var said bytes.Buffer
 		b := &breaking{breaks: 3}
-		i := importing{api: b, key: "k", file: f, say: &said}
+		i := importing{api: b, key: "k", file: f, form: csvForm, say: &said}
 		r, unread, err := i.run(t.Context())
 		if err != nil || r.GetPeople() != 40_000 || len(b.rows) != 40_000 || b.total < 40_000 {
 			t.Fatalf("%d rows of %d announced: %v", len(b.rows), b.total, err)
@@ -103,10 +107,91 @@ func TestAnImportGoesOnWhereItBroke(t *testing.T) {
 			t.Errorf("it said %q", said.String())
 		}
 		b = &breaking{breaks: importTries}
-		if _, _, err := (&importing{api: b, key: "k", file: f, say: &said}).run(t.Context()); status.Code(err) != codes.Unavailable {
+		if _, _, err := (&importing{api: b, key: "k", file: f, form: csvForm, say: &said}).run(t.Context()); status.Code(err) != codes.Unavailable {
 			t.Errorf("an engine that never comes back: %v", err)
 		}
 	})
+}
+
+// TestAnImportOfColumnsGoesOnToo: a file of columns brings the same rows as the crowd it was made of, over streams that
+// break in the middle of its chunks, also where columns are missing.
+func TestAnImportOfColumnsGoesOnToo(t *testing.T) {
+	people, err := geofence.Synth(40_000, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	people.Home, people.Seen = nil, nil
+	var text bytes.Buffer
+	for from := 0; from < 40_000; from += 3000 {
+		to := min(from+3000, 40_000)
+		m := &pb.ImportRequest{
+			Number: people.Number[from:to], LonE7: people.Lon[from:to], LatE7: people.Lat[from:to],
+			Language: people.Language[from:to], Role: people.Duty[from:to], Flags: people.Flags[from:to],
+		}
+		if _, err := protodelim.MarshalTo(&text, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "people.columns")
+	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		b := &breaking{breaks: 2, most: 2000}
+		i := importing{api: b, key: "k", file: f, form: columnsForm, say: io.Discard}
+		r, _, err := i.run(t.Context())
+		if err != nil || r.GetPeople() != 40_000 || b.total == 0 || !slices.Equal(b.rows, people.Number) {
+			t.Fatalf("%d rows of %d announced: %v", len(b.rows), b.total, err)
+		}
+	})
+}
+
+func TestAFileThatHoldsNoColumnsIsRefused(t *testing.T) {
+	var whole bytes.Buffer
+	people, err := geofence.Synth(100, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeColumns(&whole, people.Chunks(50)); err != nil {
+		t.Fatal(err)
+	}
+	var ragged bytes.Buffer
+	if _, err := protodelim.MarshalTo(&ragged, &pb.ImportRequest{Number: []uint64{1, 2}, LonE7: []int32{3}, LatE7: []int32{4}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"CSV":                          geofence.CSVHeader + "\n9990000000001,106.5,29.5,,,zh-CN,public,\n",
+		"a file that is cut off":       whole.String()[:whole.Len()-1],
+		"columns of different lengths": ragged.String(),
+	} {
+		_, err := readColumns(strings.NewReader(text), func(geofence.Columns) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), "] is no chunk of columns: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRowsOfTheEngineAreNamedByTheirPlaceInTheFile: the engine counts the rows that it gets, a person the lines of a file.
+func TestRowsOfTheEngineAreNamedByTheirPlaceInTheFile(t *testing.T) {
+	unread := []geofence.BadRow{{Row: 0}, {Row: 3}, {Row: 4}, {Row: 9}}
+	var r pb.ImportResponse
+	for _, row := range []int64{0, 1, 2, 5} { // of the rows 1, 2, 5, 6, 7, 8, 10
+		r.Bad = append(r.Bad, &pb.ImportResponse_BadRow{Row: row, Field: "number"})
+	}
+	var got []int
+	for i, b := range inFile(&r, unread) {
+		if got = append(got, b.Row); r.GetBad()[i].GetRow() != int64(b.Row) || b.Field != "number" {
+			t.Errorf("row %d: %v, %v", i, b, r.GetBad()[i])
+		}
+	}
+	if !slices.Equal(got, []int{1, 2, 5, 8}) {
+		t.Errorf("they are rows %v", got)
+	}
 }
 
 func TestBadRowsGoIntoAFile(t *testing.T) {

@@ -88,11 +88,13 @@ var rights = func() map[string]right {
 		"/tocsin.v1.AuthorityService/ShowPolicy":  everybody,
 		"/tocsin.v1.AuthorityService/AgreePolicy": only(all, approver, commander),
 
-		"/tocsin.v1.DirectoryService/Import":      only(all, engineer, loadTester),
-		"/tocsin.v1.DirectoryService/ImportState": only(all, engineer, loadTester),
-		"/tocsin.v1.DirectoryService/Change":      only(all, engineer),
-		"/tocsin.v1.DirectoryService/Move":        only(all, engineer, loadTester),
-		"/tocsin.v1.DirectoryService/Stats":       everybody,
+		"/tocsin.v1.DirectoryService/Import":        only(all, engineer, loadTester),
+		"/tocsin.v1.DirectoryService/ImportState":   only(all, engineer, loadTester),
+		"/tocsin.v1.DirectoryService/Change":        only(all, engineer),
+		"/tocsin.v1.DirectoryService/Move":          only(all, engineer, loadTester),
+		"/tocsin.v1.DirectoryService/Stats":         everybody,
+		"/tocsin.v1.DirectoryService/ImportEdition": only(all, engineer),
+		"/tocsin.v1.DirectoryService/ListEditions":  everybody,
 
 		"/tocsin.v1.ChannelService/List":      everybody,
 		"/tocsin.v1.ChannelService/Pause":     only(all, engineer),

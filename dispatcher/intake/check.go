@@ -177,7 +177,7 @@ func specFrom(p *pb.WarningSpec, geoJSON func(field string, text []byte) (warnin
 	var vs []warning.Violation
 	for i, a := range p.GetAreas() {
 		at := fmt.Sprintf("warning.areas[%d]", i)
-		area := warning.Area{Name: a.GetName(), Unit: a.GetUnit(), AsOf: timeFrom(a.GetAsOf())}
+		area := warning.Area{Name: a.GetName(), Unit: a.GetUnit(), AsOf: timeFrom(a.GetAsOf()), Edition: a.GetEdition()}
 		if len(area.Unit) == 12 { // a district in the twelve digits of statistics
 			area.Unit = strings.TrimSuffix(area.Unit, "000000")
 		}

@@ -80,7 +80,7 @@ func SpecTo(w warning.Warning) *pb.WarningSpec {
 }
 
 func areaTo(a warning.Area) *pb.Area {
-	out := &pb.Area{Name: a.Name, AsOf: timeTo(a.AsOf)}
+	out := &pb.Area{Name: a.Name, AsOf: timeTo(a.AsOf), Edition: a.Edition}
 	if a.Unit != "" {
 		out.Where = &pb.Area_Unit{Unit: a.Unit}
 		return out

@@ -30,6 +30,7 @@ type Options struct {
 	Rule      Rule
 	Accounts  Accounts
 	Directory Directory
+	Editions  Editions
 	Moves     Moves
 	House     House
 	Duty      Duty

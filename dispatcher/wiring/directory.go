@@ -64,6 +64,14 @@ func (d *directory) current() *geofence.Revision {
 	return d.newest
 }
 
+// people is how many there are in the newest snapshot.
+func (d *directory) people() int {
+	if s := d.current(); s != nil {
+		return s.People()
+	}
+	return 0
+}
+
 // Snapshot is the one with this id.
 func (d *directory) Snapshot(ctx context.Context, id string) (dispatcher.Snapshot, error) {
 	if s, ok, err := d.rostered(id); ok {

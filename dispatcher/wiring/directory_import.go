@@ -40,6 +40,11 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 		return out, errBusy
 	}
 	defer d.heavy.Unlock()
+	debug.SetGCPercent(garbage(d.people() + int(head.Total)))
+	defer func() {
+		debug.SetGCPercent(garbage(d.people()))
+		debug.FreeOSMemory() // an import needs three times the memory of the directory that it makes
+	}()
 	err = d.write(ctx, func(ctx context.Context, w dispatcher.DirectoryWriter) error {
 		s, err := d.session(ctx, c, head)
 		if err != nil {
@@ -58,7 +63,6 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 	if errors.Is(err, dispatcher.ErrFenced) {
 		return out, errBusy
 	}
-	debug.FreeOSMemory() // an import needs twice the memory of the directory that it makes
 	return out, err
 }
 

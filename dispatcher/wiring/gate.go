@@ -50,11 +50,13 @@ var uses = map[string]use{
 	pb.AuthorityService_ShowPolicy_FullMethodName:  reads,
 	pb.AuthorityService_AgreePolicy_FullMethodName: changes,
 
-	pb.DirectoryService_Import_FullMethodName:      begins,
-	pb.DirectoryService_ImportState_FullMethodName: reads,
-	pb.DirectoryService_Change_FullMethodName:      changes,
-	pb.DirectoryService_Move_FullMethodName:        changes,
-	pb.DirectoryService_Stats_FullMethodName:       reads,
+	pb.DirectoryService_Import_FullMethodName:        begins,
+	pb.DirectoryService_ImportState_FullMethodName:   reads,
+	pb.DirectoryService_Change_FullMethodName:        changes,
+	pb.DirectoryService_Move_FullMethodName:          changes,
+	pb.DirectoryService_Stats_FullMethodName:         reads,
+	pb.DirectoryService_ImportEdition_FullMethodName: begins,
+	pb.DirectoryService_ListEditions_FullMethodName:  reads,
 
 	pb.ChannelService_List_FullMethodName:      reads,
 	pb.ChannelService_Pause_FullMethodName:     stops,

@@ -75,6 +75,7 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 type process struct {
 	*House
 	dir    *directory
+	eds    *editions
 	sealer *audit.Sealer
 	rule   *rule
 	engine *dispatcher.Engine
@@ -87,13 +88,16 @@ type process struct {
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
-	p := &process{House: h, dir: newDirectory(h.Store, limitsOf(h.Config.Limits), h.log)}
+	eds := newEditions(h.Store, h.log)
+	limits := limitsOf(h.Config.Limits)
+	limits.Atlas = eds.atlas
+	p := &process{House: h, dir: newDirectory(h.Store, limits, h.log), eds: eds}
 	numbers, digest, err := numbersOf(&h.Config.Routes)
 	if err != nil {
 		return nil, err
 	}
 	p.current.take(h.Config, digest)
-	if err := p.dir.refresh(ctx); err != nil {
+	if err := errors.Join(p.eds.refresh(ctx), p.dir.refresh(ctx)); err != nil {
 		return nil, err
 	}
 	p.sealer, err = audit.Open(audit.Options{
@@ -122,7 +126,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limitsOf(h.Config.Limits))
+	land, err := geofence.NewJurisdiction(h.Config.Jurisdiction.Units, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +135,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	}
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
-		Fences:   geofence.NewFences(limitsOf(h.Config.Limits)),
+		Fences:   geofence.NewFences(limits),
 		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
 		Accounts: accountsOf(h.Config.Accounts), Numbers: numbers, FailOver: failOverOf(&h.Config.Routes),
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
@@ -160,7 +164,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Moves: p.engine, Duty: p.engine, House: p,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Editions: p.eds, Moves: p.engine, Duty: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
@@ -188,6 +192,7 @@ func (p *process) run(ctx context.Context) error {
 	engine.Go(func() { p.engine.Run(sending) })
 	keepers.Go(func() { p.sealer.Run(sealing) })
 	keepers.Go(func() { p.dir.follow(sending) })
+	keepers.Go(func() { p.eds.follow(sending) })
 	keepers.Go(func() { p.keepRedis(sending) })
 	keepers.Go(func() { p.rule.follow(sending) })
 	if p.own != nil {

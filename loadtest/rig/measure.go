@@ -121,17 +121,27 @@ func (r *Rig) PeakResident() (mb, cpu float64, err error) {
 	if _, mb, err = Resident(pid); err != nil {
 		return 0, 0, err
 	}
+	cpu, err = ProcessorTime(pid)
+	return mb, cpu, err
+}
+
+// ProcessorTime is what a process has used of processors, in seconds.
+func ProcessorTime(pid int) (float64, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return mb, 0, err
+		return 0, err
 	}
-	if _, after, ok := strings.Cut(string(stat), ") "); ok {
-		f := strings.Fields(after)
-		user, _ := strconv.ParseFloat(f[11], 64)
-		system, _ := strconv.ParseFloat(f[12], 64)
-		cpu = (user + system) / 100
+	_, after, _ := strings.Cut(string(stat), ") ")
+	f := strings.Fields(after)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(f))
 	}
-	return mb, cpu, nil
+	user, err := strconv.ParseFloat(f[11], 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseFloat(f[12], 64)
+	return (user + system) / 100, err // USER_HZ, proc(5)
 }
 
 // RedisPID is the process id of the engine's own Redis.

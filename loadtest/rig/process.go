@@ -73,13 +73,22 @@ func (p *process) kill() {
 
 // run runs the binary to its end and answers what it printed; an error carries what it complained of.
 func (r *Rig) run(ctx context.Context, args ...string) ([]byte, error) {
+	cmd, err := r.ran(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	return cmd.Stdout.(*bytes.Buffer).Bytes(), nil
+}
+
+// ran is run, and answers the command that has ended.
+func (r *Rig) ran(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, r.o.Binary, args...)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("tocsin %s: %w: %s", strings.Join(args[:min(2, len(args))], " "), err, strings.TrimSpace(complaint.String()))
 	}
-	return out.Bytes(), nil
+	return cmd, nil
 }
 
 // runJSON is run for a verb that answers JSON.

@@ -42,9 +42,10 @@ func (l Language) Brief(r *pb.ReportResponse) []string {
 	}
 	lines := append(l.mayor(r), "", title, "")
 	rows := make([]*pb.ReportResponse_Row, 0, len(r.GetLanes()))
-	var rerouted, asked, recalled int64
+	var rerouted, moved, asked, recalled int64
 	for _, c := range r.GetLanes() {
 		rerouted, asked, recalled = rerouted+c.GetRerouted(), asked+c.GetRecallAsked(), recalled+c.GetRecalled()
+		moved += c.GetMoved()
 		waiting := c.GetWaiting() + c.GetSending()
 		rows = append(rows, &pb.ReportResponse_Row{
 			Name: l.channel(c.GetChannel()), Planned: c.GetPlanned(), Delivered: c.GetDelivered(), HandedOver: c.GetHandedOver(), Waiting: waiting,
@@ -54,6 +55,9 @@ func (l Language) Brief(r *pb.ReportResponse) []string {
 	lines = append(lines, l.table(l.say(warning.TextByChannel), rows)...)
 	for _, p := range r.GetPlays() {
 		lines = append(lines, "  "+l.play(p))
+	}
+	if moved > 0 {
+		lines = append(lines, l.say(warning.TextFellBack, count(moved)))
 	}
 	if rerouted > 0 {
 		lines = append(lines, l.say(warning.TextRerouted, count(rerouted)))

@@ -421,6 +421,41 @@ func (l Language) leftOut(n int64, bad []*pb.ImportResponse_BadRow) (lines []str
 	return lines
 }
 
+// EditionImported is what became of outlines; checked: they were only looked at.
+func (l Language) EditionImported(r *pb.ImportEditionResponse, checked bool) (lines []string) {
+	for _, m := range r.GetRemarks() {
+		lines = append(lines, l.say(warning.TextRemark, m.GetField(), m.GetText(), m.GetRule()))
+	}
+	e, says := r.GetEdition(), warning.TextEditionIn
+	if checked {
+		says = warning.TextEditionSound
+	}
+	return append(lines, l.edition(e), l.say(says, e.GetId()))
+}
+
+// Editions is the outlines that are in force.
+func (l Language) Editions(r *pb.ListEditionsResponse) (lines []string) {
+	for _, e := range r.GetEditions() {
+		by := l.say(warning.TextEditionShipped)
+		if e.GetImportedAt() != nil {
+			by = l.say(warning.TextEditionBy, e.GetId(), clock(e.GetImportedAt(), "2006-01-02 15:04"), e.GetImportedBy())
+		}
+		lines = append(lines, l.edition(e), "  "+by)
+		for _, u := range e.GetUnits() {
+			lines = append(lines, "  "+u.GetCode()+" "+u.GetName()+" "+strconv.FormatFloat(u.GetKm2(), 'f', 2, 64)+" km²")
+		}
+	}
+	return lines
+}
+
+func (l Language) edition(e *pb.Edition) string {
+	source := e.GetSource()
+	if source == "" {
+		source = "–"
+	}
+	return l.say(warning.TextEdition, e.GetEdition(), count(e.GetDistricts()), count(e.GetTowns()), source)
+}
+
 // Moved is what came of positions.
 func (l Language) Moved(m *pb.MoveResponse) string {
 	return l.say(warning.TextMoved, count(m.GetPositions()), count(m.GetKnown()), count(m.GetEntered()))

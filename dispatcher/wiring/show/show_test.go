@@ -48,10 +48,10 @@ func TestTheMayorsFiveLines(t *testing.T) {
 // TestTheReportTellsOfRoutesAndRecalls: summed over channels, and not a word where there were none.
 func TestTheReportTellsOfRoutesAndRecalls(t *testing.T) {
 	told := report()
-	told.Lanes = []*pb.LaneCounts{{Rerouted: 1200, RecallAsked: 5000, Recalled: 4000}, {Rerouted: 34, RecallAsked: 1}}
-	for language, want := range map[Language][2]string{
-		"en":    {"Moved to another route 1,234 people", "asked to take back 5,001 messages and confirmed 4,000"},
-		"zh-CN": {"改走其他路由 1,234 人", "撤回 5,001 条\uff0c已确认撤回 4,000 条"},
+	told.Lanes = []*pb.LaneCounts{{Rerouted: 1200, Moved: 4, RecallAsked: 5000, Recalled: 4000}, {Rerouted: 34, RecallAsked: 1}}
+	for language, want := range map[Language][3]string{
+		"en":    {"by SMS instead 4 people", "Moved to another route 1,234 people", "asked to take back 5,001 messages and confirmed 4,000"},
+		"zh-CN": {"改由短信 4 人", "改走其他路由 1,234 人", "撤回 5,001 条\uff0c已确认撤回 4,000 条"},
 	} {
 		lines, quiet := strings.Join(language.Brief(told), "\n"), strings.Join(language.Brief(report()), "\n")
 		for _, part := range want {

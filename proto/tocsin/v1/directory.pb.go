@@ -23,6 +23,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type UnitLevel int32
+
+const (
+	UnitLevel_UNIT_LEVEL_UNSPECIFIED UnitLevel = 0
+	UnitLevel_UNIT_LEVEL_DISTRICT    UnitLevel = 1
+	UnitLevel_UNIT_LEVEL_TOWN        UnitLevel = 2
+)
+
+// Enum value maps for UnitLevel.
+var (
+	UnitLevel_name = map[int32]string{
+		0: "UNIT_LEVEL_UNSPECIFIED",
+		1: "UNIT_LEVEL_DISTRICT",
+		2: "UNIT_LEVEL_TOWN",
+	}
+	UnitLevel_value = map[string]int32{
+		"UNIT_LEVEL_UNSPECIFIED": 0,
+		"UNIT_LEVEL_DISTRICT":    1,
+		"UNIT_LEVEL_TOWN":        2,
+	}
+)
+
+func (x UnitLevel) Enum() *UnitLevel {
+	p := new(UnitLevel)
+	*p = x
+	return p
+}
+
+func (x UnitLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UnitLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_tocsin_v1_directory_proto_enumTypes[0].Descriptor()
+}
+
+func (UnitLevel) Type() protoreflect.EnumType {
+	return &file_tocsin_v1_directory_proto_enumTypes[0]
+}
+
+func (x UnitLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UnitLevel.Descriptor instead.
+func (UnitLevel) EnumDescriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{0}
+}
+
 // ImportRequest is one chunk of columns; all columns that are present have the same length.
 type ImportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -923,6 +972,469 @@ func (x *StatsResponse) GetEdition() string {
 	return ""
 }
 
+// ImportEditionRequest is one chunk of a file; all but chunk stand in the first.
+type ImportEditionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The period from which the outlines hold: 2025, 2025-11 or 2025-11-06.
+	Edition string `protobuf:"bytes,2,opt,name=edition,proto3" json:"edition,omitempty"`
+	// Coordinate system of the file; never assumed.
+	Crs string `protobuf:"bytes,3,opt,name=crs,proto3" json:"crs,omitempty"`
+	// Where the outlines come from, for people.
+	Source        string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	Chunk         []byte `protobuf:"bytes,5,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportEditionRequest) Reset() {
+	*x = ImportEditionRequest{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportEditionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportEditionRequest) ProtoMessage() {}
+
+func (x *ImportEditionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportEditionRequest.ProtoReflect.Descriptor instead.
+func (*ImportEditionRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ImportEditionRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ImportEditionRequest) GetEdition() string {
+	if x != nil {
+		return x.Edition
+	}
+	return ""
+}
+
+func (x *ImportEditionRequest) GetCrs() string {
+	if x != nil {
+		return x.Crs
+	}
+	return ""
+}
+
+func (x *ImportEditionRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ImportEditionRequest) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+type ImportEditionResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Edition *Edition               `protobuf:"bytes,1,opt,name=edition,proto3" json:"edition,omitempty"`
+	// What is no fault of the file, but worth a look: slivers, towns without an outline.
+	Remarks       []*EditionRemark `protobuf:"bytes,2,rep,name=remarks,proto3" json:"remarks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportEditionResponse) Reset() {
+	*x = ImportEditionResponse{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportEditionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportEditionResponse) ProtoMessage() {}
+
+func (x *ImportEditionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportEditionResponse.ProtoReflect.Descriptor instead.
+func (*ImportEditionResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ImportEditionResponse) GetEdition() *Edition {
+	if x != nil {
+		return x.Edition
+	}
+	return nil
+}
+
+func (x *ImportEditionResponse) GetRemarks() []*EditionRemark {
+	if x != nil {
+		return x.Remarks
+	}
+	return nil
+}
+
+type EditionRemark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Rule          string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditionRemark) Reset() {
+	*x = EditionRemark{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditionRemark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditionRemark) ProtoMessage() {}
+
+func (x *EditionRemark) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditionRemark.ProtoReflect.Descriptor instead.
+func (*EditionRemark) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EditionRemark) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *EditionRemark) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *EditionRemark) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Edition is outlines of units as of a time.
+type Edition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the content: what the area of a warning names.
+	Id      string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Edition string `protobuf:"bytes,2,opt,name=edition,proto3" json:"edition,omitempty"`
+	Source  string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	Crs     string `protobuf:"bytes,4,opt,name=crs,proto3" json:"crs,omitempty"`
+	// Absent of the shipped edition, as the user is.
+	ImportedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=imported_at,json=importedAt,proto3" json:"imported_at,omitempty"`
+	ImportedBy string                 `protobuf:"bytes,6,opt,name=imported_by,json=importedBy,proto3" json:"imported_by,omitempty"`
+	Districts  int32                  `protobuf:"varint,7,opt,name=districts,proto3" json:"districts,omitempty"`
+	Towns      int32                  `protobuf:"varint,8,opt,name=towns,proto3" json:"towns,omitempty"`
+	// Where they were asked for.
+	Units         []*EditionUnit `protobuf:"bytes,9,rep,name=units,proto3" json:"units,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edition) Reset() {
+	*x = Edition{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edition) ProtoMessage() {}
+
+func (x *Edition) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edition.ProtoReflect.Descriptor instead.
+func (*Edition) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Edition) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Edition) GetEdition() string {
+	if x != nil {
+		return x.Edition
+	}
+	return ""
+}
+
+func (x *Edition) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Edition) GetCrs() string {
+	if x != nil {
+		return x.Crs
+	}
+	return ""
+}
+
+func (x *Edition) GetImportedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ImportedAt
+	}
+	return nil
+}
+
+func (x *Edition) GetImportedBy() string {
+	if x != nil {
+		return x.ImportedBy
+	}
+	return ""
+}
+
+func (x *Edition) GetDistricts() int32 {
+	if x != nil {
+		return x.Districts
+	}
+	return 0
+}
+
+func (x *Edition) GetTowns() int32 {
+	if x != nil {
+		return x.Towns
+	}
+	return 0
+}
+
+func (x *Edition) GetUnits() []*EditionUnit {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+type EditionUnit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Km2           float64                `protobuf:"fixed64,3,opt,name=km2,proto3" json:"km2,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditionUnit) Reset() {
+	*x = EditionUnit{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditionUnit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditionUnit) ProtoMessage() {}
+
+func (x *EditionUnit) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditionUnit.ProtoReflect.Descriptor instead.
+func (*EditionUnit) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EditionUnit) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *EditionUnit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *EditionUnit) GetKm2() float64 {
+	if x != nil {
+		return x.Km2
+	}
+	return 0
+}
+
+type ListEditionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The edition whose units are asked for; empty: all editions, without units.
+	Edition string `protobuf:"bytes,1,opt,name=edition,proto3" json:"edition,omitempty"`
+	// Of the units.
+	Level         UnitLevel `protobuf:"varint,2,opt,name=level,proto3,enum=tocsin.v1.UnitLevel" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEditionsRequest) Reset() {
+	*x = ListEditionsRequest{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEditionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEditionsRequest) ProtoMessage() {}
+
+func (x *ListEditionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEditionsRequest.ProtoReflect.Descriptor instead.
+func (*ListEditionsRequest) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListEditionsRequest) GetEdition() string {
+	if x != nil {
+		return x.Edition
+	}
+	return ""
+}
+
+func (x *ListEditionsRequest) GetLevel() UnitLevel {
+	if x != nil {
+		return x.Level
+	}
+	return UnitLevel_UNIT_LEVEL_UNSPECIFIED
+}
+
+type ListEditionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Editions      []*Edition             `protobuf:"bytes,1,rep,name=editions,proto3" json:"editions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEditionsResponse) Reset() {
+	*x = ListEditionsResponse{}
+	mi := &file_tocsin_v1_directory_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEditionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEditionsResponse) ProtoMessage() {}
+
+func (x *ListEditionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_directory_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEditionsResponse.ProtoReflect.Descriptor instead.
+func (*ListEditionsResponse) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_directory_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListEditionsResponse) GetEditions() []*Edition {
+	if x != nil {
+		return x.Editions
+	}
+	return nil
+}
+
 type PersonChange_Erase struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -931,7 +1443,7 @@ type PersonChange_Erase struct {
 
 func (x *PersonChange_Erase) Reset() {
 	*x = PersonChange_Erase{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1455,7 @@ func (x *PersonChange_Erase) String() string {
 func (*PersonChange_Erase) ProtoMessage() {}
 
 func (x *PersonChange_Erase) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[12]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1484,7 @@ type ImportResponse_BadRow struct {
 
 func (x *ImportResponse_BadRow) Reset() {
 	*x = ImportResponse_BadRow{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[13]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1496,7 @@ func (x *ImportResponse_BadRow) String() string {
 func (*ImportResponse_BadRow) ProtoMessage() {}
 
 func (x *ImportResponse_BadRow) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[13]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1551,7 @@ type StatsResponse_Unit struct {
 
 func (x *StatsResponse_Unit) Reset() {
 	*x = StatsResponse_Unit{}
-	mi := &file_tocsin_v1_directory_proto_msgTypes[14]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1563,7 @@ func (x *StatsResponse_Unit) String() string {
 func (*StatsResponse_Unit) ProtoMessage() {}
 
 func (x *StatsResponse_Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_directory_proto_msgTypes[14]
+	mi := &file_tocsin_v1_directory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,13 +1697,55 @@ const file_tocsin_v1_directory_proto_rawDesc = "" +
 	"\x04Unit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06people\x18\x03 \x01(\x03R\x06people2\xd7\x02\n" +
+	"\x06people\x18\x03 \x01(\x03R\x06people\"\xb2\x01\n" +
+	"\x14ImportEditionRequest\x12\x19\n" +
+	"\x03key\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x03key\x12!\n" +
+	"\aedition\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
+	"R\aedition\x12\x19\n" +
+	"\x03crs\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
+	"R\x03crs\x12 \n" +
+	"\x06source\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06source\x12\x1f\n" +
+	"\x05chunk\x18\x05 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x05chunk\"y\n" +
+	"\x15ImportEditionResponse\x12,\n" +
+	"\aedition\x18\x01 \x01(\v2\x12.tocsin.v1.EditionR\aedition\x122\n" +
+	"\aremarks\x18\x02 \x03(\v2\x18.tocsin.v1.EditionRemarkR\aremarks\"M\n" +
+	"\rEditionRemark\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\x9d\x02\n" +
+	"\aEdition\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aedition\x18\x02 \x01(\tR\aedition\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x10\n" +
+	"\x03crs\x18\x04 \x01(\tR\x03crs\x12;\n" +
+	"\vimported_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"importedAt\x12\x1f\n" +
+	"\vimported_by\x18\x06 \x01(\tR\n" +
+	"importedBy\x12\x1c\n" +
+	"\tdistricts\x18\a \x01(\x05R\tdistricts\x12\x14\n" +
+	"\x05towns\x18\b \x01(\x05R\x05towns\x12,\n" +
+	"\x05units\x18\t \x03(\v2\x16.tocsin.v1.EditionUnitR\x05units\"G\n" +
+	"\vEditionUnit\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03km2\x18\x03 \x01(\x01R\x03km2\"n\n" +
+	"\x13ListEditionsRequest\x12!\n" +
+	"\aedition\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aedition\x124\n" +
+	"\x05level\x18\x02 \x01(\x0e2\x14.tocsin.v1.UnitLevelB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05level\"F\n" +
+	"\x14ListEditionsResponse\x12.\n" +
+	"\beditions\x18\x01 \x03(\v2\x12.tocsin.v1.EditionR\beditions*U\n" +
+	"\tUnitLevel\x12\x1a\n" +
+	"\x16UNIT_LEVEL_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13UNIT_LEVEL_DISTRICT\x10\x01\x12\x13\n" +
+	"\x0fUNIT_LEVEL_TOWN\x10\x022\xfe\x03\n" +
 	"\x10DirectoryService\x12?\n" +
 	"\x06Import\x12\x18.tocsin.v1.ImportRequest\x1a\x19.tocsin.v1.ImportResponse(\x01\x12L\n" +
 	"\vImportState\x12\x1d.tocsin.v1.ImportStateRequest\x1a\x1e.tocsin.v1.ImportStateResponse\x12=\n" +
 	"\x06Change\x12\x18.tocsin.v1.ChangeRequest\x1a\x19.tocsin.v1.ChangeResponse\x129\n" +
 	"\x04Move\x12\x16.tocsin.v1.MoveRequest\x1a\x17.tocsin.v1.MoveResponse(\x01\x12:\n" +
-	"\x05Stats\x12\x17.tocsin.v1.StatsRequest\x1a\x18.tocsin.v1.StatsResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
+	"\x05Stats\x12\x17.tocsin.v1.StatsRequest\x1a\x18.tocsin.v1.StatsResponse\x12T\n" +
+	"\rImportEdition\x12\x1f.tocsin.v1.ImportEditionRequest\x1a .tocsin.v1.ImportEditionResponse(\x01\x12O\n" +
+	"\fListEditions\x12\x1e.tocsin.v1.ListEditionsRequest\x1a\x1f.tocsin.v1.ListEditionsResponseB!Z\x1ftocsin/proto/tocsin/v1;tocsinv1b\x06proto3"
 
 var (
 	file_tocsin_v1_directory_proto_rawDescOnce sync.Once
@@ -1205,48 +1759,67 @@ func file_tocsin_v1_directory_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_directory_proto_rawDescData
 }
 
-var file_tocsin_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tocsin_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tocsin_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tocsin_v1_directory_proto_goTypes = []any{
-	(*ImportRequest)(nil),         // 0: tocsin.v1.ImportRequest
-	(*ImportStateRequest)(nil),    // 1: tocsin.v1.ImportStateRequest
-	(*ImportStateResponse)(nil),   // 2: tocsin.v1.ImportStateResponse
-	(*ChangeRequest)(nil),         // 3: tocsin.v1.ChangeRequest
-	(*PersonChange)(nil),          // 4: tocsin.v1.PersonChange
-	(*Person)(nil),                // 5: tocsin.v1.Person
-	(*ChangeResponse)(nil),        // 6: tocsin.v1.ChangeResponse
-	(*ImportResponse)(nil),        // 7: tocsin.v1.ImportResponse
-	(*MoveRequest)(nil),           // 8: tocsin.v1.MoveRequest
-	(*MoveResponse)(nil),          // 9: tocsin.v1.MoveResponse
-	(*StatsRequest)(nil),          // 10: tocsin.v1.StatsRequest
-	(*StatsResponse)(nil),         // 11: tocsin.v1.StatsResponse
-	(*PersonChange_Erase)(nil),    // 12: tocsin.v1.PersonChange.Erase
-	(*ImportResponse_BadRow)(nil), // 13: tocsin.v1.ImportResponse.BadRow
-	(*StatsResponse_Unit)(nil),    // 14: tocsin.v1.StatsResponse.Unit
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(UnitLevel)(0),                // 0: tocsin.v1.UnitLevel
+	(*ImportRequest)(nil),         // 1: tocsin.v1.ImportRequest
+	(*ImportStateRequest)(nil),    // 2: tocsin.v1.ImportStateRequest
+	(*ImportStateResponse)(nil),   // 3: tocsin.v1.ImportStateResponse
+	(*ChangeRequest)(nil),         // 4: tocsin.v1.ChangeRequest
+	(*PersonChange)(nil),          // 5: tocsin.v1.PersonChange
+	(*Person)(nil),                // 6: tocsin.v1.Person
+	(*ChangeResponse)(nil),        // 7: tocsin.v1.ChangeResponse
+	(*ImportResponse)(nil),        // 8: tocsin.v1.ImportResponse
+	(*MoveRequest)(nil),           // 9: tocsin.v1.MoveRequest
+	(*MoveResponse)(nil),          // 10: tocsin.v1.MoveResponse
+	(*StatsRequest)(nil),          // 11: tocsin.v1.StatsRequest
+	(*StatsResponse)(nil),         // 12: tocsin.v1.StatsResponse
+	(*ImportEditionRequest)(nil),  // 13: tocsin.v1.ImportEditionRequest
+	(*ImportEditionResponse)(nil), // 14: tocsin.v1.ImportEditionResponse
+	(*EditionRemark)(nil),         // 15: tocsin.v1.EditionRemark
+	(*Edition)(nil),               // 16: tocsin.v1.Edition
+	(*EditionUnit)(nil),           // 17: tocsin.v1.EditionUnit
+	(*ListEditionsRequest)(nil),   // 18: tocsin.v1.ListEditionsRequest
+	(*ListEditionsResponse)(nil),  // 19: tocsin.v1.ListEditionsResponse
+	(*PersonChange_Erase)(nil),    // 20: tocsin.v1.PersonChange.Erase
+	(*ImportResponse_BadRow)(nil), // 21: tocsin.v1.ImportResponse.BadRow
+	(*StatsResponse_Unit)(nil),    // 22: tocsin.v1.StatsResponse.Unit
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 }
 var file_tocsin_v1_directory_proto_depIdxs = []int32{
-	4,  // 0: tocsin.v1.ChangeRequest.changes:type_name -> tocsin.v1.PersonChange
-	5,  // 1: tocsin.v1.PersonChange.put:type_name -> tocsin.v1.Person
-	12, // 2: tocsin.v1.PersonChange.erase:type_name -> tocsin.v1.PersonChange.Erase
-	13, // 3: tocsin.v1.ChangeResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
-	13, // 4: tocsin.v1.ImportResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
-	15, // 5: tocsin.v1.StatsResponse.imported_at:type_name -> google.protobuf.Timestamp
-	14, // 6: tocsin.v1.StatsResponse.units:type_name -> tocsin.v1.StatsResponse.Unit
-	0,  // 7: tocsin.v1.DirectoryService.Import:input_type -> tocsin.v1.ImportRequest
-	1,  // 8: tocsin.v1.DirectoryService.ImportState:input_type -> tocsin.v1.ImportStateRequest
-	3,  // 9: tocsin.v1.DirectoryService.Change:input_type -> tocsin.v1.ChangeRequest
-	8,  // 10: tocsin.v1.DirectoryService.Move:input_type -> tocsin.v1.MoveRequest
-	10, // 11: tocsin.v1.DirectoryService.Stats:input_type -> tocsin.v1.StatsRequest
-	7,  // 12: tocsin.v1.DirectoryService.Import:output_type -> tocsin.v1.ImportResponse
-	2,  // 13: tocsin.v1.DirectoryService.ImportState:output_type -> tocsin.v1.ImportStateResponse
-	6,  // 14: tocsin.v1.DirectoryService.Change:output_type -> tocsin.v1.ChangeResponse
-	9,  // 15: tocsin.v1.DirectoryService.Move:output_type -> tocsin.v1.MoveResponse
-	11, // 16: tocsin.v1.DirectoryService.Stats:output_type -> tocsin.v1.StatsResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	5,  // 0: tocsin.v1.ChangeRequest.changes:type_name -> tocsin.v1.PersonChange
+	6,  // 1: tocsin.v1.PersonChange.put:type_name -> tocsin.v1.Person
+	20, // 2: tocsin.v1.PersonChange.erase:type_name -> tocsin.v1.PersonChange.Erase
+	21, // 3: tocsin.v1.ChangeResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
+	21, // 4: tocsin.v1.ImportResponse.bad:type_name -> tocsin.v1.ImportResponse.BadRow
+	23, // 5: tocsin.v1.StatsResponse.imported_at:type_name -> google.protobuf.Timestamp
+	22, // 6: tocsin.v1.StatsResponse.units:type_name -> tocsin.v1.StatsResponse.Unit
+	16, // 7: tocsin.v1.ImportEditionResponse.edition:type_name -> tocsin.v1.Edition
+	15, // 8: tocsin.v1.ImportEditionResponse.remarks:type_name -> tocsin.v1.EditionRemark
+	23, // 9: tocsin.v1.Edition.imported_at:type_name -> google.protobuf.Timestamp
+	17, // 10: tocsin.v1.Edition.units:type_name -> tocsin.v1.EditionUnit
+	0,  // 11: tocsin.v1.ListEditionsRequest.level:type_name -> tocsin.v1.UnitLevel
+	16, // 12: tocsin.v1.ListEditionsResponse.editions:type_name -> tocsin.v1.Edition
+	1,  // 13: tocsin.v1.DirectoryService.Import:input_type -> tocsin.v1.ImportRequest
+	2,  // 14: tocsin.v1.DirectoryService.ImportState:input_type -> tocsin.v1.ImportStateRequest
+	4,  // 15: tocsin.v1.DirectoryService.Change:input_type -> tocsin.v1.ChangeRequest
+	9,  // 16: tocsin.v1.DirectoryService.Move:input_type -> tocsin.v1.MoveRequest
+	11, // 17: tocsin.v1.DirectoryService.Stats:input_type -> tocsin.v1.StatsRequest
+	13, // 18: tocsin.v1.DirectoryService.ImportEdition:input_type -> tocsin.v1.ImportEditionRequest
+	18, // 19: tocsin.v1.DirectoryService.ListEditions:input_type -> tocsin.v1.ListEditionsRequest
+	8,  // 20: tocsin.v1.DirectoryService.Import:output_type -> tocsin.v1.ImportResponse
+	3,  // 21: tocsin.v1.DirectoryService.ImportState:output_type -> tocsin.v1.ImportStateResponse
+	7,  // 22: tocsin.v1.DirectoryService.Change:output_type -> tocsin.v1.ChangeResponse
+	10, // 23: tocsin.v1.DirectoryService.Move:output_type -> tocsin.v1.MoveResponse
+	12, // 24: tocsin.v1.DirectoryService.Stats:output_type -> tocsin.v1.StatsResponse
+	14, // 25: tocsin.v1.DirectoryService.ImportEdition:output_type -> tocsin.v1.ImportEditionResponse
+	19, // 26: tocsin.v1.DirectoryService.ListEditions:output_type -> tocsin.v1.ListEditionsResponse
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_directory_proto_init() }
@@ -1265,13 +1838,14 @@ func file_tocsin_v1_directory_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_directory_proto_rawDesc), len(file_tocsin_v1_directory_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   15,
+			NumEnums:      1,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tocsin_v1_directory_proto_goTypes,
 		DependencyIndexes: file_tocsin_v1_directory_proto_depIdxs,
+		EnumInfos:         file_tocsin_v1_directory_proto_enumTypes,
 		MessageInfos:      file_tocsin_v1_directory_proto_msgTypes,
 	}.Build()
 	File_tocsin_v1_directory_proto = out.File

@@ -19,11 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DirectoryService_Import_FullMethodName      = "/tocsin.v1.DirectoryService/Import"
-	DirectoryService_ImportState_FullMethodName = "/tocsin.v1.DirectoryService/ImportState"
-	DirectoryService_Change_FullMethodName      = "/tocsin.v1.DirectoryService/Change"
-	DirectoryService_Move_FullMethodName        = "/tocsin.v1.DirectoryService/Move"
-	DirectoryService_Stats_FullMethodName       = "/tocsin.v1.DirectoryService/Stats"
+	DirectoryService_Import_FullMethodName        = "/tocsin.v1.DirectoryService/Import"
+	DirectoryService_ImportState_FullMethodName   = "/tocsin.v1.DirectoryService/ImportState"
+	DirectoryService_Change_FullMethodName        = "/tocsin.v1.DirectoryService/Change"
+	DirectoryService_Move_FullMethodName          = "/tocsin.v1.DirectoryService/Move"
+	DirectoryService_Stats_FullMethodName         = "/tocsin.v1.DirectoryService/Stats"
+	DirectoryService_ImportEdition_FullMethodName = "/tocsin.v1.DirectoryService/ImportEdition"
+	DirectoryService_ListEditions_FullMethodName  = "/tocsin.v1.DirectoryService/ListEditions"
 )
 
 // DirectoryServiceClient is the client API for DirectoryService service.
@@ -48,6 +50,12 @@ type DirectoryServiceClient interface {
 	Move(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[MoveRequest, MoveResponse], error)
 	// Stats says what the directory holds.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
+	// ImportEdition takes outlines of districts and towns in, all of them or none: a GeoJSON FeatureCollection in chunks. They
+	// are in force in every engine process half a second after the answer, and take the place of an earlier import of the
+	// same edition. Warnings that were submitted before keep the outlines that they name.
+	ImportEdition(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportEditionRequest, ImportEditionResponse], error)
+	// ListEditions is the editions in force, the newest first.
+	ListEditions(ctx context.Context, in *ListEditionsRequest, opts ...grpc.CallOption) (*ListEditionsResponse, error)
 }
 
 type directoryServiceClient struct {
@@ -114,6 +122,29 @@ func (c *directoryServiceClient) Stats(ctx context.Context, in *StatsRequest, op
 	return out, nil
 }
 
+func (c *directoryServiceClient) ImportEdition(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportEditionRequest, ImportEditionResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DirectoryService_ServiceDesc.Streams[2], DirectoryService_ImportEdition_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ImportEditionRequest, ImportEditionResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DirectoryService_ImportEditionClient = grpc.ClientStreamingClient[ImportEditionRequest, ImportEditionResponse]
+
+func (c *directoryServiceClient) ListEditions(ctx context.Context, in *ListEditionsRequest, opts ...grpc.CallOption) (*ListEditionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEditionsResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_ListEditions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DirectoryServiceServer is the server API for DirectoryService service.
 // All implementations must embed UnimplementedDirectoryServiceServer
 // for forward compatibility.
@@ -136,6 +167,12 @@ type DirectoryServiceServer interface {
 	Move(grpc.ClientStreamingServer[MoveRequest, MoveResponse]) error
 	// Stats says what the directory holds.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
+	// ImportEdition takes outlines of districts and towns in, all of them or none: a GeoJSON FeatureCollection in chunks. They
+	// are in force in every engine process half a second after the answer, and take the place of an earlier import of the
+	// same edition. Warnings that were submitted before keep the outlines that they name.
+	ImportEdition(grpc.ClientStreamingServer[ImportEditionRequest, ImportEditionResponse]) error
+	// ListEditions is the editions in force, the newest first.
+	ListEditions(context.Context, *ListEditionsRequest) (*ListEditionsResponse, error)
 	mustEmbedUnimplementedDirectoryServiceServer()
 }
 
@@ -160,6 +197,12 @@ func (UnimplementedDirectoryServiceServer) Move(grpc.ClientStreamingServer[MoveR
 }
 func (UnimplementedDirectoryServiceServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedDirectoryServiceServer) ImportEdition(grpc.ClientStreamingServer[ImportEditionRequest, ImportEditionResponse]) error {
+	return status.Error(codes.Unimplemented, "method ImportEdition not implemented")
+}
+func (UnimplementedDirectoryServiceServer) ListEditions(context.Context, *ListEditionsRequest) (*ListEditionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEditions not implemented")
 }
 func (UnimplementedDirectoryServiceServer) mustEmbedUnimplementedDirectoryServiceServer() {}
 func (UnimplementedDirectoryServiceServer) testEmbeddedByValue()                          {}
@@ -250,6 +293,31 @@ func _DirectoryService_Stats_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryService_ImportEdition_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DirectoryServiceServer).ImportEdition(&grpc.GenericServerStream[ImportEditionRequest, ImportEditionResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DirectoryService_ImportEditionServer = grpc.ClientStreamingServer[ImportEditionRequest, ImportEditionResponse]
+
+func _DirectoryService_ListEditions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEditionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).ListEditions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_ListEditions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).ListEditions(ctx, req.(*ListEditionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DirectoryService_ServiceDesc is the grpc.ServiceDesc for DirectoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -269,6 +337,10 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Stats",
 			Handler:    _DirectoryService_Stats_Handler,
 		},
+		{
+			MethodName: "ListEditions",
+			Handler:    _DirectoryService_ListEditions_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -279,6 +351,11 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Move",
 			Handler:       _DirectoryService_Move_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "ImportEdition",
+			Handler:       _DirectoryService_ImportEdition_Handler,
 			ClientStreams: true,
 		},
 	},

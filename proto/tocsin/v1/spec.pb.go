@@ -617,6 +617,9 @@ type Area struct {
 	Where isArea_Where `protobuf_oneof:"where"`
 	// The day whose edition of units is meant; absent: the newest.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// The imported outlines of the unit that are meant (Edition.id); absent: the newest that there are for its day, else the
+	// shipped ones, else of a town its registered homes. A recorded warning says here which were taken.
+	Edition string `protobuf:"bytes,8,opt,name=edition,proto3" json:"edition,omitempty"`
 	// The coordinate system of geojson; absent: WGS-84, as RFC 7946 section 4 says.
 	GeojsonCrs    string `protobuf:"bytes,7,opt,name=geojson_crs,json=geojsonCrs,proto3" json:"geojson_crs,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -708,6 +711,13 @@ func (x *Area) GetAsOf() *timestamppb.Timestamp {
 		return x.AsOf
 	}
 	return nil
+}
+
+func (x *Area) GetEdition() string {
+	if x != nil {
+		return x.Edition
+	}
+	return ""
 }
 
 func (x *Area) GetGeojsonCrs() string {
@@ -1592,14 +1602,15 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x06Circle\x120\n" +
 	"\x06centre\x18\x01 \x01(\v2\x10.tocsin.v1.PointB\x06\xbaH\x03\xc8\x01\x01R\x06centre\x122\n" +
 	"\bradius_m\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\bA)\x00\x00\x00\x00\x00\x00\xf0?R\aradiusM\x125\n" +
-	"\x03crs\x18\x03 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\xf0\x02\n" +
+	"\x03crs\x18\x03 \x01(\tB#\xbaH r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\x03crs\"\x93\x03\n" +
 	"\x04Area\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x126\n" +
 	"\x04unit\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[0-9]{6}([0-9]{3}){0,2}$H\x00R\x04unit\x121\n" +
 	"\bpolygons\x18\x03 \x01(\v2\x13.tocsin.v1.PolygonsH\x00R\bpolygons\x12(\n" +
 	"\ageojson\x18\x04 \x01(\tB\f\xbaH\tr\a\x10\x02\x18\x80\x92\xf4\x01H\x00R\ageojson\x12+\n" +
 	"\x06circle\x18\x06 \x01(\v2\x11.tocsin.v1.CircleH\x00R\x06circle\x12/\n" +
-	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12G\n" +
+	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12!\n" +
+	"\aedition\x18\b \x01(\tB\a\xbaH\x04r\x02\x18(R\aedition\x12G\n" +
 	"\vgeojson_crs\x18\a \x01(\tB&\xbaH#\xd8\x01\x01r\x1eR\x05wgs84R\x05gcj02R\x04bd09R\bcgcs2000R\n" +
 	"geojsonCrsB\x0e\n" +
 	"\x05where\x12\x05\xbaH\x02\b\x01\"\xeb\x01\n" +
