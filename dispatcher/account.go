@@ -21,6 +21,7 @@ import (
 const (
 	lease     = 2 * time.Second
 	beatEvery = 500 * time.Millisecond
+	leaveTime = 3 * time.Second // for open answers at the end of an ownership
 )
 
 // AccountOptions is one contract with a carrier.
@@ -49,25 +50,29 @@ type EpochStore interface {
 
 // account sends for one contract while this process owns it.
 type account struct {
-	opt     AccountOptions
-	e       *Engine
-	adapter channels.Adapter
-	log     *zap.Logger
+	name string
+	e    *Engine
+	log  *zap.Logger
 
 	// sendMu is held while messages are on their way into sockets: who holds it knows that nothing leaves. It is taken
 	// before mu.
 	sendMu sync.Mutex
 
+	// Written with sendMu and mu held: either is enough to read them.
+	opt     AccountOptions
+	adapter channels.Adapter
+	carrier channels.Carrier // nil: not owned
+
 	mu        sync.Mutex // guards what follows
 	owned     bool
 	fence     Fence
-	carrier   channels.Carrier
-	seq       uint64    // of commits; the committer's own
-	strands   []*strand // by index
-	live      []*strand // those that are not finished
-	touched   []*strand // those whose tail is to be written
-	waiting   bool      // somebody waits for a grant
-	stale     bool      // the store has something new
+	owning    context.Context // ends with the ownership
+	seq       uint64          // of commits; the committer's own
+	strands   []*strand       // by index
+	live      []*strand       // those that are not finished
+	touched   []*strand       // those whose tail is to be written
+	waiting   bool            // somebody waits for a grant
+	stale     bool            // the store has something new
 	byID      map[StrandID]*strand
 	newest    StrandID
 	mark      uint64 // generation up to which the strands are here
@@ -101,12 +106,17 @@ type account struct {
 	tested    *LinkTest // the newest
 	judging   bool      // the condition has begun where the owner before was
 	out       bool      // it is left: who waits goes another way
+	leaving   bool      // the configuration has it no more
+	leaves    time.Time // and it ends then, if nobody waits
 	outAt     StrandID  // the newest when it was left
 
 	folds  sync.WaitGroup
 	tests  sync.WaitGroup // and recalls
+	drains sync.WaitGroup // of links that others have replaced
 	wake   chan struct{}  // something may be sent
 	commit chan struct{}  // something is to be written
+
+	stop context.CancelFunc // ends run; of the engine's mu
 }
 
 // accountStats is what an account keeps over its owners.
@@ -116,7 +126,7 @@ type accountStats struct {
 
 func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *account {
 	a := &account{
-		opt: opt, e: e, adapter: adapter, log: e.log.With(zap.String("account", opt.Name)), rate: opt.Rate,
+		name: opt.Name, opt: opt, e: e, adapter: adapter, log: e.log.With(zap.String("account", opt.Name)), rate: opt.Rate,
 		wake: make(chan struct{}, 1), commit: make(chan struct{}, 1),
 	}
 	a.reset()
@@ -165,7 +175,8 @@ func kick(c chan struct{}) {
 // run owns the account again and again until ctx ends.
 func (a *account) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		f, err := a.e.acquire(ctx, a.opt.Name, a.opt.Home, a.opt.Guard, a.note)
+		opt := a.options()
+		f, err := a.e.acquire(ctx, a.name, opt.Home, opt.Guard, a.note)
 		if err != nil {
 			continue
 		}
@@ -175,6 +186,12 @@ func (a *account) run(ctx context.Context) {
 			pause(ctx, beatEvery)
 		}
 	}
+}
+
+func (a *account) options() AccountOptions {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.opt
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -249,20 +266,18 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	a.fence = f
 	a.deadline = began.Add(lease)
 	a.quiet = began.Add(time.Second + a.opt.Guard)
+	a.owning = ctx
 	a.mu.Unlock()
 
-	carrier, err := a.adapter.Open(a.opt.Account, a)
-	if err != nil {
-		return fmt.Errorf("open the links: %w", err)
+	if err := a.openLinks(); err != nil {
+		return err
 	}
-	a.mu.Lock()
-	a.carrier = carrier
-	a.mu.Unlock()
 	// The heartbeat runs while the ledger is read, which takes seconds for a large city.
 	failed := make(chan error, 4)
 	var group sync.WaitGroup
 	group.Go(func() { failed <- a.beat(ctx) })
-	if err := a.takeOver(ctx); err != nil {
+	err := a.takeOver(ctx)
+	if err != nil {
 		failed <- fmt.Errorf("take over: %w", err)
 	} else {
 		a.log.Info("account owned", zap.Uint64("epoch", f.Epoch), zap.Int("strands", len(a.strands)))
@@ -275,19 +290,40 @@ func (a *account) own(ctx context.Context, f Fence) error {
 	group.Wait()
 	a.folds.Wait()
 	a.tests.Wait()
-	return errors.Join(err, a.leave(carrier, err))
+	return errors.Join(err, a.leave(err))
+}
+
+// openLinks opens the links as the account is configured now.
+func (a *account) openLinks() error {
+	a.sendMu.Lock()
+	defer a.sendMu.Unlock()
+	carrier, err := a.adapter.Open(a.opt.Account, a)
+	if err != nil {
+		return fmt.Errorf("open the links: %w", err)
+	}
+	a.mu.Lock()
+	a.carrier = carrier
+	a.mu.Unlock()
+	return nil
 }
 
 // leave ends an ownership: the links close after their open answers, what they said is written, unused grants go back,
 // and another process may own the account at once. A fenced owner has nothing to write any more.
-func (a *account) leave(carrier channels.Carrier, cause error) error {
-	ctx, stop := context.WithTimeout(context.Background(), 3*time.Second)
+func (a *account) leave(cause error) error {
+	ctx, stop := context.WithTimeout(context.Background(), leaveTime)
 	defer stop()
 	a.stopSending()
+	a.sendMu.Lock()
+	a.mu.Lock()
+	carrier := a.carrier
+	a.carrier = nil
+	a.mu.Unlock()
+	a.sendMu.Unlock()
 	err := carrier.Close(ctx)
+	a.drains.Wait()
 	a.mu.Lock()
 	owned := a.owned
-	a.owned, a.carrier = false, nil
+	a.owned = false
 	for _, s := range a.live {
 		if s.state == warning.Released {
 			s.state = warning.Held // for this process: the next owner reads the store
@@ -358,7 +394,7 @@ func (a *account) learn(asked time.Time, s Signal) {
 
 // takeOver reads what the owner before left: what was granted and has no outcome is unknown now, never waiting.
 func (a *account) takeOver(ctx context.Context) error {
-	img, err := a.e.queue.Load(ctx, a.opt.Name, 0, true)
+	img, err := a.e.queue.Load(ctx, a.name, 0, true)
 	if err != nil {
 		return err
 	}
@@ -468,6 +504,7 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	}
 	opened, err := openStrand(s, w, snap, 0, c.Prepare)
 	if err == nil {
+		opened.by = c
 		opened.left, err = a.e.leaversOf(ctx, snap)
 	}
 	return opened, err

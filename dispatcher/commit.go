@@ -288,7 +288,7 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	if !stale {
 		return false, nil
 	}
-	img, err := a.e.queue.Load(ctx, a.opt.Name, mark, false)
+	img, err := a.e.queue.Load(ctx, a.name, mark, false)
 	if err != nil {
 		a.nudge()
 		return false, err

@@ -81,7 +81,6 @@ type Engine struct {
 	epochs   EpochStore
 	routing  atomic.Pointer[routing]
 	census   census
-	failOver FailOver
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
@@ -89,7 +88,7 @@ type Engine struct {
 	seal     func(context.Context) string
 	log      *zap.Logger
 
-	accounts  []*account
+	adapters  map[string]channels.Adapter
 	platforms []*platform
 	patrol    *patrol
 	nodes     nodes
@@ -98,7 +97,12 @@ type Engine struct {
 	departed  departures
 	ahead     chan struct{} // something waits for approval
 
-	mu         sync.Mutex // guards what follows
+	changing sync.Mutex           // held while accounts come and go; taken before all others
+	unowned  map[string]time.Time // accounts that nobody has and where people wait, since then; changing guards it
+
+	mu         sync.Mutex       // guards what follows
+	accounts   []*account       // a list is never changed, only replaced
+	start      func(a *account) // runs it; nil: the engine does not run yet
 	known      map[string]warning.Warning
 	recent     []*resolved
 	unfinished map[string]bool  // warnings whose plan needs another part
@@ -109,21 +113,21 @@ type Engine struct {
 // New is an engine that does nothing before Run.
 func New(o Options) (*Engine, error) {
 	e := &Engine{
-		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, failOver: o.FailOver,
+		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
 		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), began: time.Now(),
-		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{},
+		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{}, unowned: map[string]time.Time{},
 	}
-	if e.failOver == (FailOver{}) {
-		e.failOver = UsualFailOver()
+	if o.FailOver == (FailOver{}) {
+		o.FailOver = UsualFailOver()
 	}
-	e.routing.Store(&routing{accounts: o.Accounts, numbers: o.Numbers})
+	e.routing.Store(&routing{accounts: o.Accounts, numbers: o.Numbers, failOver: o.FailOver})
 	e.patrol = newPatrol(e, o.Fences)
-	for _, a := range o.Accounts {
-		adapter, ok := o.Adapters[a.Protocol]
-		if !ok {
-			return nil, fmt.Errorf("account %s: no adapter for protocol %q", a.Name, a.Protocol)
+	for _, opt := range o.Accounts {
+		a, err := e.newAccount(opt)
+		if err != nil {
+			return nil, err
 		}
-		e.accounts = append(e.accounts, newAccount(e, a, adapter))
+		e.accounts = append(e.accounts, a)
 	}
 	for _, p := range o.Platforms {
 		adapter, ok := o.Areas[p.Protocol]
@@ -138,9 +142,16 @@ func New(o Options) (*Engine, error) {
 // Run works until ctx ends: owns accounts, plans, completes, expires. It returns when nothing is under way any more.
 func (e *Engine) Run(ctx context.Context) {
 	var group sync.WaitGroup
-	for _, a := range e.accounts {
-		group.Go(func() { a.run(ctx) })
+	e.mu.Lock()
+	e.start = func(a *account) {
+		own, stop := context.WithCancel(ctx)
+		a.stop = stop
+		group.Go(func() { a.run(own) })
 	}
+	for _, a := range e.accounts {
+		e.start(a)
+	}
+	e.mu.Unlock()
 	for _, p := range e.platforms {
 		group.Go(func() { p.run(ctx) })
 	}
@@ -154,6 +165,22 @@ func (e *Engine) Run(ctx context.Context) {
 	group.Go(func() { e.rings(ctx) })
 	group.Go(func() { e.watchRoutes(ctx) })
 	group.Wait()
+}
+
+// all is the accounts of this process.
+func (e *Engine) all() []*account {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.accounts
+}
+
+// newAccount is an account that does not run yet.
+func (e *Engine) newAccount(opt AccountOptions) (*account, error) {
+	adapter, ok := e.adapters[opt.Protocol]
+	if !ok {
+		return nil, fmt.Errorf("account %s: no adapter for protocol %q", opt.Name, opt.Protocol)
+	}
+	return newAccount(e, opt, adapter), nil
 }
 
 // warning is the record of a warning for those who only need what never changes in it: of one that is released its words,
@@ -180,7 +207,7 @@ func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error
 // nudge tells every account of this process that the store has something new; other processes learn it from the
 // answers to their heartbeats and commits.
 func (e *Engine) nudge() {
-	for _, a := range e.accounts {
+	for _, a := range e.all() {
 		a.nudge()
 	}
 }
@@ -245,6 +272,9 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		if errors.Is(err, ErrNotFound) {
 			err = nil // not planned yet
 		}
+		return 0, err
+	}
+	if err := e.stranded(ctx, &plan, tails); err != nil {
 		return 0, err
 	}
 	if plan.Pending && !expired {

@@ -31,6 +31,7 @@ const routesEvery = 500 * time.Millisecond
 
 func (e *Engine) watchRoutes(ctx context.Context) {
 	for ctx.Err() == nil {
+		e.letLeave()
 		if err := e.reroute(ctx); err != nil && ctx.Err() == nil {
 			e.log.Warn("routes cannot be judged now", zap.Error(err))
 		}
@@ -44,15 +45,15 @@ func (e *Engine) routesOf(ctx context.Context) (map[string]Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]Route, len(e.accounts))
-	for _, a := range e.accounts {
+	out := map[string]Route{}
+	for _, a := range e.all() {
 		r := Route{Share: 1}
-		if b, ok := table[a.opt.Name]; ok {
+		if b, ok := table[a.name]; ok {
 			if err := json.Unmarshal(b, &r); err != nil {
-				return nil, fmt.Errorf("route of account %s: %w", a.opt.Name, err)
+				return nil, fmt.Errorf("route of account %s: %w", a.name, err)
 			}
 		}
-		out[a.opt.Name] = r
+		out[a.name] = r
 	}
 	return out, nil
 }
@@ -64,16 +65,16 @@ func (e *Engine) reroute(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	for _, a := range e.accounts {
+	for _, a := range e.all() {
 		a.testWhenDue(ctx, now)
-		r, changed := a.judge(now, routes[a.opt.Name])
+		r, changed := a.judge(now, routes[a.name])
 		if !changed {
 			continue
 		}
-		if err := e.keepRoute(ctx, a, routes[a.opt.Name], r, now); err != nil {
+		if err := e.keepRoute(ctx, a, routes[a.name], r, now); err != nil {
 			return err
 		}
-		routes[a.opt.Name] = r
+		routes[a.name] = r
 	}
 	e.reshape(routes)
 	return nil
@@ -85,10 +86,10 @@ func (e *Engine) keepRoute(ctx context.Context, a *account, was, r Route, now ti
 	if err != nil {
 		return err
 	}
-	act := Act{Puts: []Put{{Table: TableRoutes, Field: a.opt.Name, Value: value}}}
+	act := Act{Puts: []Put{{Table: TableRoutes, Field: a.name, Value: value}}}
 	if r.Share != was.Share {
 		act.Entry = Entry{
-			At: now.UTC(), User: "engine", Role: warning.Engineer.String(), Act: "account.route", Subject: a.opt.Name,
+			At: now.UTC(), User: "engine", Role: warning.Engineer.String(), Act: "account.route", Subject: a.name,
 			Detail: r.Why, Outcome: fmt.Sprintf("%.0f %%", 100*r.Share),
 		}
 		a.log.Warn("account is trusted with another share", zap.Float64("share", r.Share), zap.String("why", r.Why))
@@ -100,25 +101,15 @@ func (e *Engine) keepRoute(ctx context.Context, a *account, was, r Route, now ti
 // reshape makes the routes count: for plans from now on, and for who waits at an account that is left.
 func (e *Engine) reshape(routes map[string]Route) {
 	was := e.routing.Load()
-	next := routing{accounts: was.accounts, numbers: was.numbers, shares: make([]float64, len(was.accounts))}
+	next := routing{accounts: was.accounts, numbers: was.numbers, failOver: was.failOver, shares: make([]float64, len(was.accounts))}
 	for i := range was.accounts {
 		next.shares[i] = routes[was.accounts[i].Name].Share
 	}
 	if !slices.Equal(was.shares, next.shares) {
-		e.routing.CompareAndSwap(was, &next) // new numbers came meanwhile: the next turn does it
+		e.routing.CompareAndSwap(was, &next) // a new configuration came meanwhile: the next turn does it
 	}
-	for i, a := range e.accounts {
-		a.leaveOff(next.shares[i] == 0)
-	}
-}
-
-// SetNumbers takes another table of numbers, for plans from now on; nil: prefixes of accounts alone.
-func (e *Engine) SetNumbers(n *Numbers) {
-	for {
-		was := e.routing.Load()
-		if e.routing.CompareAndSwap(was, &routing{accounts: was.accounts, shares: was.shares, numbers: n}) {
-			return
-		}
+	for _, a := range e.all() {
+		a.leaveOff(routes[a.name].Share == 0)
 	}
 }
 
@@ -126,7 +117,7 @@ func (e *Engine) SetNumbers(n *Numbers) {
 func (a *account) judge(now time.Time, stored Route) (Route, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.owned || a.carrier == nil {
+	if !a.owned || a.carrier == nil || a.leaving {
 		return stored, false
 	}
 	if !a.judging { // the owner before has judged
@@ -140,7 +131,7 @@ func (a *account) judge(now time.Time, stored Route) (Route, bool) {
 	}
 	a.condition.links(now, up)
 	a.condition.failed = a.tested != nil && !a.tested.OK
-	a.condition.judge(now, a.e.failOver)
+	a.condition.judge(now, a.e.routing.Load().failOver)
 	r := Route{Share: a.condition.share(), Since: stored.Since, Why: stored.Why, Test: a.tested}
 	if r.Share != stored.Share {
 		r.Since, r.Why = a.condition.since.UTC(), a.condition.why
@@ -152,6 +143,10 @@ func (a *account) judge(now time.Time, stored Route) (Route, bool) {
 func (a *account) leaveOff(out bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.owned { // what waits there is not known
+		return
+	}
+	out = out || a.leaving
 	if out && !a.out {
 		a.outAt = a.newest
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 func (e *Engine) account(name string) *account {
-	for _, a := range e.accounts {
-		if a.opt.Name == name {
+	for _, a := range e.all() {
+		if a.name == name {
 			return a
 		}
 	}
@@ -40,8 +40,8 @@ func (e *Engine) Accounts(ctx context.Context) ([]AccountHealth, error) {
 
 // names is of all accounts and platforms.
 func (e *Engine) names() (all []string) {
-	for _, a := range e.accounts {
-		all = append(all, a.opt.Name)
+	for _, a := range e.all() {
+		all = append(all, a.name)
 	}
 	for _, p := range e.platforms {
 		all = append(all, p.opt.Name)
@@ -50,8 +50,9 @@ func (e *Engine) names() (all []string) {
 }
 
 func (e *Engine) accountsOf(owners map[string]Owned, routes map[string]Route) []AccountHealth {
-	out := make([]AccountHealth, len(e.accounts))
-	for i, a := range e.accounts {
+	all := e.all()
+	out := make([]AccountHealth, len(all))
+	for i, a := range all {
 		h := a.health(time.Now())
 		switch o, ok := owners[h.Name]; {
 		case !ok:
@@ -80,7 +81,7 @@ func (a *account) health(now time.Time) AccountHealth {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	h := AccountHealth{
-		Name: a.opt.Name, Protocol: a.opt.Protocol, Contract: float64(a.rate), Paused: a.control.Paused,
+		Name: a.name, Protocol: a.opt.Protocol, Contract: float64(a.rate), Paused: a.control.Paused,
 		RateSetByHand: a.control.Rate > 0, Epoch: a.fence.Epoch, LastError: a.lastError, Simulated: a.opt.Simulated,
 		MaxInAnySecond: int64(a.ring.Highest()), Messages10s: a.sentTotal.last10s(now), Window: a.opt.Window,
 		Configured: float64(a.opt.Rate), Why: a.control.Why, By: a.control.User, Slowed: a.slow.factor(),
@@ -159,7 +160,7 @@ func (e *Engine) WellIntake(ctx context.Context) error {
 
 // WellDispatch answers promise 12 for sending: every account of this process makes progress while work is due.
 func (e *Engine) WellDispatch(context.Context) error {
-	for _, a := range e.accounts {
+	for _, a := range e.all() {
 		if h := a.health(time.Now()); h.WaitingPeople > 0 && (h.Health == HealthDown || h.Health == HealthSlow) {
 			return fmt.Errorf("account %s is %s with %d people waiting: %s", h.Name, h.Health, h.WaitingPeople, h.LastError)
 		}
@@ -185,18 +186,6 @@ func (e *Engine) SetRate(ctx context.Context, c Caller, key, account string, rat
 // ResetRate gives up the rate that was set by hand.
 func (e *Engine) ResetRate(ctx context.Context, c Caller, key, account string) (AccountHealth, error) {
 	return e.steer(ctx, c, key, "account.reset_rate", account, "", func(ctl *Control) { ctl.Rate = 0 })
-}
-
-// Retune takes the rate and burst of a changed configuration. A rate that was set by hand stays in force over it: byHand.
-func (e *Engine) Retune(account string, rate int, burst time.Duration) (byHand bool) {
-	a := e.account(account)
-	a.sendMu.Lock()
-	defer a.sendMu.Unlock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.opt.Rate, a.opt.Burst = rate, burst
-	a.setRate()
-	return a.control.Rate > 0
 }
 
 func (e *Engine) steer(ctx context.Context, c Caller, key, act, name, detail string, set func(*Control)) (AccountHealth, error) {

@@ -112,7 +112,12 @@ func (m *placer) next(s *strand, pos uint32, number uint64, block uint32, slot i
 	rerouted := pos >= s.led.granted || s.led.at(pos).reason == channels.OtherRoute
 	account := s.Account
 	if rerouted {
-		if i := m.g.router(s.Channel, m.w.Spec.Status).reach(number); i >= 0 {
+		r := m.g.router(s.Channel, m.w.Spec.Status)
+		i := r.reach(number)
+		if i < 0 && !m.g.has(account) { // theirs is gone: they wait at another
+			i = r.route(number)
+		}
+		if i >= 0 {
 			return place{channel: s.Channel, account: m.g.accounts[i].Name}, true
 		}
 		if s.Channel != warning.FlashSMS {
@@ -124,6 +129,13 @@ func (m *placer) next(s *strand, pos uint32, number uint64, block uint32, slot i
 	}
 	there := m.sms[place{snapshot: s.Snapshot, block: block}]
 	return place{channel: warning.SMS, account: account}, there == nil || !there.Has(slot)
+}
+
+// placing tells whether people of a warning may have moved who have no place yet.
+func (e *Engine) placing(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unfinished[id]
 }
 
 // forget drops what was remembered of warnings that are over.

@@ -73,7 +73,7 @@ func (e *Engine) outlookOf(tier warning.Tier, r *resolved, c costs) outlook {
 		now := accountNow{at: at, name: r.routing.accounts[at].Name}
 		if a := e.account(now.name); a != nil {
 			h := e.said(a)
-			now.rate, now.configured, now.paused = float64(a.contract()), float64(a.opt.Rate), h.Paused
+			now.rate, now.configured, now.paused = float64(a.contract()), h.Configured, h.Paused
 			for _, t := range h.Backlog {
 				if t.Tier <= tier {
 					now.ahead += t.Messages

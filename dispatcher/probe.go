@@ -116,7 +116,7 @@ func (e *Engine) Probe(ctx context.Context, c Caller, name string) (AccountHealt
 	switch {
 	case a == nil:
 		return AccountHealth{}, warning.Refuse(warning.ReasonNotFound, "there is no account %q; tocsin channel list shows those there are", name)
-	case a.opt.TestNumber == 0:
+	case a.options().TestNumber == 0:
 		return AccountHealth{}, warning.Refuse(warning.ReasonConflict,
 			"account %s has no number for link tests; write one of your own into accounts.test.number of the configuration", name)
 	}
@@ -146,7 +146,7 @@ func (a *account) testWhenDue(ctx context.Context, now time.Time) {
 	defer a.mu.Unlock()
 	every := a.opt.TestEvery
 	if a.tested != nil && !a.tested.OK {
-		every = min(every, a.e.failOver.Stay/2)
+		every = min(every, a.e.routing.Load().failOver.Stay/2)
 	}
 	if !a.owned || !a.judging || a.opt.TestNumber == 0 || every == 0 || a.control.Paused || a.test != nil || now.Before(a.quiet) ||
 		a.tested != nil && now.Sub(a.tested.At) < every {
@@ -168,11 +168,11 @@ func (a *account) testLinks(ctx context.Context) (LinkTest, error) {
 	var refused error
 	switch {
 	case !a.owned || carrier == nil:
-		refused = warning.Refuse(warning.ReasonConflict, "this process does not own account %s; tocsin channel list says which does: ask that one", a.opt.Name)
+		refused = warning.Refuse(warning.ReasonConflict, "this process does not own account %s; tocsin channel list says which does: ask that one", a.name)
 	case a.control.Paused:
-		refused = warning.Refuse(warning.ReasonConflict, "account %s is paused; tocsin channel resume %s lets it go on", a.opt.Name, a.opt.Name)
+		refused = warning.Refuse(warning.ReasonConflict, "account %s is paused; tocsin channel resume %s lets it go on", a.name, a.name)
 	case a.test != nil:
-		refused = warning.Refuse(warning.ReasonConflict, "account %s is being tested; ask again in %s", a.opt.Name, testReceipt)
+		refused = warning.Refuse(warning.ReasonConflict, "account %s is being tested; ask again in %s", a.name, testReceipt)
 	}
 	t := &linkTest{LinkTest: LinkTest{At: began.UTC()}, number: a.opt.TestNumber, done: make(chan struct{})}
 	if refused == nil {
@@ -183,7 +183,7 @@ func (a *account) testLinks(ctx context.Context) (LinkTest, error) {
 		return LinkTest{}, refused
 	}
 	p, err := carrier.Prepare(channels.Content{
-		Text:   warning.Say(language, warning.TextLinkTest, a.opt.Name, began.In(warning.China).Format("15:04:05")),
+		Text:   warning.Say(language, warning.TextLinkTest, a.name, began.In(warning.China).Format("15:04:05")),
 		Status: warning.Test, Expires: began.Add(testReceipt), WithReceipt: true,
 	})
 	if err == nil {

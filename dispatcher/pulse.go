@@ -127,7 +127,7 @@ func (e *Engine) pulse(ctx context.Context) error {
 	now := time.Now()
 	gone := e.nodes.hear(table, now)
 	p := pulse{At: now.UTC(), Started: e.began.UTC(), Policy: e.policy().Digest(), Platforms: []PlatformHealth{}}
-	for _, a := range e.accounts {
+	for _, a := range e.all() {
 		if h, ok := a.pulse(now); ok {
 			p.Accounts = append(p.Accounts, h)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"tocsin/channels"
 	"tocsin/warning"
 )
@@ -57,6 +59,16 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 		a.mu.Unlock()
 		kick(a.commit)
 		return true
+	}
+	if s.by != a.carrier { // others have taken its place
+		if err := s.prepareFor(a.carrier); err != nil {
+			a.log.Error("a part of a warning cannot be sent by the links as they are configured now; its people wait", zap.String("warning", s.Warning), zap.Error(err))
+			s.state = warning.Held // until something new is read from the store
+			s.ready(&a.sched)
+			a.mu.Unlock()
+			kick(a.commit)
+			return true
+		}
 	}
 	var language uint8
 	again := f == &s.retry

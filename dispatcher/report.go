@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -120,22 +119,19 @@ func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
 // else read from the store and brought up to date by the journal.
 func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, visit func(s *strand) error) error {
 	for i := range plan.Strands {
-		a := e.account(plan.Strands[i].Account)
-		if a == nil {
-			return fmt.Errorf("account %s of strand %d is not configured any more", plan.Strands[i].Account, plan.Strands[i].ID)
+		var s *strand
+		if a := e.account(plan.Strands[i].Account); a != nil {
+			a.mu.Lock()
+			if s = a.byID[plan.Strands[i].ID]; s != nil && a.owned {
+				s = s.copy()
+			} else {
+				s = nil
+			}
+			a.mu.Unlock()
 		}
-		a.mu.Lock()
-		s := a.byID[plan.Strands[i].ID]
-		if !a.owned {
-			s = nil
-		}
-		if s != nil {
-			s = s.copy()
-		}
-		a.mu.Unlock()
 		if s == nil {
 			var err error
-			if s, err = e.stored(ctx, a, w, plan.Strands[i].ID); err != nil {
+			if s, err = e.stored(ctx, plan.Strands[i].Account, w, plan.Strands[i].ID); err != nil {
 				return err
 			}
 		}
@@ -146,9 +142,9 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, vi
 	return nil
 }
 
-// stored rebuilds one strand from the store.
-func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, id StrandID) (*strand, error) {
-	img, err := e.queue.Read(ctx, a.opt.Name, []StrandID{id}, true)
+// stored rebuilds one strand from the store. The configuration may not have its account any more.
+func (e *Engine) stored(ctx context.Context, account string, w *warning.Warning, id StrandID) (*strand, error) {
+	img, err := e.queue.Read(ctx, account, []StrandID{id}, true)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -160,7 +156,7 @@ func (e *Engine) stored(ctx context.Context, a *account, w *warning.Warning, id 
 	if err != nil {
 		return nil, err
 	}
-	return s, newAccount(e, a.opt, a.adapter).rebuild(img, []*strand{s})
+	return s, newAccount(e, AccountOptions{Account: channels.Account{Name: account}}, nil).rebuild(img, []*strand{s})
 }
 
 // cut prepares words only as far as a ledger needs: how many segments they have.
@@ -184,7 +180,7 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 		return Report{}, err
 	}
 	r := Report{Warning: w, Durability: e.records.Durability()}
-	for _, a := range e.accounts {
+	for _, a := range e.all() {
 		a.mu.Lock()
 		r.Unmatched += a.stats.UnknownReceipts
 		a.mu.Unlock()

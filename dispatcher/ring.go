@@ -38,6 +38,14 @@ func NewRing(guard time.Duration) *Ring {
 	return &Ring{window: time.Second + guard, groups: make([]sent, 64)}
 }
 
+// Guard takes another guard. Where it is wider, nothing may be sent for the difference: what the ring has let go of counts
+// again.
+func (r *Ring) Guard(guard time.Duration) (quiet time.Duration) {
+	was := r.window
+	r.window = time.Second + guard
+	return max(0, r.window-was)
+}
+
 // Allow is how many messages may be sent at now under the rate (messages a second).
 func (r *Ring) Allow(now time.Time, rate int) int {
 	for r.size > 0 && now.Sub(r.groups[r.head].at) >= r.window+r.groups[r.head].late {

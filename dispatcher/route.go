@@ -55,7 +55,8 @@ type routing struct {
 	accounts []AccountOptions
 	shares   []float64 // by account, 0 to 1: how much of its weight it is trusted with; nil: all of it
 	numbers  *Numbers  // nil: prefixes of accounts alone
-	routers  sync.Map  // by lane: routers that were asked for before
+	failOver FailOver
+	routers  sync.Map // by lane: routers that were asked for before
 
 	mu   sync.Mutex // guards made
 	made []*router  // each once, whatever lanes it serves
@@ -66,6 +67,11 @@ type routing struct {
 type lane struct {
 	channel warning.Channel
 	status  warning.Status
+}
+
+// has tells whether an account is configured.
+func (g *routing) has(account string) bool {
+	return slices.ContainsFunc(g.accounts, func(a AccountOptions) bool { return a.Name == account })
 }
 
 // router is the router over the accounts that serve the channel and take the status.

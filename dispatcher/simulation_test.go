@@ -427,6 +427,8 @@ type house struct {
 	every  time.Duration // link tests; 0: by hand
 	home   string        // of the accounts
 	other  *carrier      // of a second account with the same prefix; nil: there is none
+
+	accounts []dispatcher.AccountOptions // nil: mobile, and unicom where there is another carrier
 }
 
 // pass lets time go by in the bubble.
@@ -452,20 +454,25 @@ func houseOf(t testing.TB, people, rate int) *house {
 
 func newCarrier() *carrier { return &carrier{trip: 20 * time.Millisecond, window: 160} }
 
+var statuses = []warning.Status{warning.Actual, warning.Exercise, warning.Test}
+
+func (h *house) account(name, protocol string) dispatcher.AccountOptions {
+	return dispatcher.AccountOptions{
+		Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
+		Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
+		Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, Home: h.home, TestNumber: h.test, TestEvery: h.every,
+	}
+}
+
 // start runs an engine, with other options where change says so.
 func (h *house) start(change ...func(*dispatcher.Options)) {
 	h.cut = &cut{Store: h.store}
-	statuses := []warning.Status{warning.Actual, warning.Exercise, warning.Test}
-	account := func(name, protocol string) dispatcher.AccountOptions {
-		return dispatcher.AccountOptions{
-			Account:  channels.Account{Name: name, Links: 10, Window: 16, Simulated: true, Statuses: statuses},
-			Protocol: protocol, Rate: h.rate, Burst: 10 * time.Millisecond, Guard: 5 * time.Millisecond,
-			Channels: []warning.Channel{warning.SMS, warning.FlashSMS}, Prefixes: []string{"999"}, Weight: 1, Home: h.home, TestNumber: h.test, TestEvery: h.every,
+	accounts := h.accounts
+	if accounts == nil {
+		accounts = append(accounts, h.account("mobile", "fake"))
+		if h.other != nil {
+			accounts = append(accounts, h.account("unicom", "other"))
 		}
-	}
-	accounts := []dispatcher.AccountOptions{account("mobile", "fake")}
-	if h.other != nil {
-		accounts = append(accounts, account("unicom", "other"))
 	}
 	options := dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,

@@ -34,6 +34,7 @@ type strand struct {
 
 	responsible, public, retry Flow
 	prepared                   []channels.Prepared // by language
+	by                         channels.Carrier    // that prepared them
 	cost                       int
 
 	state    warning.State // of the warning as this owner has obeyed it
@@ -80,10 +81,7 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 			continue
 		}
 		languages, one = languages+1, uint8(l)
-		p, err := prepare(channels.Content{
-			Text: w.Spec.TextFor(s.Words, s.Channel, name), Flash: s.Channel == warning.FlashSMS,
-			Expires: w.Spec.Expires, Status: w.Spec.Status, WithReceipt: true,
-		})
+		p, err := prepare(st.content(name))
 		if err != nil {
 			return nil, fmt.Errorf("words of strand %d in %s: %w", s.ID, name, err)
 		}
@@ -104,6 +102,30 @@ func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepar
 	st.public = Flow{strand: st, Cost: st.cost, Class: classOf(tier, public)}
 	st.retry = Flow{strand: st, Cost: st.cost, Class: classOf(tier, rankRetry)}
 	return st, nil
+}
+
+// content is its words in a language.
+func (s *strand) content(language string) channels.Content {
+	return channels.Content{
+		Text: s.w.Spec.TextFor(s.Words, s.Channel, language), Flash: s.Channel == warning.FlashSMS,
+		Expires: s.w.Spec.Expires, Status: s.w.Spec.Status, WithReceipt: true,
+	}
+}
+
+// prepareFor makes the words ready for links that take the place of those before. The text is cut as it was.
+func (s *strand) prepareFor(c channels.Carrier) error {
+	next := make([]channels.Prepared, len(s.prepared))
+	for l, name := range warning.Languages {
+		if s.prepared[l] == nil {
+			continue
+		}
+		var err error
+		if next[l], err = c.Prepare(s.content(name)); err != nil {
+			return err
+		}
+	}
+	s.prepared, s.by = next, c
+	return nil
 }
 
 // grow takes in people who were added at the end: of the language and duty of those before.

@@ -105,7 +105,8 @@ const (
 	TextNotKept    Text = "not_kept"  // why, key
 	TextNotKnown   Text = "not_known" // key
 	TextRefused    Text = "refused"
-	TextApplied    Text = "applied"
+	TextApplied    Text = "applied" // process, digests before and after
+	TextLeaving    Text = "leaving" // account, people
 	TextNotApplied Text = "not_applied"
 
 	TextEditionIn      Text = "edition_in"    // id
@@ -224,8 +225,12 @@ var phrases = map[Text]phrase{
 	TextNotKnown:   {"不知是否已执行。请在半小时内重复同一命令，或加 --key %s：只会执行一次。", "Whether it happened is not known. Say the same again within half an hour, or with --key %s: it happens once."},
 	TextRefused:    {"已拒绝，未保留任何内容：", "refused, nothing was kept:"},
 	TextUnchanged:  {"文件与已载入的相同", "the file says what was loaded"},
-	TextApplied:    {"已全部生效", "all of it holds now"},
+	TextApplied:    {"进程 %s 已全部生效：原配置 %.12s，现配置 %.12s；请对每个进程执行", "process %s: all of it holds now: before %.12s, after %.12s; say it to each process"},
+	TextLeaving:    {"%s 将停用：%d 人待转或待应答，完成后链路关闭", "%s leaves: %d people go another way or wait for an answer, then its links end"},
 	TextNotApplied: {"仅检查，未生效", "nothing was applied: this was only a look"},
+
+	"takes.at_once": {"立即生效", "at once"}, "takes.new_links": {"先建新链路，再断旧链路", "new links first"},
+	"takes.two_persons": {"待两人同意", "two persons"}, "takes.restart": {"须重启", "restart"},
 
 	TextEditionIn:      {"已生效：%s", "In force: %s"},
 	TextEditionSound:   {"检查通过，可以导入：%s", "Sound, and may be imported: %s"},
@@ -314,7 +319,7 @@ var phrases = map[Text]phrase{
 	"finding.clocks": {"时钟相差过大", "clocks are apart"}, "remedy.clocks": {"检查 NTP", "look at NTP"},
 	"finding.step": {"时钟跳变", "the clock stepped"}, "remedy.step": {"检查 NTP；有效期以 UTC 计", "look at NTP; validity counts in UTC"},
 	"finding.policies": {"策略不一致", "it goes by another policy"}, "remedy.policies": {"对每个进程执行 tocsin config reload", "say tocsin config reload to each process"},
-	"finding.certificate": {"证书将到期", "the certificate ends soon"}, "remedy.certificate": {"更换证书并重启", "replace it and restart"},
+	"finding.certificate": {"证书将到期", "the certificate ends soon"}, "remedy.certificate": {"更换证书，再执行 tocsin config reload", "replace it, then tocsin config reload"},
 	"finding.approval": {"久等批准", "it waits for an approval"}, "remedy.approval": {"tocsin approve {}，或 tocsin reject {}", "tocsin approve {}, or tocsin reject {}"},
 	"finding.review": {"复核已逾期", "its review is overdue since"}, "remedy.review": {"tocsin review close {}", "tocsin review close {}"},
 	"finding.config_fault": {"配置文件有误", "the file is faulty; what was loaded holds"}, "remedy.config_fault": {"tocsin config check", "tocsin config check"},

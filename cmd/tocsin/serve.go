@@ -107,8 +107,18 @@ func newConfig() *cobra.Command {
 		_, err = f.Write(wiring.ExampleConfig())
 		return errors.Join(err, f.Close())
 	}
-	check := &cobra.Command{Use: "check [FILE]", Short: "Read a configuration and show it with all defaults", Args: upTo(1), Example: "  tocsin config check tocsin.yaml"}
+	check := &cobra.Command{
+		Use: "check [FILE]", Short: "Read a configuration and show it with all defaults", Args: upTo(1),
+		Long: "Read a configuration and show it with all defaults; with --running show instead what a reload would change in the engine\n" +
+			"that answers, which reads its own file.",
+		Example: "  tocsin config check tocsin.yaml\n  tocsin config check --running",
+	}
+	k := calls(check).answers(check)
+	running := check.Flags().Bool("running", false, "ask the engine what a reload would change, and what it takes")
 	check.RunE = func(c *cobra.Command, args []string) error {
+		if *running {
+			return k.reload(c, true)
+		}
 		cfg, err := wiring.LoadConfig(append(args, wiring.ConfigFile)[0])
 		if err != nil {
 			return err
@@ -123,21 +133,27 @@ func newReload() *cobra.Command {
 	c := &cobra.Command{
 		Use: "reload", Short: "Make the engine read its configuration again: all of it or nothing", Args: upTo(0),
 		Long: "Make the process that answers read its configuration file again. The file is checked whole, and applied or refused\n" +
-			"whole. What needs a restart is named, and then nothing is applied. Say it to each process of the realm.",
+			"whole. Links that change are bound anew before the old ones end; an account that is gone sends on until nobody waits there.\n" +
+			"What needs a restart is named with its line, and then nothing is applied. Say it to each process of the realm.",
 		Example: "  tocsin config reload --check\n  tocsin config reload",
 	}
 	k := calls(c).answers(c).changes(c)
 	check := c.Flags().Bool("check", false, "only show what would change, and what it takes")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return k.act(func(conn *grpc.ClientConn, key string) error {
-			r, err := pb.NewHouseServiceClient(conn).Reload(c.Context(), &pb.ReloadRequest{Key: key, CheckOnly: *check})
-			if err != nil {
-				return err
-			}
-			return k.put(c.OutOrStdout(), r, k.language().Reload(r)...)
-		})
+		return k.reload(c, *check)
 	}
 	return c
+}
+
+// reload asks for a reload, or what would come of it.
+func (k *client) reload(c *cobra.Command, checkOnly bool) error {
+	return k.act(func(conn *grpc.ClientConn, key string) error {
+		r, err := pb.NewHouseServiceClient(conn).Reload(c.Context(), &pb.ReloadRequest{Key: key, CheckOnly: checkOnly})
+		if err != nil {
+			return err
+		}
+		return k.put(c.OutOrStdout(), r, k.language().Reload(r)...)
+	})
 }
 
 func newRedis() *cobra.Command {

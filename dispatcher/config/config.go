@@ -35,7 +35,8 @@ type Config struct {
 	Accounts     []Account    `yaml:"accounts"`
 	Platforms    []Platform   `yaml:"platforms"`
 
-	Path string `yaml:"-"` // of the file
+	Path  string         `yaml:"-"` // of the file
+	lines map[string]int `yaml:"-"` // of its values, by path
 }
 
 // TLS is what the server shows: files in PEM.
@@ -272,7 +273,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	c, problems := parse(text)
-	c.Path = path
+	c.Path, c.lines = path, problems.lines
 	if len(problems.list) == 0 {
 		c.check(problems)
 		c.resolve(dir, problems)

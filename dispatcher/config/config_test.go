@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
@@ -88,7 +89,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	}
 	a.preset()
 	want.Accounts, want.Path = []Account{a}, "testdata/minimal.yaml"
-	if d := cmp.Diff(want, c, cmp.AllowUnexported(Secret{})); d != "" {
+	if d := cmp.Diff(want, c, cmp.AllowUnexported(Secret{}), cmpopts.IgnoreUnexported(Config{})); d != "" {
 		t.Error(d)
 	}
 }
@@ -198,7 +199,7 @@ func TestStringLoadsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		again.Path = c.Path
-		if d := cmp.Diff(c, again, cmp.AllowUnexported(Secret{})); d != "" {
+		if d := cmp.Diff(c, again, cmp.AllowUnexported(Secret{}), cmpopts.IgnoreUnexported(Config{})); d != "" {
 			t.Errorf("%s: %s", file, d)
 		}
 	}

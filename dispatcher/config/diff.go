@@ -17,6 +17,23 @@ type Difference struct {
 	Key, Before, After string
 }
 
+// Line is where in the file the value of a Difference's key stands, or what it belongs to where it does not stand there.
+func (c *Config) Line(key string) int {
+	parts := strings.SplitN(key, ".", 3)
+	at := -1
+	switch {
+	case len(parts) < 2:
+	case parts[0] == "accounts":
+		at = slices.IndexFunc(c.Accounts, func(a Account) bool { return a.Name == parts[1] })
+	case parts[0] == "platforms":
+		at = slices.IndexFunc(c.Platforms, func(p Platform) bool { return p.Name == parts[1] })
+	}
+	if at >= 0 {
+		key = strings.Join(append([]string{fmt.Sprintf("%s[%d]", parts[0], at)}, parts[2:]...), ".")
+	}
+	return lineOf(c.lines, key)
+}
+
 // Diff is what changes from a to b, by key.
 func Diff(a, b *Config) (out []Difference) {
 	before, after := a.values(), b.values()

@@ -43,16 +43,17 @@ type problems struct {
 	list  []Problem
 }
 
-// add notes a problem of the value at path; one that does not stand in the file gets the line of what it belongs to.
+// add notes a problem of the value at path.
 func (p *problems) add(path, detail, remedy string) {
-	at := path
-	for {
-		if line, ok := p.lines[at]; ok {
-			p.addLine(line, path, detail, remedy)
-			return
-		}
-		at = at[:max(0, strings.LastIndexAny(at, ".["))]
+	p.addLine(lineOf(p.lines, path), path, detail, remedy)
+}
+
+// lineOf is the line of the value at path; one that does not stand in the file has that of what it belongs to.
+func lineOf(lines map[string]int, path string) int {
+	for path != "" && lines[path] == 0 {
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
+	return lines[path]
 }
 
 func (p *problems) addLine(line int, path, detail, remedy string) {

@@ -171,19 +171,7 @@ func ClientTLS(ca []byte) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool}, nil
 }
 
-// DaysLeft is how many whole days the first certificate in the file holds after now; negative when it has expired.
-func DaysLeft(certFile string, now time.Time) (int, error) {
-	b, err := os.ReadFile(certFile)
-	if err != nil {
-		return 0, err
-	}
-	block, _ := pem.Decode(b)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return 0, fmt.Errorf("%s holds no certificate", certFile)
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", certFile, err)
-	}
-	return int(math.Floor(c.NotAfter.Sub(now).Hours() / 24)), nil
+// DaysLeft is how many whole days a certificate holds after now; negative when it has expired.
+func DaysLeft(c *x509.Certificate, now time.Time) int {
+	return int(math.Floor(c.NotAfter.Sub(now).Hours() / 24))
 }

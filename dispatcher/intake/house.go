@@ -26,7 +26,10 @@ func (s *house) Reload(ctx context.Context, r *pb.ReloadRequest) (*pb.ReloadResp
 	if err != nil {
 		return nil, statusOf(s.Log, err)
 	}
-	out := &pb.ReloadResponse{Applied: done.Applied, ByHand: done.ByHand}
+	out := &pb.ReloadResponse{Applied: done.Applied, ByHand: done.ByHand, Node: done.Node, Before: done.Before, After: done.After}
+	for _, x := range done.Leaving {
+		out.Leaving = append(out.Leaving, &pb.LeavingAccount{Account: x.Account, People: x.People})
+	}
 	for _, x := range done.Changes {
 		out.Changes = append(out.Changes, &pb.ConfigChange{Key: x.Key, Before: x.Before, After: x.After, Takes: x.Takes})
 	}

@@ -81,15 +81,18 @@ type House interface {
 
 // Reloaded is what a configuration changes.
 type Reloaded struct {
-	Changes []Change
-	Applied bool
-	ByHand  []string // accounts whose rate was set by hand: it stays in force
+	Node          string // the process that read its file
+	Before, After string // digests of the configurations
+	Changes       []Change
+	Applied       bool
+	ByHand        []string // accounts whose rate was set by hand: it stays in force
+	Leaving       []dispatcher.Leaving
 }
 
 // Change is one value of the configuration that is not what it was. A secret is only said to differ.
 type Change struct {
 	Key, Before, After string
-	Takes              string // at once, reopen, restart
+	Takes              string // at_once, new_links, two_persons, restart
 }
 
 // Directory holds who can be told.

@@ -3,6 +3,7 @@ package wiring
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -92,11 +93,11 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	limits := limitsOf(h.Config.Limits)
 	limits.Atlas = eds.atlas
 	p := &process{House: h, dir: newDirectory(h.Store, limits, h.log), eds: eds}
-	numbers, digest, err := numbersOf(&h.Config.Routes)
+	now, err := settingsOf(h.Config)
 	if err != nil {
 		return nil, err
 	}
-	p.current.take(h.Config, digest)
+	p.current.now.Store(now)
 	if err := errors.Join(p.eds.refresh(ctx), p.dir.refresh(ctx)); err != nil {
 		return nil, err
 	}
@@ -133,11 +134,12 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if p.rule, err = openRule(ctx, h.Store, policyOf(h.Config), h.log); err != nil {
 		return nil, err
 	}
+	carried := now.accounts()
 	p.engine, err = dispatcher.New(dispatcher.Options{
 		Node: h.Config.Node, Records: h.Store, Queue: h.Store, Directory: p.dir, Land: land, Epochs: ids,
 		Fences:   geofence.NewFences(limits),
 		Adapters: map[string]channels.Adapter{config.SMPP.String(): smpp.Adapter{}},
-		Accounts: accountsOf(h.Config.Accounts), Numbers: numbers, FailOver: failOverOf(&h.Config.Routes),
+		Accounts: carried.Accounts, Numbers: carried.Numbers, FailOver: carried.FailOver,
 		Areas:     map[string]channels.AreaAdapter{config.EBD.String(): broadcast.Adapter{}, config.MQTT.String(): push.Adapter{}},
 		Platforms: platformsOf(h.Config.Platforms),
 		Policy:    p.rule.inForce,
@@ -156,11 +158,7 @@ func (p *process) openIntake() error {
 	if err != nil {
 		return err
 	}
-	secure, err := identity.ServerTLS(p.Config.TLS.Certificate, p.Config.TLS.Key)
-	if err != nil {
-		return err
-	}
-	if left, err := identity.DaysLeft(p.Config.TLS.Certificate, time.Now()); err == nil && left < 30 {
+	if left := identity.DaysLeft(p.current.now.Load().shown.Leaf, time.Now()); left < 30 {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
@@ -170,7 +168,7 @@ func (p *process) openIntake() error {
 			Dispatch: p.engine.WellDispatch,
 			Live:     func(context.Context) error { return nil },
 		},
-		TLS: secure, CAPTable: table, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
+		TLS: &tls.Config{GetCertificate: p.current.show}, CAPTable: table, Caller: identity.From, GeoJSON: geoJSON, MaxRequest: int(p.Config.Limits.RequestBytes), Now: time.Now, Log: p.log,
 		Unary:  []grpc.UnaryServerInterceptor{p.Users.Unary, p.gate.unary},
 		Stream: []grpc.StreamServerInterceptor{p.Users.Stream, p.gate.stream},
 	})

@@ -81,7 +81,8 @@ func (p *process) Status(ctx context.Context) dispatcher.Status {
 	s.Store.LastWrite, s.Store.WriteTook = wrote, took
 	p.seen.mu.Unlock()
 	s.Disk = p.disk()
-	s.Certificates = p.certificates(s.At)
+	now := p.current.now.Load()
+	s.Certificates = []dispatcher.Certificate{{File: filepath.Base(now.cfg.TLS.Certificate), Days: identity.DaysLeft(now.shown.Leaf, s.At)}}
 	s.Config = p.configHealth()
 	s.Findings = s.Judge()
 	return s
@@ -100,16 +101,6 @@ func (p *process) disk() (d dispatcher.DiskHealth) {
 	return d
 }
 
-// certificates is what the server shows; it is named by its file alone.
-func (p *process) certificates(now time.Time) []dispatcher.Certificate {
-	c := dispatcher.Certificate{File: filepath.Base(p.Config.TLS.Certificate)}
-	var err error
-	if c.Days, err = identity.DaysLeft(p.Config.TLS.Certificate, now); err != nil {
-		c.Error = err.Error()
-	}
-	return []dispatcher.Certificate{c}
-}
-
 // configHealth compares what is in force with the file as it is now.
 func (p *process) configHealth() dispatcher.ConfigHealth {
 	now := p.current.now.Load()
@@ -119,6 +110,11 @@ func (p *process) configHealth() dispatcher.ConfigHealth {
 		h.Fault = err.Error()
 		return h
 	}
-	h.Changed = len(config.Diff(now.cfg, cfg)) > 0
+	next, err := settingsOf(cfg)
+	if err != nil {
+		h.Fault = err.Error()
+		return h
+	}
+	h.Changed = len(now.diff(next)) > 0
 	return h
 }

@@ -39,8 +39,10 @@ func TestAReloadIsWholeOrNothing(t *testing.T) {
 		t.Errorf("nothing was changed: %v, %v", r, err)
 	}
 	for _, c := range []struct{ key, from, to, says string }{
-		{"listen", "listen: 127.0.0.1:0", "listen: 127.0.0.1:1", "listen"},
-		{"account", "name: mobile", "name: unicom", "accounts.unicom.name"},
+		{"listen", "listen: 127.0.0.1:0", "listen: 127.0.0.1:1", "listen (line 4)"},
+		{"account", "name: mobile", "name: unicom, timers: {bind: 50ms}", "no link of account unicom can be bound"},
+		{"links", "links: 2", "links: 3, timers: {bind: 50ms}", "no link of account mobile can be bound"},
+		{"key", "key: ./server.key", "key: ./seal.key", "nothing of it was applied"},
 		{"fault", "realm: test", "realm: TEST", "is not a name"},
 	} {
 		_, err := reload(c.key, "rate: 1500", "rate: 900", c.from, c.to)

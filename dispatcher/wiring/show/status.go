@@ -274,9 +274,12 @@ func (l Language) processes(s *pb.StatusResponse) []string {
 func (l Language) Reload(r *pb.ReloadResponse) []string {
 	var rows [][]string
 	for _, c := range r.GetChanges() {
-		rows = append(rows, []string{c.GetKey(), orDash(c.GetBefore()) + " → " + orDash(c.GetAfter()), c.GetTakes()})
+		rows = append(rows, []string{c.GetKey(), orDash(c.GetBefore()) + " → " + orDash(c.GetAfter()), l.name("takes", c.GetTakes())})
 	}
 	lines := table(rows)
+	for _, a := range r.GetLeaving() {
+		lines = append(lines, l.say(warning.TextLeaving, a.GetAccount(), a.GetPeople()))
+	}
 	for _, account := range r.GetByHand() {
 		lines = append(lines, l.say(warning.TextByHand, account, account))
 	}
@@ -284,7 +287,7 @@ func (l Language) Reload(r *pb.ReloadResponse) []string {
 	case len(rows) == 0:
 		return []string{l.say(warning.TextUnchanged)}
 	case r.GetApplied():
-		return append(lines, l.say(warning.TextApplied))
+		return append(lines, l.say(warning.TextApplied, r.GetNode(), r.GetBefore(), r.GetAfter()))
 	}
 	return append(lines, l.say(warning.TextNotApplied))
 }

@@ -1157,7 +1157,7 @@ type ConfigChange struct {
 	Key    string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	After  string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// What it takes: at once, reopen (the account sends nothing for a second), restart.
+	// What it takes: at_once; new_links (those of the account are bound first, then the old ones end); two_persons; restart.
 	Takes         string `protobuf:"bytes,4,opt,name=takes,proto3" json:"takes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1226,7 +1226,14 @@ type ReloadResponse struct {
 	Changes []*ConfigChange        `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
 	Applied bool                   `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
 	// Rates that were set by hand and stay in force over the configuration.
-	ByHand        []string `protobuf:"bytes,3,rep,name=by_hand,json=byHand,proto3" json:"by_hand,omitempty"`
+	ByHand []string `protobuf:"bytes,3,rep,name=by_hand,json=byHand,proto3" json:"by_hand,omitempty"`
+	// The process that read its file; say it to each process of the realm.
+	Node string `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	// Digests of what holds and of what the file says: they stand in the record of acts.
+	Before string `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	After  string `protobuf:"bytes,6,opt,name=after,proto3" json:"after,omitempty"`
+	// Accounts that the configuration has no more: they end when nobody waits there.
+	Leaving       []*LeavingAccount `protobuf:"bytes,7,rep,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1280,6 +1287,87 @@ func (x *ReloadResponse) GetByHand() []string {
 		return x.ByHand
 	}
 	return nil
+}
+
+func (x *ReloadResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ReloadResponse) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *ReloadResponse) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ReloadResponse) GetLeaving() []*LeavingAccount {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
+type LeavingAccount struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Who waits there, to go another way or for an answer.
+	People        int64 `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeavingAccount) Reset() {
+	*x = LeavingAccount{}
+	mi := &file_tocsin_v1_house_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeavingAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeavingAccount) ProtoMessage() {}
+
+func (x *LeavingAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_house_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeavingAccount.ProtoReflect.Descriptor instead.
+func (*LeavingAccount) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_house_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LeavingAccount) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *LeavingAccount) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
 }
 
 var File_tocsin_v1_house_proto protoreflect.FileDescriptor
@@ -1390,11 +1478,18 @@ const file_tocsin_v1_house_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
 	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
-	"\x05takes\x18\x04 \x01(\tR\x05takes\"v\n" +
+	"\x05takes\x18\x04 \x01(\tR\x05takes\"\xed\x01\n" +
 	"\x0eReloadResponse\x121\n" +
 	"\achanges\x18\x01 \x03(\v2\x17.tocsin.v1.ConfigChangeR\achanges\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\bR\aapplied\x12\x17\n" +
-	"\aby_hand\x18\x03 \x03(\tR\x06byHand*Q\n" +
+	"\aby_hand\x18\x03 \x03(\tR\x06byHand\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x06 \x01(\tR\x05after\x123\n" +
+	"\aleaving\x18\a \x03(\v2\x19.tocsin.v1.LeavingAccountR\aleaving\"B\n" +
+	"\x0eLeavingAccount\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06people\x18\x02 \x01(\x03R\x06people*Q\n" +
 	"\x05Level\x12\x15\n" +
 	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bLEVEL_OK\x10\x01\x12\x12\n" +
@@ -1417,7 +1512,7 @@ func file_tocsin_v1_house_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_house_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tocsin_v1_house_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tocsin_v1_house_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tocsin_v1_house_proto_goTypes = []any{
 	(Level)(0),                    // 0: tocsin.v1.Level
 	(*Finding)(nil),               // 1: tocsin.v1.Finding
@@ -1435,20 +1530,21 @@ var file_tocsin_v1_house_proto_goTypes = []any{
 	(*ReloadRequest)(nil),         // 13: tocsin.v1.ReloadRequest
 	(*ConfigChange)(nil),          // 14: tocsin.v1.ConfigChange
 	(*ReloadResponse)(nil),        // 15: tocsin.v1.ReloadResponse
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*Account)(nil),               // 17: tocsin.v1.Account
-	(*Review)(nil),                // 18: tocsin.v1.Review
-	(Channel)(0),                  // 19: tocsin.v1.Channel
-	(Tier)(0),                     // 20: tocsin.v1.Tier
-	(Status)(0),                   // 21: tocsin.v1.Status
+	(*LeavingAccount)(nil),        // 16: tocsin.v1.LeavingAccount
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Account)(nil),               // 18: tocsin.v1.Account
+	(*Review)(nil),                // 19: tocsin.v1.Review
+	(Channel)(0),                  // 20: tocsin.v1.Channel
+	(Tier)(0),                     // 21: tocsin.v1.Tier
+	(Status)(0),                   // 22: tocsin.v1.Status
 }
 var file_tocsin_v1_house_proto_depIdxs = []int32{
 	0,  // 0: tocsin.v1.Finding.level:type_name -> tocsin.v1.Level
-	16, // 1: tocsin.v1.StatusResponse.at:type_name -> google.protobuf.Timestamp
-	16, // 2: tocsin.v1.StatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	17, // 1: tocsin.v1.StatusResponse.at:type_name -> google.protobuf.Timestamp
+	17, // 2: tocsin.v1.StatusResponse.started_at:type_name -> google.protobuf.Timestamp
 	0,  // 3: tocsin.v1.StatusResponse.level:type_name -> tocsin.v1.Level
 	1,  // 4: tocsin.v1.StatusResponse.findings:type_name -> tocsin.v1.Finding
-	17, // 5: tocsin.v1.StatusResponse.accounts:type_name -> tocsin.v1.Account
+	18, // 5: tocsin.v1.StatusResponse.accounts:type_name -> tocsin.v1.Account
 	4,  // 6: tocsin.v1.StatusResponse.platforms:type_name -> tocsin.v1.PlatformHealth
 	5,  // 7: tocsin.v1.StatusResponse.backlog:type_name -> tocsin.v1.TierBacklog
 	6,  // 8: tocsin.v1.StatusResponse.nodes:type_name -> tocsin.v1.NodeHealth
@@ -1458,27 +1554,28 @@ var file_tocsin_v1_house_proto_depIdxs = []int32{
 	10, // 12: tocsin.v1.StatusResponse.clock:type_name -> tocsin.v1.ClockHealth
 	11, // 13: tocsin.v1.StatusResponse.certificates:type_name -> tocsin.v1.Certificate
 	12, // 14: tocsin.v1.StatusResponse.config:type_name -> tocsin.v1.ConfigHealth
-	18, // 15: tocsin.v1.StatusResponse.reviews:type_name -> tocsin.v1.Review
-	19, // 16: tocsin.v1.PlatformHealth.channel:type_name -> tocsin.v1.Channel
-	20, // 17: tocsin.v1.TierBacklog.tier:type_name -> tocsin.v1.Tier
-	16, // 18: tocsin.v1.TierBacklog.finish_at:type_name -> google.protobuf.Timestamp
-	16, // 19: tocsin.v1.NodeHealth.started_at:type_name -> google.protobuf.Timestamp
-	20, // 20: tocsin.v1.Awaiting.tier:type_name -> tocsin.v1.Tier
-	21, // 21: tocsin.v1.Awaiting.status:type_name -> tocsin.v1.Status
-	16, // 22: tocsin.v1.Awaiting.since:type_name -> google.protobuf.Timestamp
-	16, // 23: tocsin.v1.StoreHealth.last_write_at:type_name -> google.protobuf.Timestamp
-	16, // 24: tocsin.v1.ClockHealth.stepped_at:type_name -> google.protobuf.Timestamp
-	16, // 25: tocsin.v1.ConfigHealth.loaded_at:type_name -> google.protobuf.Timestamp
+	19, // 15: tocsin.v1.StatusResponse.reviews:type_name -> tocsin.v1.Review
+	20, // 16: tocsin.v1.PlatformHealth.channel:type_name -> tocsin.v1.Channel
+	21, // 17: tocsin.v1.TierBacklog.tier:type_name -> tocsin.v1.Tier
+	17, // 18: tocsin.v1.TierBacklog.finish_at:type_name -> google.protobuf.Timestamp
+	17, // 19: tocsin.v1.NodeHealth.started_at:type_name -> google.protobuf.Timestamp
+	21, // 20: tocsin.v1.Awaiting.tier:type_name -> tocsin.v1.Tier
+	22, // 21: tocsin.v1.Awaiting.status:type_name -> tocsin.v1.Status
+	17, // 22: tocsin.v1.Awaiting.since:type_name -> google.protobuf.Timestamp
+	17, // 23: tocsin.v1.StoreHealth.last_write_at:type_name -> google.protobuf.Timestamp
+	17, // 24: tocsin.v1.ClockHealth.stepped_at:type_name -> google.protobuf.Timestamp
+	17, // 25: tocsin.v1.ConfigHealth.loaded_at:type_name -> google.protobuf.Timestamp
 	14, // 26: tocsin.v1.ReloadResponse.changes:type_name -> tocsin.v1.ConfigChange
-	2,  // 27: tocsin.v1.HouseService.Status:input_type -> tocsin.v1.StatusRequest
-	13, // 28: tocsin.v1.HouseService.Reload:input_type -> tocsin.v1.ReloadRequest
-	3,  // 29: tocsin.v1.HouseService.Status:output_type -> tocsin.v1.StatusResponse
-	15, // 30: tocsin.v1.HouseService.Reload:output_type -> tocsin.v1.ReloadResponse
-	29, // [29:31] is the sub-list for method output_type
-	27, // [27:29] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	16, // 27: tocsin.v1.ReloadResponse.leaving:type_name -> tocsin.v1.LeavingAccount
+	2,  // 28: tocsin.v1.HouseService.Status:input_type -> tocsin.v1.StatusRequest
+	13, // 29: tocsin.v1.HouseService.Reload:input_type -> tocsin.v1.ReloadRequest
+	3,  // 30: tocsin.v1.HouseService.Status:output_type -> tocsin.v1.StatusResponse
+	15, // 31: tocsin.v1.HouseService.Reload:output_type -> tocsin.v1.ReloadResponse
+	30, // [30:32] is the sub-list for method output_type
+	28, // [28:30] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_house_proto_init() }
@@ -1494,7 +1591,7 @@ func file_tocsin_v1_house_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_house_proto_rawDesc), len(file_tocsin_v1_house_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
