@@ -139,6 +139,12 @@ func (e *Engine) unserved(s *warning.Spec) []warning.Violation {
 
 // served refuses a spec that tells nobody when it is released at a time, or that no account may carry (promise 8).
 func (e *Engine) served(s warning.Spec, at time.Time) error {
+	if len(s.Channels) == 0 && !slices.ContainsFunc(warning.EditionChannels, func(ch warning.Channel) bool { return e.serves(ch, s.Status) }) {
+		return warning.Invalid(warning.Violation{
+			Field: "warning.status", Rule: "status.unserved", Detail: fmt.Sprintf("no account and no platform carries anything for the status %s", s.Status),
+			Remedy: "choose another status, or have an engineer configure a link of that kind",
+		})
+	}
 	if tells := s.Tells(at); len(tells.Channels()) == 0 {
 		return warning.Invalid(warning.Violation{
 			Field: "warning.channels", Rule: "channels.nobody", Detail: fmt.Sprintf("by the channel table nobody is told of %s at this hour", s.Tier),

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -111,7 +112,10 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut, NoRoute: p.NoRoute, Untold: p.Untold,
-		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil, Told: toldTo(p.Told),
+		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: warning.SayRefusal(language, p.Border), BeyondBorder: p.Beyond != nil, Told: toldTo(p.Told),
+	}
+	if bad := (*warning.Error)(nil); errors.As(p.Beyond, &bad) && len(bad.Violations) > 0 {
+		out.Border = bad.Violations[0].In(language).Text()
 	}
 	for _, a := range p.Clipped {
 		out.Clipped = append(out.Clipped, areaTo(a))

@@ -315,6 +315,9 @@ func areaOf(spec *tocsinv1.WarningSpec, units map[string]area) (out area, err er
 func partOf(a *tocsinv1.Area, units map[string]area) (area, error) {
 	switch w := a.GetWhere().(type) {
 	case *tocsinv1.Area_Unit:
+		if e := a.GetEdition(); e != "" {
+			return nil, fmt.Errorf(".edition: the outline of %s is that of the imported edition %s, over which there is no verdict", w.Unit, e)
+		}
 		s, ok := units[w.Unit]
 		if !ok {
 			return nil, fmt.Errorf(".unit: there is no outline of %s", w.Unit)
