@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -94,16 +95,19 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 	if len(s.Channels) == 0 {
 		s.Table, s.Channels = e.table(s.Tier, s.Status)
 	}
-	if e.words == nil {
-		return s, nil
-	}
 	var before *warning.Spec
 	if s.Type == warning.Update && len(s.References) == 1 {
 		o, err := e.followed(ctx, &s)
 		if err != nil {
 			return s, err
 		}
+		if err := late(&o, now); err != nil {
+			return s, err
+		}
 		before = &o.Spec
+	}
+	if e.words == nil {
+		return s, nil
 	}
 	return e.words(s, before, now)
 }
@@ -202,7 +206,7 @@ func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, 
 func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.cancel", []string{id, why}), "warning.cancel", id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
-			if err := may(w, warning.Cancelled); err != nil {
+			if err := cmp.Or(may(w, warning.Cancelled), late(w, now)); err != nil {
 				return decision{}, err
 			}
 			d := decision{detail: why, stop: w.State == warning.Released || w.State == warning.Held}

@@ -68,6 +68,7 @@ type Options struct {
 	Words     Wording                      // nil: words are taken as they are given
 	Duty      Duty                         // without Roster nobody is rung
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
+	Keep      time.Duration                // after the end of its validity, until a warning is deleted; 0: for ever
 	Log       *zap.Logger
 }
 
@@ -86,6 +87,7 @@ type Engine struct {
 	words    Wording
 	duty     Duty
 	seal     func(context.Context) string
+	keepFor  time.Duration
 	log      *zap.Logger
 
 	adapters  map[string]channels.Adapter
@@ -114,7 +116,8 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
-		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), began: time.Now(),
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, keepFor: o.Keep, log: o.Log,
+		plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), began: time.Now(),
 		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{}, unowned: map[string]time.Time{},
 	}
 	if o.FailOver == (FailOver{}) {

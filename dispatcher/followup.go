@@ -103,6 +103,9 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err := e.covers(c, &o); err != nil {
 		return o, err
 	}
+	if err := late(&o, time.Now()); err != nil {
+		return o, err
+	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
 		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
 	}

@@ -426,6 +426,7 @@ type house struct {
 	test   uint64        // for link tests; 0: none
 	every  time.Duration // link tests; 0: by hand
 	home   string        // of the accounts
+	keep   time.Duration // 0: for ever
 	other  *carrier      // of a second account with the same prefix; nil: there is none
 
 	accounts []dispatcher.AccountOptions // nil: mobile, and unicom where there is another carrier
@@ -488,7 +489,7 @@ func (h *house) start(change ...func(*dispatcher.Options)) {
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, parts(text)), "test", nil
 		},
-		Log: zaptest.NewLogger(h.t),
+		Keep: h.keep, Log: zaptest.NewLogger(h.t),
 	}
 	for _, to := range change {
 		to(&options)

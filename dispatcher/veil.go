@@ -152,7 +152,7 @@ func (r Report) For(c Caller) Report {
 	if crowdOf(r.InArea+r.Entered, r.Lanes) < Few {
 		return Report{
 			Few: true, Planned: true, Warning: r.Warning, Lanes: bare(r.Lanes), Finished: r.Finished, ToFirst: r.ToFirst, ToLast: r.ToLast,
-			Durability: r.Durability, Unmatched: r.Unmatched, Seal: r.Seal, Plays: r.Plays,
+			Durability: r.Durability, Unmatched: r.Unmatched, Late: r.Late, Seal: r.Seal, Plays: r.Plays,
 		}
 	}
 	r.ByDistrict, r.ByCarrier = veiledRows(r.ByDistrict), veiledRows(r.ByCarrier)

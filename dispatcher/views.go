@@ -162,6 +162,7 @@ type Report struct {
 	ToLast      time.Duration // from release to the last message
 	Durability  string        // what the store keeps
 	Unmatched   int64         // receipts that matched no message within ten minutes
+	Late        int64         // receipts for people none of whose messages may have one any more
 	Seal        string        // over the record of acts when the report was made
 	Plays       []ReportPlay  // on area channels: messages, never people
 	Few         bool          // fewer than Few people: counts are veiled
@@ -211,6 +212,7 @@ type Who struct {
 	Known    bool
 	District string
 	Messages []WhoMessage
+	Since    time.Time // warnings that ended before are deleted, and nobody can tell; zero: none are
 }
 
 // WhoMessage is what became of one warning for one person.
@@ -224,7 +226,8 @@ type WhoMessage struct {
 	Reason     string
 	HandedOver time.Time
 	Receipt    time.Time
-	// Excluded is why this person is in no lane of the warning: no_address, opted_out; then State says nothing.
+	// Excluded is why this person is in no lane of the warning: no_address, opted_out; then State says nothing. not_kept:
+	// nobody can tell any more.
 	Excluded string
 }
 

@@ -84,22 +84,24 @@ const (
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody     Text = "nobody"    // masked number
-	TextPerson     Text = "person"    // masked number, district
-	TextNoLane     Text = "no_lane"   // warning, event, why
-	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported   Text = "imported"  // people, snapshot
-	TextChanged    Text = "changed"   // changes, people, snapshot
-	TextBadRows    Text = "bad_rows"  // rows left out
-	TextBadRow     Text = "bad_row"   // row, field, detail, rule
-	TextStats      Text = "stats"     // people, addressable, no address, opted out, responsible
-	TextMoved      Text = "moved"     // positions, known, people
-	TextSnapshot   Text = "snapshot"  // id, edition, time
-	TextAccount    Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
-	TextRoute      Text = "route"     // percent of its weight, why
-	TextTested     Text = "tested"    // time, result, milliseconds to the answer, receipt
-	TextLinkTest   Text = "link_test" // account, time
-	TextByHand     Text = "by_hand"   // account, account
+	TextNobody     Text = "nobody"     // masked number
+	TextPerson     Text = "person"     // masked number, district
+	TextNoLane     Text = "no_lane"    // warning, event, why
+	TextNoOutcome  Text = "no_outcome" // warning, event
+	TextSince      Text = "since"      // time
+	TextInLane     Text = "in_lane"    // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported   Text = "imported"   // people, snapshot
+	TextChanged    Text = "changed"    // changes, people, snapshot
+	TextBadRows    Text = "bad_rows"   // rows left out
+	TextBadRow     Text = "bad_row"    // row, field, detail, rule
+	TextStats      Text = "stats"      // people, addressable, no address, opted out, responsible
+	TextMoved      Text = "moved"      // positions, known, people
+	TextSnapshot   Text = "snapshot"   // id, edition, time
+	TextAccount    Text = "account"    // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute      Text = "route"      // percent of its weight, why
+	TextTested     Text = "tested"     // time, result, milliseconds to the answer, receipt
+	TextLinkTest   Text = "link_test"  // account, time
+	TextByHand     Text = "by_hand"    // account, account
 	TextUnchanged  Text = "unchanged"
 	TextResumed    Text = "resumed"   // time
 	TextNotKept    Text = "not_kept"  // why, key
@@ -207,6 +209,8 @@ var phrases = map[Text]phrase{
 	TextNobody:     {"%s 不在名录中", "%s is not in the directory"},
 	TextPerson:     {"%s，%s", "%s, %s"},
 	TextNoLane:     {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
+	TextNoOutcome:  {"%s %s：个人结果已不再保存，无从得知", "%s %s: what became of single people is not kept any more"},
+	TextSince:      {"%s 以前失效的预警已删除，不在此列", "warnings that ended before %s are deleted and not listed"},
 	TextInLane:     {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
 	TextImported:   {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
 	TextChanged:    {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},

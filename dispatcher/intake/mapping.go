@@ -201,7 +201,7 @@ func (s *Server) reportTo(r dispatcher.Report, c dispatcher.Caller) *pb.ReportRe
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
 		PeoplePerS: r.PeopleRate, MessagesPerS: r.MessageRate,
 		TimeToFirstMs: float64(r.ToFirst) / float64(time.Millisecond), TimeToLastS: r.ToLast.Seconds(),
-		Durability: r.Durability, UnknownReceipts: r.Unmatched, RecordSeal: r.Seal, Plays: playsTo(r.Plays),
+		Durability: r.Durability, UnknownReceipts: r.Unmatched, LateReceipts: r.Late, RecordSeal: r.Seal, Plays: playsTo(r.Plays),
 	}
 	for _, w := range r.WhyNot {
 		out.WhyNot = append(out.WhyNot, &pb.ReportResponse_Why{Reason: w.Reason, People: w.People})
@@ -225,7 +225,7 @@ func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
 }
 
 func whoTo(w dispatcher.Who) *pb.WhoResponse {
-	out := &pb.WhoResponse{Number: w.Number, Known: w.Known, District: w.District}
+	out := &pb.WhoResponse{Number: w.Number, Known: w.Known, District: w.District, Since: timeTo(w.Since)}
 	for _, m := range w.Messages {
 		row := &pb.WhoResponse_Message{
 			WarningId: m.Warning, EventName: m.EventName, Tier: m.Tier.String(), Channel: pb.Channel(m.Channel),

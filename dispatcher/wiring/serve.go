@@ -145,7 +145,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Policy:    p.rule.inForce,
 		Words:     p.current.wording,
 		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
-		Segments:  segments, Seal: p.seal, Log: h.log,
+		Segments:  segments, Seal: p.seal, Keep: h.Config.Keep, Log: h.log,
 	})
 	if err != nil {
 		return nil, err

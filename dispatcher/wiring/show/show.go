@@ -344,12 +344,16 @@ func Done(p *pb.WatchResponse) (done, planned, waiting int64) {
 
 // Who is one person's messages.
 func (l Language) Who(w *pb.WhoResponse) []string {
-	if !w.GetKnown() {
-		return []string{l.say(warning.TextNobody, w.GetNumber())}
-	}
 	lines := []string{l.say(warning.TextPerson, w.GetNumber(), w.GetDistrict())}
+	if !w.GetKnown() { // any more: they may have had messages
+		lines = []string{l.say(warning.TextNobody, w.GetNumber())}
+	}
 	for _, m := range w.GetMessages() {
 		event := l.name("tier", m.GetTier()) + " " + m.GetEventName()
+		if m.GetExcluded() == "not_kept" {
+			lines = append(lines, l.say(warning.TextNoOutcome, m.GetWarningId(), event))
+			continue
+		}
 		if m.GetExcluded() != "" {
 			lines = append(lines, l.say(warning.TextNoLane, m.GetWarningId(), event, l.name("reason", m.GetExcluded())))
 			continue
@@ -360,6 +364,9 @@ func (l Language) Who(w *pb.WhoResponse) []string {
 		}
 		lines = append(lines, strings.TrimSpace(l.say(warning.TextInLane, m.GetWarningId(), event, l.channel(m.GetChannel()), m.GetAccount(),
 			l.name("person", m.GetState()), clock(m.GetHandedOverAt(), "2006-01-02 15:04:05"), clock(m.GetReceiptAt(), "15:04:05"), reason)))
+	}
+	if w.GetSince() != nil {
+		lines = append(lines, l.say(warning.TextSince, clock(w.GetSince(), "2006-01-02 15:04:05")))
 	}
 	return lines
 }
