@@ -71,7 +71,9 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	}
 	e.recent = append(e.recent, r)
 	e.mu.Unlock()
+	e.resolves <- struct{}{}
 	r.err = e.find(r, &s)
+	<-e.resolves
 	close(r.ready)
 	e.tidy()
 	return r, r.err
