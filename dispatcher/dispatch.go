@@ -302,6 +302,7 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 	} else if w.State == warning.Submitted {
 		kick(e.ahead)
 	} else if a.ToPlan {
+		e.releasedNow(w, a.Rev+1, a.Entry.At)
 		kick(e.plan)
 		for _, p := range e.platforms {
 			kick(p.wake)
@@ -375,77 +376,6 @@ func (e *Engine) stopped(ctx context.Context, id string, generation uint64) erro
 	}
 }
 
-// plansAtOnce is how many plans are made side by side: most of a small one's time is the store's.
-const plansAtOnce = 8
-
-// plans makes the plans of released warnings, each in its own time so that a small one does not wait for a large one.
-func (e *Engine) plans(ctx context.Context) {
-	busy := make(chan struct{}, plansAtOnce)
-	under := newPending()
-	for ctx.Err() == nil {
-		ids, err := e.records.ToPlan(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("warnings to plan cannot be read", zap.Error(err))
-		}
-		ids = append(ids, e.toFinish()...)
-		for _, id := range ids {
-			if !under.begin(id) {
-				continue
-			}
-			busy <- struct{}{}
-			go func() {
-				defer func() { under.end(id); <-busy }()
-				if err := e.planOne(ctx, id); err != nil && ctx.Err() == nil {
-					e.log.Error("plan failed; it is made again", zap.String("warning", id), zap.Error(err))
-					pause(ctx, time.Second)
-				}
-			}()
-		}
-		wait(ctx, e.plan, time.Second)
-	}
-	for range cap(busy) { // nothing is under way when this returns
-		busy <- struct{}{}
-	}
-}
-
-// planOne resolves who is in danger over the newest snapshot, sorts them into strands, and stores these.
-func (e *Engine) planOne(ctx context.Context, id string) error {
-	w, rev, err := e.records.Warning(ctx, id)
-	if err != nil {
-		return err
-	}
-	if w.State != warning.Released {
-		e.finish(id, false)
-		return nil
-	}
-	plan, err := e.planFor(ctx, &w)
-	if err != nil {
-		return err
-	}
-	if plan.Parts > 1 && len(plan.Strands) == 0 && plan.Pending { // nothing new to store
-		e.finish(id, true)
-		e.nudge()
-		return nil
-	}
-	_, err = e.records.PutPlan(ctx, rev, plan)
-	if errors.Is(err, ErrGone) { // it waited for too long behind its batches: they are stored again
-		e.log.Warn("a part of a plan that was stored ahead is gone", zap.String("warning", id))
-		for i := range plan.Strands {
-			plan.Strands[i].Ref = ""
-		}
-		_, err = e.records.PutPlan(ctx, rev, plan)
-	}
-	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
-		return nil
-	}
-	if err == nil {
-		e.finish(id, plan.Pending)
-		e.nudge()
-		kick(e.patrol.look)
-	}
-	return err
-}
-
 // planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows. A plan that is
 // made grows by those who moved, and by the later steps of the channel table.
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
@@ -460,11 +390,7 @@ func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) 
 	case w.Spec.Type != warning.Alert:
 		return e.planFollowUp(ctx, w)
 	}
-	r, err := e.resolve(w.Spec, w.ReleasedAt)
-	if err != nil {
-		return Plan{}, err
-	}
-	return e.planAs(r, w), nil
+	return e.planAlert(ctx, w)
 }
 
 func requestDigest(act string, request any) string {
