@@ -81,6 +81,7 @@ type Engine struct {
 	land     Land
 	epochs   EpochStore
 	routing  atomic.Pointer[routing]
+	census   census
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
@@ -162,6 +163,7 @@ func (e *Engine) Run(ctx context.Context) {
 		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
+	group.Go(func() { e.sortsAhead(ctx) })
 	group.Go(func() { e.preparePlans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })

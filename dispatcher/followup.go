@@ -134,9 +134,11 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
 		}
-		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
-		if err != nil {
-			return Plan{}, err
+		if f.sel = f.inside.sel; w.Spec.Focus != nil { // by blocks in ascending order: they are searched
+			f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
+			if err != nil {
+				return Plan{}, err
+			}
 		}
 		f.plan.Snapshot = f.inside.snap.ID()
 	}

@@ -14,7 +14,7 @@ type Snapshot interface {
 	ID() string
 	// Blocks is how many blocks there are; every block but the last of a run is full.
 	Blocks() int
-	// Block is one block; its columns are views and must not be written to.
+	// Block is one block; its columns are views, which nobody writes to: the same columns in memory stay the same people.
 	Block(i int) warning.Block
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
@@ -25,8 +25,10 @@ type Snapshot interface {
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.
 	Find(number uint64) (block, slot int, ok bool)
-	// District names the unit with this code in the newest edition, or "".
+	// District names the unit with this code in the newest edition, or the town; "" where it is unknown.
 	District(code uint32) string
+	// Residents is how many live in the district with this code by the last census; 0 where it is not known.
+	Residents(code uint32) int64
 }
 
 // Directory gives snapshots.

@@ -57,6 +57,7 @@ func (t *town) ID() string                { return fmt.Sprintf("town of %d, %d",
 func (t *town) Blocks() int               { return len(t.blocks) }
 func (t *town) Block(i int) warning.Block { return t.blocks[i] }
 func (t *town) District(uint32) string    { return "Wanzhou" }
+func (t *town) Residents(uint32) int64    { return 1_000_000 }
 func (t *town) people() (n int) {
 	for i := range t.blocks {
 		n += t.blocks[i].Len()
@@ -408,7 +409,7 @@ func (e *epochs) SetEpoch(account string, n uint64) error {
 
 // house is an engine at work in a synctest bubble.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	node   string
 	e      *dispatcher.Engine
 	town   *town
@@ -434,13 +435,13 @@ type house struct {
 // pass lets time go by in the bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
-func newHouse(t *testing.T, people, rate int) *house {
+func newHouse(t testing.TB, people, rate int) *house {
 	h := houseOf(t, people, rate)
 	h.start()
 	return h
 }
 
-func houseOf(t *testing.T, people, rate int) *house {
+func houseOf(t testing.TB, people, rate int) *house {
 	return &house{
 		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
 		c: newCarrier(), ids: &epochs{}, loud: &loudspeakers{},
@@ -464,7 +465,8 @@ func (h *house) account(name, protocol string) dispatcher.AccountOptions {
 	}
 }
 
-func (h *house) start() {
+// start runs an engine, with other options where change says so.
+func (h *house) start(change ...func(*dispatcher.Options)) {
 	h.cut = &cut{Store: h.store}
 	accounts := h.accounts
 	if accounts == nil {
@@ -473,7 +475,7 @@ func (h *house) start() {
 			accounts = append(accounts, h.account("unicom", "other"))
 		}
 	}
-	e, err := dispatcher.New(dispatcher.Options{
+	options := dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
@@ -488,7 +490,11 @@ func (h *house) start() {
 			return make([]string, parts(text)), "test", nil
 		},
 		Keep: h.keep, Log: zaptest.NewLogger(h.t),
-	})
+	}
+	for _, to := range change {
+		to(&options)
+	}
+	e, err := dispatcher.New(options)
 	if err != nil {
 		h.t.Fatal(err)
 	}

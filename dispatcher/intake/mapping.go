@@ -124,16 +124,30 @@ func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 		v = v.In(language)
 		out.Remarks = append(out.Remarks, &pb.PreviewResponse_Remark{Field: v.Field, Rule: v.Rule, Text: v.Text()})
 	}
-	for _, u := range p.Units {
-		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})
+	out.Units, out.Towns, out.Residents = unitsTo(p.Units), unitsTo(p.Towns), p.Residents
+	for _, c := range p.Channels {
+		out.Ways = append(out.Ways, &pb.PreviewResponse_Way{Channel: pb.Channel(c.Channel), Duty: c.Duty.String(), People: c.People, Messages: c.Messages, Few: c.Few})
 	}
 	for _, c := range p.Carriers {
 		out.Carriers = append(out.Carriers, &pb.PreviewResponse_Carrier{
 			Account: c.Account, People: c.People, Messages: c.Messages, ContractMessagesPerS: c.Contract, Seconds: c.Takes.Seconds(), Few: c.Few,
+			AheadMessages: c.Ahead, AheadSeconds: c.Waits.Seconds(),
+		})
+	}
+	for _, f := range p.Faster {
+		out.Faster = append(out.Faster, &pb.PreviewResponse_Faster{
+			How: string(f.How), Account: f.Account, Channel: pb.Channel(f.Channel), Language: f.Language, From: f.From, To: f.To, SecondsToFinish: f.Finish.Seconds(),
 		})
 	}
 	for _, t := range p.Texts {
 		out.Texts = append(out.Texts, &pb.PreviewResponse_Text{Language: t.Language, Channel: pb.Channel(t.Channel), Kind: pb.Type(t.Kind), Segments: t.Segments, Coding: t.Coding})
+	}
+	return out
+}
+
+func unitsTo(list []dispatcher.PreviewUnit) (out []*pb.PreviewResponse_Unit) {
+	for _, u := range list {
+		out = append(out, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Residents: u.Residents, Few: u.Few})
 	}
 	return out
 }
