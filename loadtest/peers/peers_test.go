@@ -1,7 +1,7 @@
 // Package peers measures the geofence beside what others offer: the same people, the same areas, the same process. It is
 // a module of its own, so that their code stays out of the engine's; go.work in this directory brings the engine in.
 //
-//	cd loadtest/peers && go test -bench . -benchtime 3x -people 1000000
+//	cd loadtest/peers && go test -bench . -benchtime 3x -people 1000000 -tile38 $(which tile38-server)
 package peers
 
 import (
@@ -42,7 +42,11 @@ func world(tb testing.TB) []finder {
 	if len(bad) > 0 {
 		tb.Fatal(bad[0])
 	}
-	return []finder{{"tocsin", tocsin(tb, s)}, {"s2", spherical(points)}, {"rtree", boxes(points)}, {"brute", brute(points)}}
+	all := []finder{{"tocsin", tocsin(tb, s)}, {"s2", spherical(points)}, {"rtree", boxes(points)}, {"brute", brute(points)}}
+	if *tile38 != "" {
+		all = append(all, finder{"tile38", server(tb, points)})
+	}
+	return all
 }
 
 func tocsin(tb testing.TB, s *geofence.Snapshot) func(warning.Ring) int {
