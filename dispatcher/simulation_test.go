@@ -246,6 +246,7 @@ type link struct {
 }
 
 type words struct {
+	by       *carrier
 	text     string
 	segments int
 	flash    bool
@@ -257,7 +258,7 @@ func (w words) Segments() int { return w.segments }
 func parts(text string) int { return min(8, (len(text)+9)/10) }
 
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, parts(c.Text), c.Flash}, nil
+	return words{l.c, c.Text, parts(c.Text), c.Flash}, nil
 }
 
 func (l *link) Room() int {
@@ -279,6 +280,9 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	w := p.(words)
+	if w.by != l.c {
+		w.text = "words of other links"
+	}
 	for _, m := range batch {
 		if l.open+w.segments > l.c.window || l.closed || l.c.down {
 			return n
