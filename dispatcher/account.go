@@ -68,7 +68,8 @@ type account struct {
 	fence     Fence
 	owning    context.Context // ends with the ownership
 	seq       uint64          // of commits; the committer's own
-	strands   []*strand       // by index
+	strands   []*strand       // by index; nil: it has left
+	free      []uint32        // indices that nobody has
 	live      []*strand       // those that are not finished
 	touched   []*strand       // those whose tail is to be written
 	waiting   bool            // somebody waits for a grant
@@ -95,8 +96,9 @@ type account struct {
 	seen      uint64    // generation that was seen in answers
 	obeyed    uint64    // generation that was obeyed
 	folded    time.Time
-	folding   bool // chunks are on their way to the store
-	unfolded  int  // bytes of journal since the last fold
+	dismissed time.Time // when strands were let go last
+	folding   bool      // chunks are on their way to the store
+	unfolded  int       // bytes of journal since the last fold
 	stats     accountStats
 	sentTotal progress
 	lastError string
@@ -121,7 +123,8 @@ type account struct {
 
 // accountStats is what an account keeps over its owners.
 type accountStats struct {
-	UnknownReceipts int64 `json:"unknown_receipts"`
+	UnknownReceipts int64 `json:"unknown_receipts"` // that matched nothing
+	LateReceipts    int64 `json:"late_receipts"`    // for people whose strands have left
 }
 
 func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *account {
@@ -136,7 +139,7 @@ func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *accoun
 // reset forgets everything that belongs to one ownership.
 func (a *account) reset() {
 	a.seq, a.waiting, a.stale = 0, false, false
-	a.strands, a.live, a.touched = nil, nil, nil
+	a.strands, a.free, a.live, a.touched = nil, nil, nil, nil
 	a.byID, a.newest, a.mark = map[StrandID]*strand{}, 0, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
 	a.acks, a.before, a.early, a.people = nil, nil, early{}, index{}
@@ -415,6 +418,7 @@ func (a *account) takeOver(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.crashed(opened)
+	a.early.retryAll(a, time.Now())
 	a.seen, a.mark = img.Generation, img.Generation
 	a.control = img.Control
 	a.setRate()
@@ -451,9 +455,11 @@ func (a *account) rebuild(img Image, opened []*strand) error {
 	}
 	for n, blob := range img.Journal {
 		err := replay(blob, func(id StrandID, at time.Time, r record) {
-			if id == 0 {
-				a.early.replayed(a, at, r)
-			} else if s := a.byID[id]; s != nil {
+			switch s := a.byID[id]; {
+			case s == nil: // it has left, or is not asked for
+			case r.kind >= recEarly:
+				a.early.replayed(s, at, r)
+			default:
 				s.led.apply(at, r)
 			}
 		})
@@ -510,13 +516,18 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	return opened, err
 }
 
-// take opens a strand that was planned, or adds who was added to one.
-func (a *account) take(ctx context.Context, st Strand) error {
+// take opens a strand that was planned, or adds who was added to one; of whose people so many were granted.
+func (a *account) take(ctx context.Context, st Strand, granted uint32) error {
 	a.mu.Lock()
 	s := a.byID[st.ID]
 	a.mu.Unlock()
 	if s == nil {
-		s, err := a.openOne(ctx, st)
+		var err error
+		if granted == 0 {
+			s, err = a.openOne(ctx, st)
+		} else { // it had left
+			s, err = a.e.stored(ctx, a.opt.Name, st.ID, a.openOne)
+		}
 		if err != nil {
 			return err
 		}
@@ -538,11 +549,16 @@ func (a *account) take(ctx context.Context, st Strand) error {
 
 // add puts an opened strand to the others. mu is held.
 func (a *account) add(s *strand) {
-	s.index = uint32(len(a.strands))
-	for _, f := range s.flows() {
-		f.Order = s.index
+	if n := len(a.free); n > 0 {
+		s.index, a.free = a.free[n-1], a.free[:n-1]
+		a.strands[s.index] = s
+	} else {
+		s.index = uint32(len(a.strands))
+		a.strands = append(a.strands, s)
 	}
-	a.strands = append(a.strands, s)
+	for _, f := range s.flows() {
+		f.Order = uint32(s.ID)
+	}
 	a.live = append(a.live, s)
 	a.byID[s.ID] = s
 	a.newest = max(a.newest, s.ID)

@@ -84,7 +84,7 @@ func (e *Engine) prepareAll(ctx context.Context, waiting map[string]*warning.War
 // prepare makes and stores the plan of a warning as if it were released at a time, unless that was done.
 func (e *Engine) prepare(ctx context.Context, w *warning.Warning, at time.Time) (small bool, err error) {
 	r, err := e.resolve(w.Spec, at)
-	if err != nil || r.plan.InArea < aheadPeople {
+	if err != nil || r.counts.InArea < aheadPeople {
 		return err == nil, err
 	}
 	e.mu.Lock()
@@ -99,7 +99,7 @@ func (e *Engine) prepare(ctx context.Context, w *warning.Warning, at time.Time) 
 	}
 	e.mu.Unlock()
 	defer close(ahead.ready)
-	strands := slices.Clone(r.plan.Strands)
+	strands := slices.Clone(r.plan().Strands)
 	err = e.records.PutBatches(ctx, w.ID, strands)
 	e.mu.Lock()
 	defer e.mu.Unlock()

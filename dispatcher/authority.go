@@ -37,24 +37,29 @@ func (e *Engine) border(areas []warning.Area) (warning.Outside, float64, error) 
 	return e.land.Border(areas)
 }
 
-// beyond is what of the areas lies outside of the jurisdiction, with who of the selection is there, and the part of the
-// jurisdiction that they cover.
-func (e *Engine) beyond(areas []warning.Area, snap Snapshot, sel *warning.Selection) (warning.Outside, float64, error) {
-	o, share, err := e.land.Border(areas)
-	if err != nil || o.Share == 0 {
-		return o, share, err
+// countBeyond counts who of the selection is with each neighbour.
+func (e *Engine) countBeyond(o *warning.Outside, snap Snapshot, sel *warning.Selection) {
+	if o.Share == 0 {
+		return
 	}
-	people := map[string]int64{}
-	for i, b := range sel.Blocks {
-		block := snap.Block(int(b))
-		for slot := range sel.Masks[i].Slots {
-			people[e.land.Beyond(block.Lon[slot], block.Lat[slot])]++
+	parts := make([]map[string]int64, partsOf(len(sel.Blocks)))
+	sideBySide(len(sel.Blocks), func(k, from, to int) {
+		people := map[string]int64{}
+		for i := from; i < to; i++ {
+			block := snap.Block(int(sel.Blocks[i]))
+			for slot := range sel.Masks[i].Slots {
+				if code := e.land.Beyond(block.Lon[slot], block.Lat[slot]); code != "" {
+					people[code]++
+				}
+			}
+		}
+		parts[k] = people
+	})
+	for i := range o.Neighbours {
+		for _, people := range parts {
+			o.Neighbours[i].People += people[o.Neighbours[i].Code]
 		}
 	}
-	for i := range o.Neighbours {
-		o.Neighbours[i].People = people[o.Neighbours[i].Code]
-	}
-	return o, share, nil
 }
 
 // preAuthorised releases w where a paper lets the caller do so, and opens the review of it.

@@ -145,6 +145,7 @@ func (a *account) request() *request {
 	}
 	clear(a.live[len(live):])
 	a.live = live
+	a.dismiss(now)
 	a.supply(r, now)
 	for _, s := range a.touched {
 		s.touched = false
@@ -165,7 +166,7 @@ func (a *account) request() *request {
 
 // chunks packs what changed of the ledger, as it is after the journal that is taken with it.
 func (a *account) chunks() (out []Chunk) {
-	for _, s := range a.strands {
+	for _, s := range a.byID {
 		for i, p := range s.led.pages {
 			if p != nil && p.dirty {
 				out = append(out, Chunk{Strand: s.ID, Index: uint32(i), Data: s.led.encode(i)})
@@ -293,8 +294,8 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 		a.nudge()
 		return false, err
 	}
-	for _, st := range img.Strands {
-		if err := a.take(ctx, st); err != nil {
+	for i, st := range img.Strands {
+		if err := a.take(ctx, st, img.Tails[i].Granted); err != nil {
 			a.log.Error("a part of a warning cannot be sent yet; it is tried again", zap.String("warning", st.Warning), zap.Error(err))
 			a.nudge()
 			return false, err
@@ -307,7 +308,7 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 		ids[s.Warning] = true
 	}
 	now := time.Now()
-	for _, s := range a.strands {
+	for _, s := range a.byID {
 		if s.mayRecall(now) {
 			ids[s.Warning] = true
 		}
@@ -339,7 +340,7 @@ func (a *account) obey(states []Standing, generation uint64) {
 		}
 	}
 	now := time.Now()
-	for _, s := range a.strands {
+	for _, s := range a.byID {
 		if of[s.Warning] == warning.Cancelled && s.mayRecall(now) && !slices.Contains(a.live, s) {
 			s.state = warning.Cancelled
 			a.live = append(a.live, s)

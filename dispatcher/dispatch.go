@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -94,16 +95,19 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 	if len(s.Channels) == 0 {
 		s.Table, s.Channels = e.table(s.Tier, s.Status)
 	}
-	if e.words == nil {
-		return s, nil
-	}
 	var before *warning.Spec
 	if s.Type == warning.Update && len(s.References) == 1 {
 		o, err := e.followed(ctx, &s)
 		if err != nil {
 			return s, err
 		}
+		if err := late(&o, now); err != nil {
+			return s, err
+		}
 		before = &o.Spec
+	}
+	if e.words == nil {
+		return s, nil
 	}
 	return e.words(s, before, now)
 }
@@ -202,7 +206,7 @@ func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, 
 func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.cancel", []string{id, why}), "warning.cancel", id,
 		func(w *warning.Warning, now time.Time) (decision, error) {
-			if err := may(w, warning.Cancelled); err != nil {
+			if err := cmp.Or(may(w, warning.Cancelled), late(w, now)); err != nil {
 				return decision{}, err
 			}
 			d := decision{detail: why, stop: w.State == warning.Released || w.State == warning.Held}
@@ -229,8 +233,14 @@ type decision struct {
 // change carries out one act on a warning: reads it, decides, and writes it if nobody else did meanwhile.
 func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id string, decide func(*warning.Warning, time.Time) (decision, error)) (warning.Warning, error) {
 	for {
-		if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
+		if w, ok, err := e.answered(ctx, c, key, digest); err != nil || ok && w.State != warning.Held && w.State != warning.Cancelled {
 			return w, err
+		} else if ok { // a stop that is asked for again: whoever asked first may have gone before the owners obeyed
+			w, generation, err := e.do(ctx, c, key, digest, Act{Warning: &w})
+			if err != nil {
+				return w, Refusal(err)
+			}
+			return w, e.stopped(ctx, id, generation)
 		}
 		w, rev, err := e.records.Warning(ctx, id)
 		if errors.Is(err, ErrNotFound) {
@@ -298,6 +308,7 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 	} else if w.State == warning.Submitted {
 		kick(e.ahead)
 	} else if a.ToPlan {
+		e.releasedNow(w, a.Rev+1, a.Entry.At)
 		kick(e.plan)
 		for _, p := range e.platforms {
 			kick(p.wake)
@@ -371,77 +382,6 @@ func (e *Engine) stopped(ctx context.Context, id string, generation uint64) erro
 	}
 }
 
-// plansAtOnce is how many plans are made side by side: most of a small one's time is the store's.
-const plansAtOnce = 8
-
-// plans makes the plans of released warnings, each in its own time so that a small one does not wait for a large one.
-func (e *Engine) plans(ctx context.Context) {
-	busy := make(chan struct{}, plansAtOnce)
-	under := newPending()
-	for ctx.Err() == nil {
-		ids, err := e.records.ToPlan(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("warnings to plan cannot be read", zap.Error(err))
-		}
-		ids = append(ids, e.toFinish()...)
-		for _, id := range ids {
-			if !under.begin(id) {
-				continue
-			}
-			busy <- struct{}{}
-			go func() {
-				defer func() { under.end(id); <-busy }()
-				if err := e.planOne(ctx, id); err != nil && ctx.Err() == nil {
-					e.log.Error("plan failed; it is made again", zap.String("warning", id), zap.Error(err))
-					pause(ctx, time.Second)
-				}
-			}()
-		}
-		wait(ctx, e.plan, time.Second)
-	}
-	for range cap(busy) { // nothing is under way when this returns
-		busy <- struct{}{}
-	}
-}
-
-// planOne resolves who is in danger over the newest snapshot, sorts them into strands, and stores these.
-func (e *Engine) planOne(ctx context.Context, id string) error {
-	w, rev, err := e.records.Warning(ctx, id)
-	if err != nil {
-		return err
-	}
-	if w.State != warning.Released {
-		e.finish(id, false)
-		return nil
-	}
-	plan, err := e.planFor(ctx, &w)
-	if err != nil {
-		return err
-	}
-	if plan.Parts > 1 && len(plan.Strands) == 0 && plan.Pending { // nothing new to store
-		e.finish(id, true)
-		e.nudge()
-		return nil
-	}
-	_, err = e.records.PutPlan(ctx, rev, plan)
-	if errors.Is(err, ErrGone) { // it waited for too long behind its batches: they are stored again
-		e.log.Warn("a part of a plan that was stored ahead is gone", zap.String("warning", id))
-		for i := range plan.Strands {
-			plan.Strands[i].Ref = ""
-		}
-		_, err = e.records.PutPlan(ctx, rev, plan)
-	}
-	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
-		return nil
-	}
-	if err == nil {
-		e.finish(id, plan.Pending)
-		e.nudge()
-		kick(e.patrol.look)
-	}
-	return err
-}
-
 // planFor says who gets a warning: an alert goes to who is in its area, everything else to whom it follows. A plan that is
 // made grows by those who moved, and by the later steps of the channel table.
 func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) {
@@ -456,11 +396,7 @@ func (e *Engine) planFor(ctx context.Context, w *warning.Warning) (Plan, error) 
 	case w.Spec.Type != warning.Alert:
 		return e.planFollowUp(ctx, w)
 	}
-	r, err := e.resolve(w.Spec, w.ReleasedAt)
-	if err != nil {
-		return Plan{}, err
-	}
-	return e.planAs(r, w), nil
+	return e.planAlert(ctx, w)
 }
 
 func requestDigest(act string, request any) string {

@@ -68,6 +68,7 @@ type Options struct {
 	Words     Wording                      // nil: words are taken as they are given
 	Duty      Duty                         // without Roster nobody is rung
 	Seal      func(context.Context) string // over the record of acts as it is now; called at each release
+	Keep      time.Duration                // after the end of its validity, until a warning is deleted; 0: for ever
 	Log       *zap.Logger
 }
 
@@ -80,11 +81,13 @@ type Engine struct {
 	land     Land
 	epochs   EpochStore
 	routing  atomic.Pointer[routing]
+	census   census
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
 	duty     Duty
 	seal     func(context.Context) string
+	keepFor  time.Duration
 	log      *zap.Logger
 
 	adapters  map[string]channels.Adapter
@@ -94,7 +97,9 @@ type Engine struct {
 	began     time.Time
 	plan      chan struct{} // something may be to plan
 	departed  departures
+	toStore   plansToStore
 	ahead     chan struct{} // something waits for approval
+	resolves  chan struct{} // those that are under way
 
 	changing sync.Mutex           // held while accounts come and go; taken before all others
 	unowned  map[string]time.Time // accounts that nobody has and where people wait, since then; changing guards it
@@ -104,6 +109,7 @@ type Engine struct {
 	start      func(a *account) // runs it; nil: the engine does not run yet
 	known      map[string]warning.Warning
 	recent     []*resolved
+	released   map[string]released
 	unfinished map[string]bool  // warnings whose plan needs another part
 	moved      map[string]int64 // people who had moved to another channel when the plan was last looked at
 	lastWell   atomic.Int64     // when a durable write came back last, in ns since 1970
@@ -113,8 +119,10 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
-		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, log: o.Log, plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), began: time.Now(),
-		known: map[string]warning.Warning{}, unfinished: map[string]bool{}, moved: map[string]int64{}, unowned: map[string]time.Time{},
+		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, keepFor: o.Keep, log: o.Log, began: time.Now(),
+		plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), resolves: make(chan struct{}, resolvesAtOnce),
+		known: map[string]warning.Warning{}, released: map[string]released{}, unfinished: map[string]bool{}, moved: map[string]int64{},
+		unowned: map[string]time.Time{},
 	}
 	if o.FailOver == (FailOver{}) {
 		o.FailOver = UsualFailOver()
@@ -155,6 +163,7 @@ func (e *Engine) Run(ctx context.Context) {
 		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
+	group.Go(func() { e.sortsAhead(ctx) })
 	group.Go(func() { e.preparePlans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.pulses(ctx) })
@@ -194,12 +203,18 @@ func (e *Engine) warning(ctx context.Context, id string) (warning.Warning, error
 	if err != nil {
 		return w, err
 	}
-	if !w.ReleasedAt.IsZero() {
-		e.mu.Lock()
-		e.known[id] = w
-		e.mu.Unlock()
-	}
+	e.know(&w)
 	return w, nil
+}
+
+// know remembers a warning that is released: before that it says less than its ledgers need.
+func (e *Engine) know(w *warning.Warning) {
+	if w.ReleasedAt.IsZero() {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.known[w.ID] = *w
 }
 
 // nudge tells every account of this process that the store has something new; other processes learn it from the

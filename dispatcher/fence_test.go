@@ -71,9 +71,10 @@ func (h *house) balanced(id string, inArea, entered int64) {
 // TestWhoWalksInGetsItOnce: also when the warning was completed, and not again on coming back, nor when in the plan.
 func TestWhoWalksInGetsItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, 3000, 1500)
-		defer h.close()
+		h := houseOf(t, 3000, 1500)
 		h.town.blocks[2].Flags[0] = warning.OptedOut // person 2048
+		h.start()
+		defer h.close()
 		w := h.warn(spec(warning.Orange, "walk in", "first 100"))
 		pass(3 * time.Second)
 		if s := h.state(w.ID); s != warning.Completed {
@@ -302,12 +303,13 @@ func TestABadChunkBreaksTheStreamOff(t *testing.T) {
 // each; also for an owner that takes them over half-way, for the report, and for one who looks somebody up.
 func TestASteadyFeedNeedsFewStrands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, 6000, 1500)
-		defer func() { h.close() }()
+		h := houseOf(t, 6000, 1500)
 		h.town.blocks[1].Flags[5] = warning.OptedOut // person 1029
 		for i := range h.town.blocks[2].Language {
 			h.town.blocks[2].Language[i] = uint8(i % 2)
 		}
+		h.start()
+		defer func() { h.close() }()
 		w := h.warn(spec(warning.Orange, "steady", "first 10"))
 		pass(2 * time.Second)
 		kills := 0

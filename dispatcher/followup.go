@@ -103,6 +103,9 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err := e.covers(c, &o); err != nil {
 		return o, err
 	}
+	if err := late(&o, time.Now()); err != nil {
+		return o, err
+	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
 		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
 	}
@@ -131,9 +134,11 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		if f.inside, err = e.resolve(w.Spec, w.ReleasedAt); err != nil {
 			return Plan{}, err
 		}
-		f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
-		if err != nil {
-			return Plan{}, err
+		if f.sel = f.inside.sel; w.Spec.Focus != nil { // by blocks in ascending order: they are searched
+			f.sel, err = f.inside.snap.Resolve(w.Spec.Areas, f.inside.who)
+			if err != nil {
+				return Plan{}, err
+			}
 		}
 		f.plan.Snapshot = f.inside.snap.ID()
 	}

@@ -29,6 +29,8 @@ const (
 	recAgain   // granted another time: waiting or unknown becomes sending
 	recBack    // granted another time, and given back unsent
 	recSettled // print: the PersonState that a waiting person became
+	recEarly   // a receipt that matched nothing yet; print: fingerprint of its id
+	recEarlyFailed
 )
 
 const (
@@ -97,7 +99,7 @@ func replay(blob []byte, f func(s StrandID, at time.Time, r record)) error {
 				pos: binary.LittleEndian.Uint32(blob), kind: recordKind(blob[4] & 15), segment: blob[4] >> 4,
 				reason: channels.Reason(blob[5]), print: binary.LittleEndian.Uint16(blob[6:]),
 			}
-			if r.kind < recHandedOver || r.kind > recSettled || int(r.reason) >= channels.Reasons {
+			if r.kind < recHandedOver || r.kind > recEarlyFailed || int(r.reason) >= channels.Reasons {
 				return errJournal
 			}
 			f(s, at, r)

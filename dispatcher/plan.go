@@ -1,10 +1,7 @@
 package dispatcher
 
 import (
-	"math/bits"
-	"runtime"
 	"slices"
-	"sync"
 
 	"tocsin/warning"
 )
@@ -13,6 +10,19 @@ import (
 // the channels that tells names for them, in the order of the selection. It is a pure function of its arguments; parts of
 // the selection are sorted side by side.
 func makePlan(w *warning.Warning, tells warning.Telling, snap Snapshot, sel *warning.Selection, g *routing) Plan {
+	p, _ := sortOut(w, tells, snap, sel, g, true)
+	return p
+}
+
+// tally is how many people of a lane go by one account, by duty and language.
+type tally struct {
+	channel warning.Channel
+	account int // index into the accounts
+	people  [2][languages]int64
+}
+
+// sortOut is makePlan with how many go where; without batches its strands have none.
+func sortOut(w *warning.Warning, tells warning.Telling, snap Snapshot, sel *warning.Selection, g *routing, batches bool) (Plan, []tally) {
 	p := Plan{Warning: w.ID, Version: w.Version, Snapshot: snap.ID(), InArea: sel.People(), Parts: 1}
 	words := warning.Alert
 	if w.Summons != nil {
@@ -23,10 +33,12 @@ func makePlan(w *warning.Warning, tells warning.Telling, snap Snapshot, sel *war
 		p.Untold = p.InArea
 	}
 	ways := waysOf(tells, w.Spec.Status, g)
+	var tallies []tally
 	var counted [2]bool // of this duty who is in no lane
 	for i, ch := range chs {
-		strands, l := makeLane(w, ch, words, tells, ways, snap, sel, g)
-		p.Strands = append(p.Strands, strands...)
+		l := makeLane(ch, tells, ways, snap, sel, g.router(ch, w.Spec.Status), len(g.accounts), batches)
+		strands, some := l.strands(Strand{Warning: w.ID, Version: w.Version, Channel: ch, Words: words, Snapshot: p.Snapshot}, g)
+		p.Strands, tallies = append(p.Strands, strands...), append(tallies, some...)
 		if i == 0 {
 			p.NoAddress, p.OptedOut = l.noAddress, l.optedOut
 		}
@@ -40,7 +52,15 @@ func makePlan(w *warning.Warning, tells warning.Telling, snap Snapshot, sel *war
 			}
 		}
 	}
-	return p
+	return p, tallies
+}
+
+// of is everybody of a duty.
+func (t *tally) of(d warning.Duty) (n int64) {
+	for _, people := range t.people[d] {
+		n += people
+	}
+	return n
 }
 
 // waysOf is by which routers people can be told, by duty.
@@ -53,49 +73,60 @@ func waysOf(tells warning.Telling, status warning.Status, g *routing) (ways [2][
 	return ways
 }
 
-// makeLane is the strands of one channel, and who of the selection is in none of them.
-func makeLane(w *warning.Warning, ch warning.Channel, words warning.Type, tells warning.Telling, ways [2][]*router, snap Snapshot, sel *warning.Selection, g *routing) (strands []Strand, outside unplaced) {
-	parts := make([]laneBuilder, min(runtime.GOMAXPROCS(0), 1+len(sel.Blocks)/64))
+// sortedLane is one channel of a plan: by account who goes there, and who of the selection goes nowhere.
+type sortedLane struct {
+	people  [][2][languages]int64
+	batches [][]Batch // responsible persons first
+	unplaced
+}
+
+// makeLane sorts the selection for one channel.
+func makeLane(ch warning.Channel, tells warning.Telling, ways [2][]*router, snap Snapshot, sel *warning.Selection, r *router, accounts int, batches bool) (l sortedLane) {
 	var in [2]bool
 	for d := range tells {
 		in[d] = slices.Contains(tells[d], ch)
 	}
-	router := g.router(ch, w.Spec.Status)
-	var group sync.WaitGroup
+	parts := make([]laneBuilder, partsOf(len(sel.Blocks)))
+	sideBySide(len(sel.Blocks), func(k, from, to int) {
+		b := newLaneBuilder(r, in, ways, accounts, batches)
+		for n := from; n < to; n++ {
+			b.block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
+		}
+		parts[k] = b
+	})
+	l = sortedLane{people: make([][2][languages]int64, accounts), batches: make([][]Batch, accounts)}
 	for k := range parts {
-		from, to := k*len(sel.Blocks)/len(parts), (k+1)*len(sel.Blocks)/len(parts)
-		parts[k] = newLaneBuilder(router, in, ways, len(g.accounts))
-		group.Go(func() {
-			for n := from; n < to; n++ {
-				parts[k].block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
+		l.add(&parts[k].unplaced)
+		for a := range l.people {
+			for d := range l.people[a] {
+				for language, n := range parts[k].people[a][d] {
+					l.people[a][d][language] += n
+				}
 			}
-		})
-	}
-	group.Wait()
-	for k := range parts {
-		outside.add(&parts[k].unplaced)
-	}
-	for a := range g.accounts {
-		if s := strandOf(parts, a); s.People > 0 {
-			s.Warning, s.Version, s.Channel, s.Words = w.ID, w.Version, ch, words
-			s.Account, s.Snapshot = g.accounts[a].Name, snap.ID()
-			strands = append(strands, s)
 		}
 	}
-	return strands, outside
+	for a := range l.batches {
+		var lists [][]Batch
+		for _, duty := range []warning.Duty{warning.Responsible, warning.Public} {
+			for k := range parts {
+				lists = append(lists, parts[k].batches[a][duty])
+			}
+		}
+		l.batches[a] = slices.Concat(lists...)
+	}
+	return l
 }
 
-// strandOf joins what the parts have for one account: the responsible persons of all parts first.
-func strandOf(parts []laneBuilder, account int) (s Strand) {
-	for _, duty := range []warning.Duty{warning.Responsible, warning.Public} {
-		for k := range parts {
-			s.Batches = append(s.Batches, parts[k].batches[account][duty]...)
+// strands is one like head for each account that has people.
+func (l *sortedLane) strands(head Strand, g *routing) (strands []Strand, tallies []tally) {
+	for a := range l.people {
+		t := tally{channel: head.Channel, account: a, people: l.people[a]}
+		if n := t.of(warning.Responsible) + t.of(warning.Public); n > 0 {
+			head.Account, head.People, head.Batches = g.accounts[a].Name, uint32(n), l.batches[a]
+			strands, tallies = append(strands, head), append(tallies, t)
 		}
 	}
-	for i := range s.Batches {
-		s.People += uint32(s.Batches[i].Mask.Count())
-	}
-	return s
+	return strands, tallies
 }
 
 // languages is how many there are at most; the index is stored in a byte and checked on the way in.
@@ -122,51 +153,41 @@ type laneBuilder struct {
 	router  *router
 	in      [2]bool // by duty: the lane is for them
 	ways    [2][]*router
+	people  [][2][languages]int64
 	batches [][2][]Batch
-	masks   [][2][languages]warning.Mask // of the present block, by account, duty and language
+	keep    bool // the batches
 	unplaced
 }
 
-func newLaneBuilder(r *router, in [2]bool, ways [2][]*router, accounts int) laneBuilder {
-	return laneBuilder{router: r, in: in, ways: ways, batches: make([][2][]Batch, accounts), masks: make([][2][languages]warning.Mask, accounts)}
+func newLaneBuilder(r *router, in [2]bool, ways [2][]*router, accounts int, keep bool) laneBuilder {
+	return laneBuilder{router: r, in: in, ways: ways, people: make([][2][languages]int64, accounts), batches: make([][2][]Batch, accounts), keep: keep}
 }
 
 func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Mask) {
-	for w, word := range mask {
-		for ; word != 0; word &= word - 1 {
-			slot := w<<6 | bits.TrailingZeros64(word)
-			number, duty := people.Number[slot], warning.Duty(people.Duty[slot])
-			switch {
-			case number == 0:
-				b.noAddress++
-				continue
-			case people.Flags[slot]&warning.OptedOut != 0 && duty != warning.Responsible:
-				b.optedOut++
-				continue
-			case !b.in[duty]:
-				b.untold[duty]++
-				continue
-			}
-			account := b.router.route(number)
-			if account < 0 {
-				if !carried(b.ways[duty], number) {
-					b.noRoute[duty]++
-				}
-				continue
-			}
-			b.masks[account][duty][people.Language[slot]][w] |= word & -word
+	piles := b.router.pilesOf(block, people, mask)
+	for i := range piles {
+		p := &piles[i]
+		m, n := p.mask.Both(mask)
+		if n == 0 {
+			continue
 		}
-	}
-	for account := range b.masks {
-		for duty := range b.masks[account] {
-			for language := range b.masks[account][duty] {
-				m := &b.masks[account][duty][language]
-				if *m != (warning.Mask{}) {
-					b.batches[account][duty] = append(b.batches[account][duty], Batch{
-						Block: block, Duty: warning.Duty(duty), Language: uint8(language), Mask: *m,
-					})
-					*m = warning.Mask{}
+		switch {
+		case p.account == noAddress:
+			b.noAddress += int64(n)
+		case p.account == optedOut:
+			b.optedOut += int64(n)
+		case !b.in[p.duty]:
+			b.untold[p.duty] += int64(n)
+		case p.account == toNobody:
+			for slot := range m.Slots {
+				if !carried(b.ways[p.duty], people.Number[slot]) {
+					b.noRoute[p.duty]++
 				}
+			}
+		default:
+			b.people[p.account][p.duty][p.language] += int64(n)
+			if b.keep {
+				b.batches[p.account][p.duty] = append(b.batches[p.account][p.duty], Batch{Block: block, Duty: p.duty, Language: p.language, Mask: m})
 			}
 		}
 	}

@@ -91,6 +91,7 @@ type city struct {
 func (c city) ID() string                { return "city" }
 func (c city) Block(i int) warning.Block { return c.blocks[i%len(c.blocks)] }
 func (c city) District(uint32) string    { return "" }
+func (c city) Residents(uint32) int64    { return 0 }
 
 // crowded is a city, and everybody of so many blocks of it.
 func crowded(blocks int) (city, warning.Selection) {
@@ -139,7 +140,7 @@ func BenchmarkMakePlan(b *testing.B) {
 	})
 	b.Run("units", func(b *testing.B) {
 		for b.Loop() {
-			units(snap, &sel)
+			(&census{}).places(snap, &sel)
 		}
 	})
 }

@@ -14,7 +14,7 @@ type Snapshot interface {
 	ID() string
 	// Blocks is how many blocks there are; every block but the last of a run is full.
 	Blocks() int
-	// Block is one block; its columns are views and must not be written to.
+	// Block is one block; its columns are views, which nobody writes to: the same columns in memory stay the same people.
 	Block(i int) warning.Block
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
@@ -25,8 +25,10 @@ type Snapshot interface {
 	Order(sel *warning.Selection, f warning.Focus) []int
 	// Find is the place of the recipient that has number.
 	Find(number uint64) (block, slot int, ok bool)
-	// District names the unit with this code in the newest edition, or "".
+	// District names the unit with this code in the newest edition, or the town; "" where it is unknown.
 	District(code uint32) string
+	// Residents is how many live in the district with this code by the last census; 0 where it is not known.
+	Residents(code uint32) int64
 }
 
 // Directory gives snapshots.
@@ -99,7 +101,7 @@ type Records interface {
 	Warning(ctx context.Context, id string) (warning.Warning, uint64, error)
 	// Warnings lists those in any of the states (none named: all), newest first.
 	Warnings(ctx context.Context, states []warning.State, limit int) ([]warning.Warning, error)
-	// Standing is what changes of the warnings in any of the states, in no order: much less to read than the records.
+	// Standing is what changes of the warnings in any of the states (none named: all), in no order: much less to read than the records.
 	Standing(ctx context.Context, states []warning.State) ([]Standing, error)
 	// ToPlan is the released warnings whose plan is not made yet.
 	ToPlan(ctx context.Context) ([]string, error)
@@ -114,9 +116,22 @@ type Records interface {
 	PutPlan(ctx context.Context, rev uint64, p Plan) ([]StrandID, error)
 	// PutPlans does the same for parts of many plans in one go. Each is stored or refused by itself; the answer is parallel.
 	PutPlans(ctx context.Context, parts []Part) []Stored
-	// Archive takes the strands of a warning from their accounts, and keeps report instead: no owner reads them any more, and
-	// their snapshots are not needed. Repeated it changes nothing; ErrNotFound before planning.
+	// PutRoll stores what became of the people of a strand (0: of those in none) in pages by their index, for when the
+	// warning is archived; repeated it writes over.
+	PutRoll(ctx context.Context, id string, strand StrandID, pages [][]byte) error
+	// RollPages is one page of each roll of a warning; nil where it is not kept.
+	RollPages(ctx context.Context, id string, at []RollPage) ([][]byte, error)
+	// Pseudonym stands for a number where the number must not be.
+	Pseudonym(number uint64) [16]byte
+	// Archive takes the strands of a warning from their accounts and drops their batches and ledgers: report and rolls stand
+	// in their place, and their snapshots are not needed. It is not planned again. Repeated it changes nothing; ErrNotFound
+	// before planning.
 	Archive(ctx context.Context, id string, report []byte) error
+	// Delete removes a warning that is over and, where it was planned, archived (else ErrChanged), with fields of tables, and
+	// records e. Nobody finds it from then on; what it leaves behind Purge removes. Repeated it changes nothing.
+	Delete(ctx context.Context, id string, e Entry, fields []Put) error
+	// Purge removes all that deleted warnings have left: plans, rolls, answers.
+	Purge(ctx context.Context) error
 	// PlanOf is the strands of a warning with their counts, and the figures of its plan; ErrNotFound before planning.
 	PlanOf(ctx context.Context, id string) (Plan, []StrandTail, error)
 	// Obeyed is how far the owner of each named account is; accounts without owner are left out. An owner whose beat
@@ -155,6 +170,9 @@ type Standing struct {
 	State   warning.State
 	Expires time.Time // whole milliseconds
 }
+
+// Over is the states in which a warning stays.
+var Over = []warning.State{warning.Completed, warning.Cancelled, warning.Expired, warning.Rejected, warning.Replaced}
 
 // Owned is what the store knows of the owner of an account.
 type Owned struct {
@@ -235,6 +253,12 @@ type Plan struct {
 	Strands []Strand
 	// Archived is the report that was kept in place of the strands; nil: they are at their accounts.
 	Archived []byte
+}
+
+// RollPage names a page of the roll of a strand.
+type RollPage struct {
+	Strand StrandID // 0: of the people in none
+	Page   int
 }
 
 // Part is a plan, or a part of one, to be stored for a warning at revision Rev.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,33 +54,31 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 			return e.lookBack(ctx, &o, texts, warning.DigestOf(s))
 		}
 	}
+	var remarks []warning.Violation
+	var group sync.WaitGroup
+	if snap, ok := e.dir.Current(); ok {
+		group.Go(func() { remarks = snap.Remarks(s.Areas) })
+	}
 	r, err := e.resolve(s, at)
+	group.Wait()
 	if err != nil {
 		return Preview{}, err
 	}
 	p := Preview{
-		People: r.plan.InArea, LeftOut: r.plan.LeftOut, Share: r.share,
-		Addressable: r.plan.InArea - r.plan.NoAddress - r.plan.OptedOut, Texts: texts, Digest: warning.DigestOf(s), Units: r.units,
-		Remarks: append(r.snap.Remarks(s.Areas), e.unserved(&s)...), Told: s.ToldBy(at),
+		People: r.counts.InArea, LeftOut: r.counts.LeftOut, Share: r.share,
+		Addressable: r.counts.InArea - r.counts.NoAddress - r.counts.OptedOut, Texts: texts, Digest: warning.DigestOf(s), Units: r.units, Towns: r.towns,
+		Remarks: append(remarks, e.unserved(&s)...), Told: s.ToldBy(at), Channels: channelsOf(r.tallies, costs),
 	}
+	p.Residents = residentsOf(p.Units)
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {
 		p.Border = p.Beyond.Error()
 	}
 	if s.Clip {
 		p.Clipped = s.Areas
 	}
-	for i, st := range r.plan.Strands {
-		c := PreviewCarrier{Account: st.Account, People: int64(st.People)}
-		for l, cost := range costs {
-			c.Messages += r.languages[i][l] * int64(cost)
-		}
-		if a := e.account(st.Account); a != nil {
-			c.Contract = float64(a.contract())
-			c.Takes = time.Duration(float64(c.Messages) / c.Contract * float64(time.Second))
-		}
-		p.Finish = max(p.Finish, c.Takes)
-		p.Carriers = append(p.Carriers, c)
-	}
+	o := e.outlookOf(s.Tier, r, costs)
+	p.Carriers, p.Finish = o.carriers()
+	p.Faster = o.faster(e.unnamed(&s))
 	return p, nil
 }
 
@@ -143,6 +139,12 @@ func (e *Engine) unserved(s *warning.Spec) []warning.Violation {
 
 // served refuses a spec that tells nobody when it is released at a time, or that no account may carry (promise 8).
 func (e *Engine) served(s warning.Spec, at time.Time) error {
+	if len(s.Channels) == 0 && !slices.ContainsFunc(warning.EditionChannels, func(ch warning.Channel) bool { return e.serves(ch, s.Status) }) {
+		return warning.Invalid(warning.Violation{
+			Field: "warning.status", Rule: "status.unserved", Detail: fmt.Sprintf("no account and no platform carries anything for the status %s", s.Status),
+			Remedy: "choose another status, or have an engineer configure a link of that kind",
+		})
+	}
 	if tells := s.Tells(at); len(tells.Channels()) == 0 {
 		return warning.Invalid(warning.Violation{
 			Field: "warning.channels", Rule: "channels.nobody", Detail: fmt.Sprintf("by the channel table nobody is told of %s at this hour", s.Tier),
@@ -172,9 +174,10 @@ func (e *Engine) serves(ch warning.Channel, status warning.Status) bool {
 }
 
 // texts cuts the words of every channel and language: what a person gets, and how many messages each costs.
-func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err error) {
-	costs = make([]int, len(warning.Languages))
+func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs costs, err error) {
+	costs = map[warning.Channel][languages]int64{}
 	for _, ch := range s.Channels {
+		var cost [languages]int64
 		for l, name := range warning.Languages {
 			for _, kind := range s.Type.Kinds() {
 				segments, coding, err := e.segments(s.TextFor(kind, ch, name), ch)
@@ -184,45 +187,13 @@ func (e *Engine) texts(s warning.Spec) (texts []PreviewText, costs []int, err er
 						Remedy: "shorten them",
 					})
 				}
-				costs[l] = max(costs[l], len(segments))
+				cost[l] = max(cost[l], int64(len(segments)))
 				texts = append(texts, PreviewText{Language: name, Channel: ch, Kind: kind, Segments: segments, Coding: coding})
 			}
 		}
+		costs[ch] = cost
 	}
 	return texts, costs, nil
-}
-
-// units counts the people of a selection by the district of their home, most people first.
-func units(snap Snapshot, sel *warning.Selection) []PreviewUnit {
-	people := map[uint32]int64{}
-	code, run := uint32(0), int64(0) // the map is asked where the home changes
-	for i, b := range sel.Blocks {
-		home := snap.Block(int(b)).Home
-		if !slices.ContainsFunc(home, func(code uint32) bool { return code != home[0] }) { // most neighbours live in one
-			people[home[0]] += int64(sel.Masks[i].Count())
-			continue
-		}
-		for slot := range sel.Masks[i].Slots {
-			if at := warning.DistrictOf(home[slot]); at != code {
-				people[code] += run
-				code, run = at, 0
-			}
-			run++
-		}
-	}
-	people[code] += run
-	delete(people, 0)
-	out := make([]PreviewUnit, 0, len(people))
-	for code, n := range people {
-		out = append(out, PreviewUnit{Code: strconv.Itoa(int(code)), Name: snap.District(code), People: n})
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].People != out[j].People {
-			return out[i].People > out[j].People
-		}
-		return out[i].Code < out[j].Code
-	})
-	return out
 }
 
 // Preview says who would get what, and records nothing.

@@ -55,6 +55,18 @@ func (n *nodes) account(node, name string) (AccountHealth, bool) {
 	return AccountHealth{}, false
 }
 
+// ofOthers is what another process than this one says of an account that it owns.
+func (n *nodes) ofOthers(this, name string) (h AccountHealth, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for node, said := range n.by {
+		if i := slices.IndexFunc(said.Accounts, func(a AccountHealth) bool { return a.Name == name }); node != this && i >= 0 {
+			h, ok = said.Accounts[i], true
+		}
+	}
+	return h, ok
+}
+
 func (n *nodes) platform(node, name string) (PlatformHealth, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

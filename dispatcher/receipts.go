@@ -1,11 +1,11 @@
 package dispatcher
 
 import (
+	"maps"
 	"slices"
 	"time"
 
 	"tocsin/channels"
-	"tocsin/warning"
 )
 
 // index finds the strands that hold a person, by snapshot and block: a receipt names a number, the snapshot its place.
@@ -41,15 +41,35 @@ func (x *index) add(s *strand, from int) {
 	}
 	si.refs = slices.Grow(si.refs, len(s.Batches)-from)
 	for i := from; i < len(s.Batches); i++ {
-		b := s.Batches[i].Block
-		si.refs = append(si.refs, blockRef{s, uint32(i), si.first[b]})
-		si.first[b] = uint32(len(si.refs))
+		si.add(s, uint32(i))
 	}
 }
 
-// find is the message that a receipt speaks of: by fingerprint, newest strand first; else somebody whose hand-off had
-// no answer. known says that the number stands in a directory that a strand names.
-func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segment int, ok, known bool) {
+func (si *snapIndex) add(s *strand, batch uint32) {
+	b := s.Batches[batch].Block
+	si.refs = append(si.refs, blockRef{s, batch, si.first[b]})
+	si.first[b] = uint32(len(si.refs))
+}
+
+// forget takes out the strands that have left.
+func (x *index) forget() {
+	for i := range x.snaps {
+		si := &x.snaps[i]
+		all := si.refs
+		si.refs = nil
+		clear(si.first)
+		for _, r := range all {
+			if !r.s.gone {
+				si.add(r.s, r.batch)
+			}
+		}
+	}
+	x.snaps = slices.DeleteFunc(x.snaps, func(si snapIndex) bool { return len(si.refs) == 0 })
+}
+
+// find is the message that a receipt speaks of: by fingerprint, newest strand first; else somebody whose hand-off had no
+// answer. Where it is neither (not ok) s and pos are where the person stands in the newest strand, nil in none.
+func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segment int, ok bool) {
 	for i := len(x.snaps) - 1; i >= 0; i-- {
 		block, slot, in := x.snaps[i].snap.Find(number)
 		if !in {
@@ -61,17 +81,16 @@ func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segmen
 			if !in {
 				continue
 			}
-			known = true
 			seg, exact, found := ref.s.led.match(at, print)
 			if exact {
-				return ref.s, at, seg, true, true
+				return ref.s, at, seg, true
 			}
-			if found && !ok {
-				s, pos, segment, ok = ref.s, at, seg, true
+			if s == nil || found && !ok {
+				s, pos, segment, ok = ref.s, at, seg, found
 			}
 		}
 	}
-	return s, pos, segment, ok, known
+	return s, pos, segment, ok
 }
 
 // Receipts takes a group of receipts in. It is answered to the carrier after the next commit.
@@ -99,15 +118,23 @@ func (a *account) receipt(r channels.Receipt, now time.Time) {
 	if a.test.received(r, now) {
 		return
 	}
-	s, pos, segment, ok, known := a.people.find(r.Number, r.Print)
+	s, pos, segment, ok := a.people.find(r.Number, r.Print)
 	switch {
 	case ok:
 		a.received(s, pos, segment, r, now)
-	case known: // it may have come before the answer to its submission
-		a.early.keep(r, now)
-		a.early.note(a, r, now)
+	case s != nil: // it may have come before the answer to its submission
+		early := earlyReceipt{r, now, s.ID, pos}
+		a.early.keep(early)
+		early.record(a.journal)
 	case a.opt.TestNumber != 0 && r.Number == a.opt.TestNumber: // of a link test that is over
 	default:
+		if snap, ok := a.e.dir.Current(); ok {
+			if _, _, in := snap.Find(r.Number); in {
+				a.stats.LateReceipts++
+				a.early.counted = true
+				return
+			}
+		}
 		a.stats.UnknownReceipts++
 		a.early.counted = true
 	}
@@ -126,74 +153,61 @@ func (a *account) received(s *strand, pos uint32, segment int, r channels.Receip
 // earlyTime is how long a receipt that matches nothing is kept and tried.
 const earlyTime = 10 * time.Minute
 
-// early is receipts that matched nothing yet, by number. They stand in the journal with strand 0 and the place in the
-// newest snapshot instead of a position.
+// early is receipts that matched nothing yet, by number. They stand in the journal with where the person stands.
 type early struct {
 	byNumber map[uint64][]earlyReceipt
 	sweep    time.Time
-	counted  bool // a receipt for a number of no directory was counted
+	counted  bool // a receipt was counted that is kept nowhere
 }
 
 type earlyReceipt struct {
 	channels.Receipt
-	at    time.Time
-	place uint32
+	at     time.Time
+	strand StrandID
+	pos    uint32
 }
 
-func (e *early) keep(r channels.Receipt, at time.Time) {
+func (e *early) keep(r earlyReceipt) {
 	if e.byNumber == nil {
 		e.byNumber = map[uint64][]earlyReceipt{}
 	}
-	e.byNumber[r.Number] = append(e.byNumber[r.Number], earlyReceipt{Receipt: r, at: at})
+	e.byNumber[r.Number] = append(e.byNumber[r.Number], r)
 }
 
-func (e *early) note(a *account, r channels.Receipt, at time.Time) {
-	for i := len(a.people.snaps) - 1; i >= 0; i-- {
-		if block, slot, ok := a.people.snaps[i].snap.Find(r.Number); ok {
-			list := e.byNumber[r.Number]
-			list[len(list)-1].place = uint32(block*warning.BlockSize + slot)
-			earlyRecord(a.journal, list[len(list)-1])
-			return
-		}
-	}
-}
-
-func earlyRecord(j *journal, r earlyReceipt) {
-	kind := recArrived
+func (r *earlyReceipt) record(j *journal) {
+	kind := recEarly
 	if r.State == channels.Failed {
-		kind = recFailed
+		kind = recEarlyFailed
 	}
-	j.add(0, r.at, record{pos: r.place, kind: kind, reason: r.Reason, print: r.Print})
+	j.add(r.strand, r.at, record{pos: r.pos, kind: kind, reason: r.Reason, print: r.Print})
 }
 
 // journal writes all that is kept anew.
 func (e *early) journal(j *journal) {
 	for _, list := range e.byNumber {
-		for _, r := range list {
-			earlyRecord(j, r)
+		for i := range list {
+			list[i].record(j)
 		}
 	}
 }
 
 // replayed takes back what an owner before had kept.
-func (e *early) replayed(a *account, at time.Time, rec record) {
-	if len(a.people.snaps) == 0 {
+func (e *early) replayed(s *strand, at time.Time, rec record) {
+	if rec.pos >= s.People {
 		return
 	}
-	snap := a.people.snaps[len(a.people.snaps)-1].snap
-	block, slot := int(rec.pos/warning.BlockSize), int(rec.pos%warning.BlockSize)
-	if block >= snap.Blocks() {
-		return
-	}
-	b := snap.Block(block)
-	if slot >= b.Len() {
-		return
-	}
-	r := channels.Receipt{Number: b.Number[slot], Print: rec.print, State: channels.Arrived, Reason: rec.reason}
-	if rec.kind == recFailed {
+	r := channels.Receipt{Number: s.person(rec.pos), Print: rec.print, State: channels.Arrived, Reason: rec.reason}
+	if rec.kind == recEarlyFailed {
 		r.State = channels.Failed
 	}
-	e.keep(r, at)
+	e.keep(earlyReceipt{r, at, s.ID, rec.pos})
+}
+
+// retryAll tries everything that is kept, after a crash has left people unknown.
+func (e *early) retryAll(a *account, now time.Time) {
+	for _, number := range slices.Collect(maps.Keys(e.byNumber)) {
+		e.retry(a, number, now)
+	}
 }
 
 // retry tries what is kept for a number whose submission was just answered, or got no answer in time.
@@ -204,7 +218,7 @@ func (e *early) retry(a *account, number uint64, now time.Time) {
 	}
 	delete(e.byNumber, number)
 	for _, r := range list {
-		if s, pos, segment, ok, _ := a.people.find(number, r.Print); ok {
+		if s, pos, segment, ok := a.people.find(number, r.Print); ok {
 			a.received(s, pos, segment, r.Receipt, now)
 		} else {
 			e.byNumber[number] = append(e.byNumber[number], r)
@@ -268,6 +282,9 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 		return // of an ownership before
 	}
 	s := a.strands[o.Token>>32]
+	if s == nil {
+		return // it has left: this is no answer that it waited for
+	}
 	rec := record{pos: uint32(o.Token), kind: recordOf[o.Kind], segment: o.Segment, reason: o.Reason, print: o.Print}
 	again := s.led.apply(now, rec)
 	a.journal.add(s.ID, now, rec)

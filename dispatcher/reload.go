@@ -402,7 +402,7 @@ func (a *account) mayEnd(now time.Time) bool {
 	if !a.leaving || now.Before(a.leaves) || !a.owned || len(a.live) > 0 || a.inflight > 0 || a.stale || a.seen > a.obeyed {
 		return false
 	}
-	for _, s := range a.strands {
+	for _, s := range a.byID {
 		if a.e.placing(s.Warning) {
 			return false
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"tocsin/channels"
@@ -131,7 +130,8 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, vi
 		}
 		if s == nil {
 			var err error
-			if s, err = e.stored(ctx, plan.Strands[i].Account, w, plan.Strands[i].ID); err != nil {
+			s, err = e.stored(ctx, plan.Strands[i].Account, plan.Strands[i].ID, func(ctx context.Context, st Strand) (*strand, error) { return e.readOnly(ctx, st, w) })
+			if err != nil {
 				return err
 			}
 		}
@@ -142,21 +142,26 @@ func (e *Engine) ledgers(ctx context.Context, w *warning.Warning, plan *Plan, vi
 	return nil
 }
 
-// stored rebuilds one strand from the store. The configuration may not have its account any more.
-func (e *Engine) stored(ctx context.Context, account string, w *warning.Warning, id StrandID) (*strand, error) {
+// stored rebuilds one strand from the store, as open makes it ready. The configuration may not have its account any more.
+func (e *Engine) stored(ctx context.Context, account string, id StrandID, open func(context.Context, Strand) (*strand, error)) (*strand, error) {
 	img, err := e.queue.Read(ctx, account, []StrandID{id}, true)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	snap, err := e.dir.Snapshot(ctx, img.Strands[0].Snapshot)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	s, err := openStrand(img.Strands[0], *w, snap, 0, e.cut)
+	s, err := open(ctx, img.Strands[0])
 	if err != nil {
 		return nil, err
 	}
 	return s, newAccount(e, AccountOptions{Account: channels.Account{Name: account}}, nil).rebuild(img, []*strand{s})
+}
+
+// readOnly makes a strand ready that nothing leaves from.
+func (e *Engine) readOnly(ctx context.Context, st Strand, w *warning.Warning) (*strand, error) {
+	snap, err := e.dir.Snapshot(ctx, st.Snapshot)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return openStrand(st, *w, snap, 0, e.cut)
 }
 
 // cut prepares words only as far as a ledger needs: how many segments they have.
@@ -175,6 +180,11 @@ func (n segmentCount) Segments() int { return int(n) }
 
 // Report is what became of everybody.
 func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
+	return e.report(ctx, id, func(*strand) error { return nil })
+}
+
+// report visits all strands besides.
+func (e *Engine) report(ctx context.Context, id string, visit func(*strand) error) (Report, error) {
 	w, err := e.Get(ctx, id)
 	if err != nil {
 		return Report{}, err
@@ -183,6 +193,7 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	for _, a := range e.all() {
 		a.mu.Lock()
 		r.Unmatched += a.stats.UnknownReceipts
+		r.Late += a.stats.LateReceipts
 		a.mu.Unlock()
 	}
 	if e.seal != nil {
@@ -205,7 +216,8 @@ func (e *Engine) Report(ctx context.Context, id string) (Report, error) {
 	r.Addressable = r.InArea + r.Entered - r.NoAddress - r.OptedOut
 	r.Lanes = e.lanes(&plan, tails)
 	b := newReportBuilder(&r)
-	if err := e.ledgers(ctx, &w, &plan, b.strand); err != nil {
+	err = e.ledgers(ctx, &w, &plan, func(s *strand) error { return errors.Join(b.strand(s), visit(s)) })
+	if err != nil {
 		return r, err
 	}
 	b.finish()
@@ -252,102 +264,4 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 	if r.Waiting == 0 {
 		r.Finished = last
 	}
-}
-
-// Who shows one person's messages. The look-up stands in the record, without the number.
-func (e *Engine) Who(ctx context.Context, c Caller, number uint64, why string) (Who, error) {
-	digits := strconv.FormatUint(number, 10)
-	out := Who{Number: mask(digits)}
-	_, err := e.records.Do(ctx, Act{Entry: Entry{
-		At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: "person.look", Subject: out.Number, Detail: why,
-	}})
-	if err != nil {
-		return out, unavailable(err)
-	}
-	list, err := e.records.Warnings(ctx, nil, 0)
-	if err != nil {
-		return out, unavailable(err)
-	}
-	if snap, ok := e.dir.Current(); ok {
-		if block, slot, in := snap.Find(number); in {
-			out.Known, out.District = true, snap.District(warning.DistrictOf(snap.Block(block).Home[slot]))
-		}
-	}
-	for i := range list {
-		if err := e.whoIn(ctx, &list[i], number, &out); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-func mask(digits string) string {
-	out := []byte(digits)
-	for i := range max(0, len(out)-4) {
-		out[i] = '*'
-	}
-	return string(out)
-}
-
-// whoIn adds what became of one warning for the person.
-func (e *Engine) whoIn(ctx context.Context, w *warning.Warning, number uint64, out *Who) error {
-	plan, _, err := e.planOf(ctx, w.ID)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	if plan.Archived != nil {
-		return nil
-	}
-	snap, err := e.dir.Snapshot(ctx, plan.Snapshot)
-	if err != nil {
-		return unavailable(err)
-	}
-	m := WhoMessage{Warning: w.ID, EventName: w.Spec.EventName, Tier: w.Spec.Tier}
-	found := false
-	err = e.ledgers(ctx, w, &plan, func(s *strand) error {
-		block, slot, in := s.snap.Find(number)
-		for i := range s.Batches {
-			if !in || int(s.Batches[i].Block) != block {
-				continue
-			}
-			if pos, ok := s.position(i, slot); ok {
-				found = true
-				out.Messages = append(out.Messages, whoMessage(m, s, pos))
-			}
-		}
-		return nil
-	})
-	if err != nil || found {
-		return err
-	}
-	block, slot, in := snap.Find(number)
-	if in && snap.Block(block).Flags[slot]&warning.OptedOut != 0 {
-		sel, err := snap.Resolve(w.Spec.Areas, e.policy().Presence(w.Spec.Tier, w.ReleasedAt))
-		if err != nil {
-			return err
-		}
-		for i, at := range sel.Blocks {
-			if int(at) == block && sel.Masks[i].Has(slot) {
-				m.Excluded = "opted_out"
-				out.Messages = append(out.Messages, m)
-			}
-		}
-	}
-	return nil
-}
-
-func whoMessage(m WhoMessage, s *strand, pos uint32) WhoMessage {
-	m.Channel, m.Account, m.State = s.Channel, s.Account, s.led.stateOf(pos)
-	if pos >= s.led.granted {
-		return m
-	}
-	m.Reason = s.led.at(pos).reason.String()
-	m.HandedOver, _ = s.handedAt(pos)
-	if t := s.led.at(pos).receiptAt; t > 0 {
-		m.Receipt = s.led.base.Add(time.Duration(t) * time.Millisecond)
-	}
-	return m
 }

@@ -1,8 +1,11 @@
 package dispatcher
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/warning"
@@ -11,18 +14,22 @@ import (
 // resolved is who some areas reach over one snapshot, and by which accounts: what a preview shows and a plan stores. It
 // is the same for all warnings that differ in words alone.
 type resolved struct {
-	areas     []warning.Area
-	focus     *warning.Focus
-	status    warning.Status
-	who       warning.Presence
-	tells     warning.Telling
-	routing   *routing
-	snap      Snapshot
-	share     float64
-	beyond    warning.Outside
-	units     []PreviewUnit
-	plan      Plan               // of no warning yet
-	languages [][languages]int64 // people of each strand of the plan, by language
+	areas   []warning.Area
+	focus   *warning.Focus
+	status  warning.Status
+	who     warning.Presence
+	tells   warning.Telling
+	routing *routing
+	snap    Snapshot
+	sel     warning.Selection
+	share   float64
+	beyond  warning.Outside
+	units   []PreviewUnit
+	towns   []PreviewUnit
+	counts  Plan // of no warning yet; its strands are without batches
+	tallies []tally
+	plan    func() Plan  // the same with batches, which are made when they are asked for
+	batches atomic.Int64 // how many there are
 
 	ready  chan struct{} // closed when all of it is there, or err is
 	err    error
@@ -32,7 +39,7 @@ type resolved struct {
 // The most that is remembered. What was asked for last stays.
 const (
 	keptResolved = 512
-	keptBytes    = 128 << 20 // of batches
+	keptBytes    = 128 << 20 // of masks
 )
 
 // fits tells whether it is what another one is to be.
@@ -64,7 +71,9 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 	}
 	e.recent = append(e.recent, r)
 	e.mu.Unlock()
+	e.resolves <- struct{}{}
 	r.err = e.find(r, &s)
+	<-e.resolves
 	close(r.ready)
 	e.tidy()
 	return r, r.err
@@ -72,21 +81,26 @@ func (e *Engine) resolve(s warning.Spec, at time.Time) (*resolved, error) {
 
 // find does the work of resolve.
 func (e *Engine) find(r *resolved, s *warning.Spec) error {
-	sel, err := selected(s, r.snap, r.who)
-	if err != nil {
+	var outside error
+	var group sync.WaitGroup
+	group.Go(func() { r.beyond, r.share, outside = e.land.Border(s.Areas) })
+	var err error
+	r.sel, err = selected(s, r.snap, r.who)
+	group.Wait()
+	if err = cmp.Or(err, outside); err != nil {
 		return err
 	}
-	if r.beyond, r.share, err = e.beyond(s.Areas, r.snap, &sel); err != nil {
-		return err
-	}
-	r.units = units(r.snap, &sel)
-	r.plan = makePlan(&warning.Warning{Spec: *s}, r.tells, r.snap, &sel, r.routing)
-	r.languages = make([][languages]int64, len(r.plan.Strands))
-	for i, st := range r.plan.Strands {
-		for k := range st.Batches {
-			r.languages[i][st.Batches[k].Language] += int64(st.Batches[k].Mask.Count())
+	e.countBeyond(&r.beyond, r.snap, &r.sel)
+	r.units, r.towns = e.census.places(r.snap, &r.sel)
+	w := warning.Warning{Spec: *s}
+	r.counts, r.tallies = sortOut(&w, r.tells, r.snap, &r.sel, r.routing, false)
+	r.plan = sync.OnceValue(func() Plan {
+		p := makePlan(&w, r.tells, r.snap, &r.sel, r.routing)
+		for i := range p.Strands {
+			r.batches.Add(int64(len(p.Strands[i].Batches)))
 		}
-	}
+		return p
+	})
 	return nil
 }
 
@@ -110,12 +124,9 @@ func (e *Engine) tidy() {
 	e.recent = slices.DeleteFunc(e.recent, func(r *resolved) bool { return r == nil })
 }
 
-// size is the bytes of its batches.
-func (r *resolved) size() (n int) {
-	for i := range r.plan.Strands {
-		n += len(r.plan.Strands[i].Batches) * (8 + warning.BlockSize/8)
-	}
-	return n
+// size is the bytes of its masks.
+func (r *resolved) size() int {
+	return (len(r.sel.Blocks) + int(r.batches.Load())) * (8 + warning.BlockSize/8)
 }
 
 // bordering is what of the areas lies beyond the jurisdiction, and the part of it that they cover, where that was found
@@ -138,7 +149,7 @@ func (e *Engine) bordering(areas []warning.Area) (warning.Outside, float64, bool
 
 // planAs is the plan of a warning with such a spec. Where its batches are being stored it waits for them.
 func (e *Engine) planAs(r *resolved, w *warning.Warning) Plan {
-	p := r.plan
+	p := r.plan()
 	p.Warning, p.Version = w.ID, w.Version
 	p.Strands = slices.Clone(p.Strands)
 	e.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"tocsin/warning"
 )
@@ -20,6 +21,11 @@ type router struct {
 	numbers *Numbers
 	open    lanes // accounts that are in use
 	all     lanes // for whom no open account may carry: they wait for theirs
+	weights []uint64
+
+	keeps  sync.Once
+	kept   *atomic.Int32     // how many routers of the routing keep blocks sorted
+	sorted *perBlock[[]pile] // nil: not kept
 }
 
 // lanes is a router over some of the accounts.
@@ -51,6 +57,10 @@ type routing struct {
 	numbers  *Numbers  // nil: prefixes of accounts alone
 	failOver FailOver
 	routers  sync.Map // by lane: routers that were asked for before
+
+	mu   sync.Mutex // guards made
+	made []*router  // each once, whatever lanes it serves
+	kept atomic.Int32
 }
 
 // lane is what a router is for.
@@ -69,7 +79,6 @@ func (g *routing) router(ch warning.Channel, status warning.Status) *router {
 	if r, ok := g.routers.Load(lane{ch, status}); ok {
 		return r.(*router)
 	}
-	r := &router{numbers: g.numbers}
 	weights := make([]uint64, len(g.accounts))
 	whole := true
 	for i := range g.accounts {
@@ -80,14 +89,27 @@ func (g *routing) router(ch warning.Channel, status warning.Status) *router {
 		weights[i] = 1000 * uint64(max(1, a.Weight))
 		whole = whole && (g.shares == nil || g.shares[i] == 1)
 	}
-	r.all = g.lanes(weights)
-	if r.open = r.all; !whole {
-		for i := range weights {
-			weights[i] = uint64(float64(weights[i]) * g.shares[i])
-		}
-		r.open = g.lanes(weights)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := slices.IndexFunc(g.made, func(r *router) bool { return slices.Equal(r.weights, weights) })
+	if at < 0 {
+		at = len(g.made)
+		g.made = append(g.made, g.newRouter(weights, whole))
 	}
-	g.routers.Store(lane{ch, status}, r)
+	g.routers.Store(lane{ch, status}, g.made[at])
+	return g.made[at]
+}
+
+// newRouter is the router over the accounts that have a weight; whole says that all of them are wholly trusted.
+func (g *routing) newRouter(weights []uint64, whole bool) *router {
+	r := &router{numbers: g.numbers, weights: weights, kept: &g.kept, all: g.lanes(weights)}
+	if r.open = r.all; !whole {
+		left := slices.Clone(weights)
+		for i := range left {
+			left[i] = uint64(float64(left[i]) * g.shares[i])
+		}
+		r.open = g.lanes(left)
+	}
 	return r
 }
 

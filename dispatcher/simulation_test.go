@@ -57,6 +57,7 @@ func (t *town) ID() string                { return fmt.Sprintf("town of %d, %d",
 func (t *town) Blocks() int               { return len(t.blocks) }
 func (t *town) Block(i int) warning.Block { return t.blocks[i] }
 func (t *town) District(uint32) string    { return "Wanzhou" }
+func (t *town) Residents(uint32) int64    { return 1_000_000 }
 func (t *town) people() (n int) {
 	for i := range t.blocks {
 		n += t.blocks[i].Len()
@@ -412,7 +413,7 @@ func (e *epochs) SetEpoch(account string, n uint64) error {
 
 // house is an engine at work in a synctest bubble.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	node   string
 	e      *dispatcher.Engine
 	town   *town
@@ -429,6 +430,7 @@ type house struct {
 	test   uint64        // for link tests; 0: none
 	every  time.Duration // link tests; 0: by hand
 	home   string        // of the accounts
+	keep   time.Duration // 0: for ever
 	other  *carrier      // of a second account with the same prefix; nil: there is none
 
 	accounts []dispatcher.AccountOptions // nil: mobile, and unicom where there is another carrier
@@ -437,13 +439,13 @@ type house struct {
 // pass lets time go by in the bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
-func newHouse(t *testing.T, people, rate int) *house {
+func newHouse(t testing.TB, people, rate int) *house {
 	h := houseOf(t, people, rate)
 	h.start()
 	return h
 }
 
-func houseOf(t *testing.T, people, rate int) *house {
+func houseOf(t testing.TB, people, rate int) *house {
 	return &house{
 		t: t, node: "n1", town: newTown(people), store: memstore.New(), rate: rate,
 		c: newCarrier(), ids: &epochs{}, loud: &loudspeakers{},
@@ -467,7 +469,8 @@ func (h *house) account(name, protocol string) dispatcher.AccountOptions {
 	}
 }
 
-func (h *house) start() {
+// start runs an engine, with other options where change says so.
+func (h *house) start(change ...func(*dispatcher.Options)) {
 	h.cut = &cut{Store: h.store}
 	accounts := h.accounts
 	if accounts == nil {
@@ -476,7 +479,7 @@ func (h *house) start() {
 			accounts = append(accounts, h.account("unicom", "other"))
 		}
 	}
-	e, err := dispatcher.New(dispatcher.Options{
+	options := dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
@@ -490,8 +493,12 @@ func (h *house) start() {
 		Segments: func(text string, _ warning.Channel) ([]string, string, error) {
 			return make([]string, parts(text)), "test", nil
 		},
-		Log: zaptest.NewLogger(h.t),
-	})
+		Keep: h.keep, Log: zaptest.NewLogger(h.t),
+	}
+	for _, to := range change {
+		to(&options)
+	}
+	e, err := dispatcher.New(options)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -94,7 +94,8 @@ func (e *Engine) planStep(ctx context.Context, w *warning.Warning, before Plan, 
 			if w.Spec.Focus != nil {
 				who = ordered(who, p.snaps[to.snapshot].Order(&who, *w.Spec.Focus))
 			}
-			strands, _ := makeLane(w, ch, to.words, tells, ways, p.snaps[to.snapshot], &who, g)
+			l := makeLane(ch, tells, ways, p.snaps[to.snapshot], &who, g.router(ch, w.Spec.Status), len(g.accounts), true)
+			strands, _ := l.strands(Strand{Warning: w.ID, Version: w.Version, Channel: ch, Words: to.words, Snapshot: to.snapshot}, g)
 			next.Strands = append(next.Strands, strands...)
 			for i := range strands {
 				for _, b := range strands[i].Batches {

@@ -41,6 +41,7 @@ type strand struct {
 	closing  warning.PersonState
 	checked  warning.Counts // as they were compared with the states last
 	touched  bool           // its tail changed since the last commit
+	gone     bool           // it has left its account
 	recalled bool           // what the carrier held was asked back
 	asked    int64          // segments that the carrier was asked for
 	back     int64          // and those that it gave up

@@ -47,22 +47,75 @@ func (p Preview) For(c Caller) Preview {
 	if c.seesAll() {
 		return p
 	}
-	p.Units, p.Carriers = slices.Clone(p.Units), slices.Clone(p.Carriers)
+	p.Units, p.Towns, p.Channels, p.Carriers = slices.Clone(p.Units), slices.Clone(p.Towns), slices.Clone(p.Channels), slices.Clone(p.Carriers)
 	p.Few = p.People < Few
+	byDistrict := map[string][]*PreviewUnit{}
+	for i := range p.Towns {
+		if t := &p.Towns[i]; len(t.Code) > 6 {
+			byDistrict[t.Code[:6]] = append(byDistrict[t.Code[:6]], t)
+		}
+	}
 	for i, hide := range veiledOf(p.Units, func(u *PreviewUnit) int64 { return u.People }) {
-		if u := &p.Units[i]; hide || p.Few {
-			u.People, u.Few = 0, true
+		u := &p.Units[i]
+		hide = hide || p.Few
+		veilTowns(u.People, hide, byDistrict[u.Code])
+		if hide {
+			u.People, u.Residents, u.Few = 0, 0, true
+		}
+	}
+	p.Residents = residentsOf(p.Units)
+	for _, ch := range channelsIn(p.Channels) {
+		var rows []*PreviewChannel
+		for i := range p.Channels {
+			if r := &p.Channels[i]; r.Channel == ch {
+				rows = append(rows, r)
+			}
+		}
+		for i, hide := range veiledOf(rows, func(r **PreviewChannel) int64 { return (*r).People }) {
+			if hide || p.Few {
+				rows[i].People, rows[i].Messages, rows[i].Few = 0, 0, true
+			}
 		}
 	}
 	for i, hide := range veiledOf(p.Carriers, func(r *PreviewCarrier) int64 { return r.People }) {
 		if r := &p.Carriers[i]; hide || p.Few {
+			if r.Takes+r.Waits == p.Finish { // it would tell the messages
+				p.Finish, p.Faster = 0, nil
+			}
 			r.People, r.Messages, r.Takes, r.Few = 0, 0, 0, true
 		}
 	}
 	if p.Few {
-		p.People, p.Addressable, p.LeftOut, p.Finish = 0, 0, LeftOut{}, 0
+		p.People, p.Addressable, p.LeftOut, p.Residents, p.Finish, p.Faster = 0, 0, LeftOut{}, 0, 0, nil
 	}
 	return p
+}
+
+// veilTowns hides towns of a district that is hidden itself, or as parts of it: those of its people whose home is no town
+// are one too.
+func veilTowns(district int64, hidden bool, towns []*PreviewUnit) {
+	var parts []int64
+	for _, t := range towns {
+		parts = append(parts, t.People)
+		district -= t.People
+	}
+	if district > 0 {
+		parts = append(parts, district)
+	}
+	hide := veiled(parts)
+	for i, t := range towns {
+		if hidden || hide[i] {
+			t.People, t.Few = 0, true
+		}
+	}
+}
+
+func channelsIn(rows []PreviewChannel) (chs []warning.Channel) {
+	for _, r := range rows {
+		chs = append(chs, r.Channel)
+	}
+	slices.Sort(chs)
+	return slices.Compact(chs)
 }
 
 // crowdOf is how many people a warning is about.
@@ -99,7 +152,7 @@ func (r Report) For(c Caller) Report {
 	if crowdOf(r.InArea+r.Entered, r.Lanes) < Few {
 		return Report{
 			Few: true, Planned: true, Warning: r.Warning, Lanes: bare(r.Lanes), Finished: r.Finished, ToFirst: r.ToFirst, ToLast: r.ToLast,
-			Durability: r.Durability, Unmatched: r.Unmatched, Seal: r.Seal, Plays: r.Plays,
+			Durability: r.Durability, Unmatched: r.Unmatched, Late: r.Late, Seal: r.Seal, Plays: r.Plays,
 		}
 	}
 	r.ByDistrict, r.ByCarrier = veiledRows(r.ByDistrict), veiledRows(r.ByCarrier)

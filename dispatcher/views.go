@@ -33,35 +33,63 @@ type Preview struct {
 	Few         bool
 	Addressable int64
 	LeftOut
-	Units    []PreviewUnit    // by district, most people first
-	Carriers []PreviewCarrier // by account
-	Texts    []PreviewText
-	Share    float64       // of the jurisdiction's surface, 0 to 1
-	Finish   time.Duration // of the slowest account at its contract
-	Digest   string        // of the spec: what an approver approves
-	Remarks  []warning.Violation
-	Told     []warning.Told // by duty, responsible persons first
+	Residents int64            // who lives there by the census, about; 0: not known
+	Units     []PreviewUnit    // by district of the home, most people first
+	Towns     []PreviewUnit    // by town of the home, as far as homes name one, most people first
+	Channels  []PreviewChannel // by channel and duty
+	Carriers  []PreviewCarrier // by account
+	Texts     []PreviewText
+	Share     float64         // of the jurisdiction's surface, 0 to 1
+	Finish    time.Duration   // of the slowest account at its contract, with what is ahead of it
+	Faster    []PreviewFaster // what would make that less, the best first
+	Digest    string          // of the spec: what an approver approves
+	Remarks   []warning.Violation
+	Told      []warning.Told // by duty, responsible persons first
 	// Border says what lies of the area beyond the jurisdiction, Beyond that it is more than may be.
 	Border  string
 	Beyond  error
 	Clipped []warning.Area // the areas, where they were cut at the border
 }
 
-// PreviewUnit is the people of one district.
+// PreviewUnit is the people of one district or town.
 type PreviewUnit struct {
 	Code, Name string
 	People     int64
-	Few        bool
+	// Residents is how many live in this part of a district, about: its census, by the part of its people in the directory
+	// who are meant. 0: not known, as of towns.
+	Residents int64
+	Few       bool
+}
+
+// PreviewChannel is the people of one duty who are told by one channel at once.
+type PreviewChannel struct {
+	Channel  warning.Channel
+	Duty     warning.Duty
+	People   int64
+	Messages int64
+	Few      bool
 }
 
 // PreviewCarrier is the part of one account.
 type PreviewCarrier struct {
 	Account  string
-	People   int64
-	Messages int64
+	People   int64         // of the channel with most
+	Messages int64         // of all channels
 	Contract float64       // messages/s
 	Takes    time.Duration // at the contract
+	Ahead    int64         // messages of the same or a more urgent tier that wait there
+	Waits    time.Duration // for these, at the contract
 	Few      bool
+}
+
+// PreviewFaster is a change, and when the last message would then be handed over.
+type PreviewFaster struct {
+	How      warning.Text // see the texts Faster…
+	Account  string
+	Channel  warning.Channel
+	Language string
+	From, To int64 // messages a person, or messages/s
+	Finish   time.Duration
 }
 
 // Waits is how long a warning has waited for approval; 0 where it does not.
@@ -134,6 +162,7 @@ type Report struct {
 	ToLast      time.Duration // from release to the last message
 	Durability  string        // what the store keeps
 	Unmatched   int64         // receipts that matched no message within ten minutes
+	Late        int64         // receipts for people none of whose messages may have one any more
 	Seal        string        // over the record of acts when the report was made
 	Plays       []ReportPlay  // on area channels: messages, never people
 	Few         bool          // fewer than Few people: counts are veiled
@@ -183,6 +212,7 @@ type Who struct {
 	Known    bool
 	District string
 	Messages []WhoMessage
+	Since    time.Time // warnings that ended before are deleted, and nobody can tell; zero: none are
 }
 
 // WhoMessage is what became of one warning for one person.
@@ -196,7 +226,8 @@ type WhoMessage struct {
 	Reason     string
 	HandedOver time.Time
 	Receipt    time.Time
-	// Excluded is why this person is in no lane of the warning: no_address, opted_out; then State says nothing.
+	// Excluded is why this person is in no lane of the warning: no_address, opted_out; then State says nothing. not_kept:
+	// nobody can tell any more.
 	Excluded string
 }
 

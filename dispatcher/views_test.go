@@ -1,6 +1,7 @@
 package dispatcher_test
 
 import (
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -96,4 +97,47 @@ func TestProgressAndReportOfFewAreVeiled(t *testing.T) {
 	if people, few := forecaster.HeadCount(&warning.Warning{ApprovedPeople: 7}); people != 0 || !few {
 		t.Errorf("the approved head count shows %d", people)
 	}
+}
+
+// TestNobodySubtractsTownsFromADistrict draws towns within districts: a hidden district hides its towns, and what is hidden
+// of one that is shown, with those who live in no town, is never a single part or fewer than Few people.
+func TestNobodySubtractsTownsFromADistrict(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var p dispatcher.Preview
+		rest := map[string]int64{}
+		for d := range rapid.IntRange(1, 4).Draw(t, "districts") {
+			u := dispatcher.PreviewUnit{Code: fmt.Sprint(500101 + d), Residents: 1000, People: rapid.Int64Range(0, 60).Draw(t, "in no town")}
+			rest[u.Code] = u.People
+			for town, n := range rapid.SliceOfN(rapid.Int64Range(1, 60), 0, 4).Draw(t, "towns") {
+				p.Towns = append(p.Towns, dispatcher.PreviewUnit{Code: fmt.Sprintf("%s%03d", u.Code, town), People: n})
+				u.People += n
+			}
+			p.Units = append(p.Units, u)
+			p.People += u.People
+		}
+		got := p.For(dispatcher.Caller{Role: warning.Forecaster})
+		for i, u := range got.Units {
+			hidden, people, shown := 0, int64(0), 0
+			for k, town := range got.Towns {
+				switch {
+				case town.Code[:6] != u.Code:
+				case town.Few && town.People != 0, !town.Few && (u.Few || town.People < dispatcher.Few || town.People != p.Towns[k].People):
+					t.Fatalf("%+v of %+v is shown of %+v", town, u, p.Towns[k])
+				case town.Few:
+					hidden, people = hidden+1, people+p.Towns[k].People
+				default:
+					shown++
+				}
+			}
+			if n := rest[u.Code]; n > 0 {
+				hidden, people = hidden+1, people+n // it is in no row
+			}
+			if !u.Few && hidden > 0 && shown > 0 && people < dispatcher.Few {
+				t.Fatalf("%d people of %+v can be computed: %+v", people, p.Units[i], got.Towns)
+			}
+			if u.Few && u.Residents != 0 {
+				t.Fatalf("%+v says who lives there", u)
+			}
+		}
+	})
 }

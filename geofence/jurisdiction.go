@@ -227,12 +227,7 @@ func (n *nearest) to(b box) float64 {
 func (n *nearest) side(e edge) float64 {
 	ax, ay := (float64(e.a.x)-float64(n.p.x))*n.east, float64(e.a.y)-float64(n.p.y)
 	bx, by := (float64(e.b.x)-float64(n.p.x))*n.east, float64(e.b.y)-float64(n.p.y)
-	dx, dy := bx-ax, by-ay
-	along := 0.0
-	if d := dx*dx + dy*dy; d > 0 {
-		along = min(1, max(0, -(ax*dx+ay*dy)/d))
-	}
-	return math.Hypot(ax+along*dx, ay+along*dy)
+	return fromSegment(ax, ay, bx, by)
 }
 
 // Beyond is the code of the neighbour around a position in units of 10^-7 degree: "" in the jurisdiction, and where no

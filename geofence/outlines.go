@@ -286,9 +286,8 @@ func (a *Atlas) outline(code string, at time.Time) *shape {
 
 // shipped is the shipped outline of a district, or nil.
 func shipped(code string) *shape {
-	e := EditionAt(latest)
-	if i := slices.IndexFunc(e.Units, func(u *Unit) bool { return fmt.Sprint(u.Code) == code }); i >= 0 {
-		return e.Units[i].outline
+	if u, ok := EditionAt(latest).Unit(numberOf(code)); ok {
+		return u.outline
 	}
 	return nil
 }
@@ -332,11 +331,7 @@ func shortCode(code string) string {
 // fullName is the name of a unit, that of a town behind its district's.
 func fullName(code, name string) string {
 	if len(code) == 9 {
-		for _, u := range EditionAt(latest).Units {
-			if fmt.Sprint(u.Code) == code[:6] {
-				return u.Name + name
-			}
-		}
+		return EditionAt(latest).district(numberOf(code[:6])) + name
 	}
 	return name
 }

@@ -178,7 +178,15 @@ func (r *Revision) Find(number uint64) (block, slot int, ok bool) {
 	return 0, 0, false
 }
 
-// District names the unit with this code, whether it still exists or not; "" where the code is unknown.
+// Residents is how many lived in the unit with this code by the census of 2020; 0 where it is not known.
+func (r *Revision) Residents(code uint32) int64 {
+	if u, ok := r.edition.Unit(code); ok {
+		return u.Population
+	}
+	return 0
+}
+
+// District names the unit or town with this code, whether it still exists or not; "" where the code is unknown.
 func (r *Revision) District(code uint32) string { return r.edition.district(code) }
 
 // Edition is the edition of units that the revision resolves against.

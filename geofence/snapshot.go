@@ -69,14 +69,14 @@ func (s *Snapshot) Find(number uint64) (block, slot int, ok bool) {
 	return row / warning.BlockSize, row % warning.BlockSize, ok
 }
 
-// District names the unit with this code, whether it still exists or not; "" where the code is unknown.
+// District names the unit or town with this code, whether it still exists or not; "" where the code is unknown.
 func (s *Snapshot) District(code uint32) string { return s.edition.district(code) }
 
 func (e *Edition) district(code uint32) string {
 	if u, ok := e.Unit(code); ok {
 		return u.Name
 	}
-	return ""
+	return townName(code)
 }
 
 // Count is people by what they are.

@@ -233,12 +233,7 @@ func (s *survey) district(code string) (around *shape, own bool) {
 	return s.atlas.outline(code, s.last), false
 }
 
-func (s *survey) name(code string) string {
-	if u, ok := EditionAt(latest).Unit(numberOf(code)); ok {
-		return u.Name
-	}
-	return code
-}
+func (s *survey) name(code string) string { return EditionAt(latest).district(numberOf(code)) }
 
 func (s *survey) remark(p *place, rule, remedy, format string, args ...any) {
 	s.slivers = append(s.slivers, found{warning.Violation{Field: p.field, Rule: rule, Detail: fmt.Sprintf(format, args...), Remedy: remedy}, math.Inf(1)})

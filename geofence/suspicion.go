@@ -80,30 +80,16 @@ const unitsPerMetre = 90
 // two kilometres counts as infinite.
 func (e *Edition) distanceOfHalf(points []warning.Point) float64 {
 	const reach = 2000 * unitsPerMetre
-	around := boxAround(points)
-	var borders []edge
-	for _, o := range e.outlines() {
-		for _, s := range o.edges {
-			if s.box().near(around, reach) {
-				borders = append(borders, s)
-			}
-		}
-	}
 	distances := make([]float64, len(points))
 	for i, q := range points {
 		p := coordOf(q)
-		shrink := math.Cos(float64(p.y) / scale * math.Pi / 180)
-		nearest := math.Inf(1)
-		for _, s := range borders {
-			if !s.box().near(box{p, p}, reach) {
-				continue
-			}
-			// In a plane around p, in units of latitude.
-			ax, ay := (float64(s.a.x)-float64(p.x))*shrink, float64(s.a.y)-float64(p.y)
-			bx, by := (float64(s.b.x)-float64(p.x))*shrink, float64(s.b.y)-float64(p.y)
-			nearest = min(nearest, fromSegment(ax, ay, bx, by))
+		n := nearest{p: p, east: math.Cos(float64(p.y) / scale * math.Pi / 180), best: reach}
+		for _, o := range e.outlines() {
+			n.look(o.tree, 1)
 		}
-		distances[i] = nearest / unitsPerMetre
+		if distances[i] = n.best / unitsPerMetre; n.best == reach {
+			distances[i] = math.Inf(1)
+		}
 	}
 	slices.SortFunc(distances, cmp.Compare[float64])
 	return distances[(len(distances)-1)/2]
@@ -123,12 +109,6 @@ func coordOf(p warning.Point) coord {
 	x, _ := E7(p[0])
 	y, _ := E7(p[1])
 	return coord{x, y}
-}
-
-// near tells whether the boxes are within reach of each other on both axes.
-func (b box) near(o box, reach int64) bool {
-	return int64(b.min.x)-int64(o.max.x) <= reach && int64(o.min.x)-int64(b.max.x) <= reach &&
-		int64(b.min.y)-int64(o.max.y) <= reach && int64(o.min.y)-int64(b.max.y) <= reach
 }
 
 // fromSegment is the distance of the origin from the segment a–b.

@@ -41,11 +41,21 @@ func TownAt(code string) (Town, bool) {
 	if err != nil || len(code) != 9 {
 		return Town{}, false
 	}
-	i, ok := slices.BinarySearchFunc(towns(), uint32(n), func(t Town, code uint32) int { return int(t.Code) - int(code) })
+	return townOf(uint32(n))
+}
+
+func townOf(code uint32) (Town, bool) {
+	i, ok := slices.BinarySearchFunc(towns(), code, func(t Town, code uint32) int { return int(t.Code) - int(code) })
 	if !ok {
 		return Town{}, false
 	}
 	return towns()[i], true
+}
+
+// townName is the name of a town, or "".
+func townName(code uint32) string {
+	t, _ := townOf(code)
+	return t.Name
 }
 
 // town checks a code of nine or twelve digits.

@@ -28,6 +28,15 @@ func (m *Mask) Remove(o *Mask) {
 	}
 }
 
+// Both is the slots that m and o choose, and how many they are.
+func (m *Mask) Both(o *Mask) (both Mask, n int) {
+	for i, w := range m {
+		both[i] = w & o[i]
+		n += bits.OnesCount64(both[i])
+	}
+	return both, n
+}
+
 // Count is how many slots are chosen.
 func (m *Mask) Count() (n int) {
 	for _, w := range m {

@@ -46,6 +46,9 @@ var refusalForms = sync.OnceValue(func() map[string][]refusalForm {
 // Names of the catalogue that stand in refusals.
 var namedKinds = []string{"tier", "status", "state", "channel"}
 
+// within is the little words between names and numbers that stand in refusals.
+var within = strings.NewReplacer(" or ", " 或 ", " and ", "、", "fewer than ", "少于 ", " people", " 人", "the authority of ", "", "no neighbour is known there", "邻区不明")
+
 // translated is the text of a kind in Chinese, or false where the catalogue has none for it.
 func translated(kind, text string) (string, bool) {
 	for _, f := range refusalForms()[kind] {
@@ -61,7 +64,7 @@ func translated(kind, text string) (string, bool) {
 					break
 				}
 			}
-			out = strings.ReplaceAll(out, fmt.Sprintf("{%d}", i+1), v)
+			out = strings.ReplaceAll(out, fmt.Sprintf("{%d}", i+1), within.Replace(v))
 		}
 		return out, true
 	}

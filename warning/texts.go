@@ -60,32 +60,48 @@ const (
 	TextPreviewUnit  Text = "preview_unit"  // district, people
 	TextPreviewRoute Text = "preview_route" // account, people, messages, contract, time
 	TextPreviewWords Text = "preview_words" // language, channel, messages, coding
-	TextDigest       Text = "digest"        // digest
-	TextMissing      Text = "missing"       // approvals
-	TextAsk          Text = "ask"
-	TextWaits        Text = "waits"   // time
-	TextOnDuty       Text = "on_duty" // user, duty, by hand or hours, when rung
+	TextPreviewHomes Text = "preview_homes" // people who live there
+	TextPreviewTown  Text = "preview_town"  // town, people
+	TextPreviewMore  Text = "preview_more"  // how many more towns
+	TextPreviewWay   Text = "preview_way"   // channel, duty, people, messages
+	TextPreviewAhead Text = "preview_ahead" // messages, time
+
+	TextFaster           Text = "faster"            // how, time
+	TextFasterWords      Text = "faster.words"      // channel, language, messages a person now, then
+	TextFasterWithout    Text = "faster.without"    // channel
+	TextFasterAhead      Text = "faster.ahead"      // account
+	TextFasterPaused     Text = "faster.paused"     // account
+	TextFasterConfigured Text = "faster.configured" // account, messages/s now, then
+	TextFasterContract   Text = "faster.contract"   // account, messages/s now, then
+	TextFasterArea       Text = "faster.area"       // channel
+	TextDigest           Text = "digest"            // digest
+	TextMissing          Text = "missing"           // approvals
+	TextAsk              Text = "ask"
+	TextWaits            Text = "waits"   // time
+	TextOnDuty           Text = "on_duty" // user, duty, by hand or hours, when rung
 
 	TextWordsWarning Text = "words_warning" // zh: event, tier; en: tier, event
 	TextWordsNotice  Text = "words_notice"  // event
 	TextWordsUntil   Text = "words_until"   // time
 
-	TextNobody     Text = "nobody"    // masked number
-	TextPerson     Text = "person"    // masked number, district
-	TextNoLane     Text = "no_lane"   // warning, event, why
-	TextInLane     Text = "in_lane"   // warning, event, channel, account, state, handed over, receipt, reason
-	TextImported   Text = "imported"  // people, snapshot
-	TextChanged    Text = "changed"   // changes, people, snapshot
-	TextBadRows    Text = "bad_rows"  // rows left out
-	TextBadRow     Text = "bad_row"   // row, field, detail, rule
-	TextStats      Text = "stats"     // people, addressable, no address, opted out, responsible
-	TextMoved      Text = "moved"     // positions, known, people
-	TextSnapshot   Text = "snapshot"  // id, edition, time
-	TextAccount    Text = "account"   // name, protocol, health, links up, links, contract, percent used, people waiting
-	TextRoute      Text = "route"     // percent of its weight, why
-	TextTested     Text = "tested"    // time, result, milliseconds to the answer, receipt
-	TextLinkTest   Text = "link_test" // account, time
-	TextByHand     Text = "by_hand"   // account, account
+	TextNobody     Text = "nobody"     // masked number
+	TextPerson     Text = "person"     // masked number, district
+	TextNoLane     Text = "no_lane"    // warning, event, why
+	TextNoOutcome  Text = "no_outcome" // warning, event
+	TextSince      Text = "since"      // time
+	TextInLane     Text = "in_lane"    // warning, event, channel, account, state, handed over, receipt, reason
+	TextImported   Text = "imported"   // people, snapshot
+	TextChanged    Text = "changed"    // changes, people, snapshot
+	TextBadRows    Text = "bad_rows"   // rows left out
+	TextBadRow     Text = "bad_row"    // row, field, detail, rule
+	TextStats      Text = "stats"      // people, addressable, no address, opted out, responsible
+	TextMoved      Text = "moved"      // positions, known, people
+	TextSnapshot   Text = "snapshot"   // id, edition, time
+	TextAccount    Text = "account"    // name, protocol, health, links up, links, contract, percent used, people waiting
+	TextRoute      Text = "route"      // percent of its weight, why
+	TextTested     Text = "tested"     // time, result, milliseconds to the answer, receipt
+	TextLinkTest   Text = "link_test"  // account, time
+	TextByHand     Text = "by_hand"    // account, account
 	TextUnchanged  Text = "unchanged"
 	TextResumed    Text = "resumed"   // time
 	TextNotKept    Text = "not_kept"  // why, key
@@ -156,12 +172,26 @@ var phrases = map[Text]phrase{
 	TextToldNot:      {"不通知", "not told"},
 	TextPreviewUnit:  {"%s %s 人", "%s %s people"},
 	TextPreviewRoute: {"%s：%s 人，%s 条，合同每秒 %s 条，%s", "%s: %s people, %s messages, contract %s/s, %s"},
-	TextPreviewWords: {"%s %s：%d 条（%s）", "%s %s: messages a person %d (%s)"},
-	TextDigest:       {"摘要 %s", "Digest %s"},
-	TextMissing:      {"还需 %d 人批准", "%d more must approve"},
-	TextAsk:          {"批准以上内容？", "Approve this?"},
-	TextWaits:        {"已等待 %s", "waits %s"},
-	TextOnDuty:       {"%s：%s（%s），%s", "%s: %s (%s), %s"},
+	TextPreviewHomes: {"约有常住人口 %s（2020 年人口普查），其中 %.0f%% 可联系", "About %s live there (census 2020), %.0f%% of them can be told"},
+	TextPreviewTown:  {"%s %s 人（按登记住址）", "%s %s people (by registered home)"},
+	TextPreviewMore:  {"另有 %d 个乡镇街道（-o json 全部列出）", "%d more towns (-o json lists them all)"},
+	TextPreviewWay:   {"%s（%s）：%s 人，%s 条", "%s (%s): %s people, %s messages"},
+	TextPreviewAhead: {"前面有 %s 条，%s", "ahead of it %s messages, %s"},
+
+	TextFaster:           {"更快：%s，%s 发完", "Faster: %s, takes %s"},
+	TextFasterWords:      {"%s %s文字由每人 %d 条缩至 %d 条", "%s: cut the words in %s from %d messages a person to %d"},
+	TextFasterWithout:    {"不发%s", "without %s"},
+	TextFasterAhead:      {"%s 前面的预警让路（tocsin hold）", "%s: hold what is ahead (tocsin hold)"},
+	TextFasterPaused:     {"%s 已暂停：tocsin channel resume %[1]s", "%s is paused: tocsin channel resume %[1]s"},
+	TextFasterConfigured: {"%s 由手动限速每秒 %d 条恢复到 %d 条", "%s: from the %d messages/s set by hand to the %d configured"},
+	TextFasterContract:   {"%s 合同由每秒 %d 条提高到 %d 条", "%s: instead of %d messages/s a contract of %d"},
+	TextFasterArea:       {"另用%s：不排队，覆盖区内所有人", "also by %s: it does not queue, and reaches everybody there"},
+	TextPreviewWords:     {"%s %s：%d 条（%s）", "%s %s: messages a person %d (%s)"},
+	TextDigest:           {"摘要 %s", "Digest %s"},
+	TextMissing:          {"还需 %d 人批准", "%d more must approve"},
+	TextAsk:              {"批准以上内容？", "Approve this?"},
+	TextWaits:            {"已等待 %s", "waits %s"},
+	TextOnDuty:           {"%s：%s（%s），%s", "%s: %s (%s), %s"},
 
 	"duty.on": {"值班", "on duty"}, "duty.off": {"不值班", "off duty"}, "duty.by_hand": {"手动", "by hand"}, "duty.hours": {"按排班", "by hours"},
 	"recipients.responsible": {"责任人", "responsible persons"}, "recipients.public": {"公众", "public"},
@@ -179,6 +209,8 @@ var phrases = map[Text]phrase{
 	TextNobody:     {"%s 不在名录中", "%s is not in the directory"},
 	TextPerson:     {"%s，%s", "%s, %s"},
 	TextNoLane:     {"%s %s：未发送（%s）", "%s %s: not sent (%s)"},
+	TextNoOutcome:  {"%s %s：个人结果已不再保存，无从得知", "%s %s: what became of single people is not kept any more"},
+	TextSince:      {"%s 以前失效的预警已删除，不在此列", "warnings that ended before %s are deleted and not listed"},
 	TextInLane:     {"%s %s %s %s：%s，交出 %s，回执 %s %s", "%s %s %s %s: %s, handed over %s, receipt %s %s"},
 	TextImported:   {"已导入 %s 人，快照 %s", "Imported %s people, snapshot %s"},
 	TextChanged:    {"已变更 %s 项，现有 %s 人，快照 %s", "Made %s changes; %s people, snapshot %s"},

@@ -18,7 +18,7 @@ var wanted = map[string][2]string{
 	"at":      {"warning.at", "say when it is issued"},
 	"warning": {"warning.event", "say the event and the tier"},
 	"former":  {"warning.references", "name the warning that this one updates"},
-	"where":   {"warning.areas", "give every area a name that people know"},
+	"where":   {"warning.areas", "give every area a name that people know; a drawn one has it in properties.name of its GeoJSON feature"},
 	"until":   {"warning.expires", "give the end of validity"},
 	"advice":  {"warning.event", "write the words yourself: the official pattern does not know what to do in this danger"},
 	"hotline": {"words.hotline", "have an engineer put the number that people may call into words.hotline of the configuration, or write the words yourself"},

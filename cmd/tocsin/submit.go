@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -122,9 +123,20 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.Areas = append(w.Areas, &pb.Area{Where: &pb.Area_Geojson{Geojson: string(b)}, GeojsonCrs: s.crs})
+		w.Areas = append(w.Areas, &pb.Area{Name: drawnName(b), Where: &pb.Area_Geojson{Geojson: string(b)}, GeojsonCrs: s.crs})
 	}
 	return w, nil
+}
+
+// drawnName is what a feature says that people call it (RFC 7946, 3.2: properties); empty where it says nothing.
+func drawnName(geojson []byte) string {
+	var f struct {
+		Properties struct {
+			Name string `json:"name"`
+		} `json:"properties"`
+	}
+	_ = json.Unmarshal(geojson, &f) // what is no GeoJSON the engine refuses, with the place
+	return f.Properties.Name
 }
 
 // asked is the spec, with what only the engine knows for a CAP message: its table, and the warnings that it follows.

@@ -23,6 +23,7 @@ func (c *Config) check(p *problems) {
 	p.name("realm", c.Realm)
 	p.name("node", c.Node)
 	p.needed("data", c.Data)
+	between(p, "keep", c.Keep, 5*24*time.Hour, 10*366*24*time.Hour) // receipts come for 3 days
 	p.hostPort("listen", c.Listen, 0)
 	p.needed("tls.certificate", c.TLS.Certificate)
 	p.needed("tls.key", c.TLS.Key)

@@ -18,22 +18,24 @@ import (
 
 // Config is the whole configuration of one engine process.
 type Config struct {
-	Realm        string       `yaml:"realm"`  // the installation; all keys in Redis carry it
-	Node         string       `yaml:"node"`   // name of this process, in every id
-	Data         string       `yaml:"data"`   // directory of this process
-	Listen       string       `yaml:"listen"` // host:port of gRPC
-	TLS          TLS          `yaml:"tls"`
-	Keys         Keys         `yaml:"keys"`
-	Redis        *Redis       `yaml:"redis"` // nil: the engine runs its own
-	Jurisdiction Jurisdiction `yaml:"jurisdiction"`
-	Limits       Limits       `yaml:"limits"`
-	Policy       Policy       `yaml:"policy"`
-	Duty         Duty         `yaml:"duty"`
-	Words        Words        `yaml:"words"`
-	CAP          CAP          `yaml:"cap"`
-	Routes       Routes       `yaml:"routes"`
-	Accounts     []Account    `yaml:"accounts"`
-	Platforms    []Platform   `yaml:"platforms"`
+	Realm string `yaml:"realm"` // the installation; all keys in Redis carry it
+	Node  string `yaml:"node"`  // name of this process, in every id
+	Data  string `yaml:"data"`  // directory of this process
+	// Keep is how long after the end of its validity a warning is kept, with what became of every person.
+	Keep         time.Duration `yaml:"keep"`
+	Listen       string        `yaml:"listen"` // host:port of gRPC
+	TLS          TLS           `yaml:"tls"`
+	Keys         Keys          `yaml:"keys"`
+	Redis        *Redis        `yaml:"redis"` // nil: the engine runs its own
+	Jurisdiction Jurisdiction  `yaml:"jurisdiction"`
+	Limits       Limits        `yaml:"limits"`
+	Policy       Policy        `yaml:"policy"`
+	Duty         Duty          `yaml:"duty"`
+	Words        Words         `yaml:"words"`
+	CAP          CAP           `yaml:"cap"`
+	Routes       Routes        `yaml:"routes"`
+	Accounts     []Account     `yaml:"accounts"`
+	Platforms    []Platform    `yaml:"platforms"`
 
 	Path  string         `yaml:"-"` // of the file
 	lines map[string]int `yaml:"-"` // of its values, by path
@@ -214,6 +216,7 @@ func defaults() *Config {
 	public, responsible, both := []warning.Duty{warning.Public}, []warning.Duty{warning.Responsible}, warning.Duties
 	night := warning.Hours{22 * 60, 7 * 60} // who is asleep is rung for red and orange alone
 	return &Config{
+		Keep:         90 * 24 * time.Hour,
 		Jurisdiction: Jurisdiction{Units: "500000"},
 		Limits: Limits{
 			RequestBytes: 8 << 20, Vertices: 200_000, Rings: 10_000,

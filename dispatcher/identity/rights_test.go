@@ -15,6 +15,8 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -60,6 +62,17 @@ func TestEveryMethodHasARow(t *testing.T) {
 			t.Errorf("rights has a row for %s, which no service has", m)
 		}
 	}
+	protoregistry.GlobalFiles.RangeFilesByPackage("tocsin.v1", func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			s := f.Services().Get(i)
+			for j := range s.Methods().Len() {
+				if m := "/" + string(s.FullName()) + "/" + string(s.Methods().Get(j).Name()); !known[m] {
+					t.Errorf("the contract has %s, which is not walked", m)
+				}
+			}
+		}
+		return true
+	})
 }
 
 func TestOnlyHealthIsOpen(t *testing.T) {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -111,7 +112,10 @@ func pointsTo(points []warning.Point) (out []*pb.Point) {
 func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 	out := &pb.PreviewResponse{
 		People: p.People, Few: p.Few, Addressable: p.Addressable, NoAddress: p.NoAddress, OptedOut: p.OptedOut, NoRoute: p.NoRoute, Untold: p.Untold,
-		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: p.Border, BeyondBorder: p.Beyond != nil, Told: toldTo(p.Told),
+		ShareOfJurisdiction: p.Share, SecondsToFinish: p.Finish.Seconds(), Digest: p.Digest, Border: warning.SayRefusal(language, p.Border), BeyondBorder: p.Beyond != nil, Told: toldTo(p.Told),
+	}
+	if bad := (*warning.Error)(nil); errors.As(p.Beyond, &bad) && len(bad.Violations) > 0 {
+		out.Border = bad.Violations[0].In(language).Text()
 	}
 	for _, a := range p.Clipped {
 		out.Clipped = append(out.Clipped, areaTo(a))
@@ -120,16 +124,30 @@ func previewTo(p dispatcher.Preview, language string) *pb.PreviewResponse {
 		v = v.In(language)
 		out.Remarks = append(out.Remarks, &pb.PreviewResponse_Remark{Field: v.Field, Rule: v.Rule, Text: v.Text()})
 	}
-	for _, u := range p.Units {
-		out.Units = append(out.Units, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Few: u.Few})
+	out.Units, out.Towns, out.Residents = unitsTo(p.Units), unitsTo(p.Towns), p.Residents
+	for _, c := range p.Channels {
+		out.Ways = append(out.Ways, &pb.PreviewResponse_Way{Channel: pb.Channel(c.Channel), Duty: c.Duty.String(), People: c.People, Messages: c.Messages, Few: c.Few})
 	}
 	for _, c := range p.Carriers {
 		out.Carriers = append(out.Carriers, &pb.PreviewResponse_Carrier{
 			Account: c.Account, People: c.People, Messages: c.Messages, ContractMessagesPerS: c.Contract, Seconds: c.Takes.Seconds(), Few: c.Few,
+			AheadMessages: c.Ahead, AheadSeconds: c.Waits.Seconds(),
+		})
+	}
+	for _, f := range p.Faster {
+		out.Faster = append(out.Faster, &pb.PreviewResponse_Faster{
+			How: string(f.How), Account: f.Account, Channel: pb.Channel(f.Channel), Language: f.Language, From: f.From, To: f.To, SecondsToFinish: f.Finish.Seconds(),
 		})
 	}
 	for _, t := range p.Texts {
 		out.Texts = append(out.Texts, &pb.PreviewResponse_Text{Language: t.Language, Channel: pb.Channel(t.Channel), Kind: pb.Type(t.Kind), Segments: t.Segments, Coding: t.Coding})
+	}
+	return out
+}
+
+func unitsTo(list []dispatcher.PreviewUnit) (out []*pb.PreviewResponse_Unit) {
+	for _, u := range list {
+		out = append(out, &pb.PreviewResponse_Unit{Code: u.Code, Name: u.Name, People: u.People, Residents: u.Residents, Few: u.Few})
 	}
 	return out
 }
@@ -183,7 +201,7 @@ func (s *Server) reportTo(r dispatcher.Report, c dispatcher.Caller) *pb.ReportRe
 		ByDistrict: rowsTo(r.ByDistrict), ByCarrier: rowsTo(r.ByCarrier), ByMinute: rowsTo(r.ByMinute),
 		PeoplePerS: r.PeopleRate, MessagesPerS: r.MessageRate,
 		TimeToFirstMs: float64(r.ToFirst) / float64(time.Millisecond), TimeToLastS: r.ToLast.Seconds(),
-		Durability: r.Durability, UnknownReceipts: r.Unmatched, RecordSeal: r.Seal, Plays: playsTo(r.Plays),
+		Durability: r.Durability, UnknownReceipts: r.Unmatched, LateReceipts: r.Late, RecordSeal: r.Seal, Plays: playsTo(r.Plays),
 	}
 	for _, w := range r.WhyNot {
 		out.WhyNot = append(out.WhyNot, &pb.ReportResponse_Why{Reason: w.Reason, People: w.People})
@@ -207,7 +225,7 @@ func rowsTo(rows []dispatcher.ReportRow) (out []*pb.ReportResponse_Row) {
 }
 
 func whoTo(w dispatcher.Who) *pb.WhoResponse {
-	out := &pb.WhoResponse{Number: w.Number, Known: w.Known, District: w.District}
+	out := &pb.WhoResponse{Number: w.Number, Known: w.Known, District: w.District, Since: timeTo(w.Since)}
 	for _, m := range w.Messages {
 		row := &pb.WhoResponse_Message{
 			WarningId: m.Warning, EventName: m.EventName, Tier: m.Tier.String(), Channel: pb.Channel(m.Channel),

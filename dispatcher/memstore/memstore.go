@@ -31,7 +31,8 @@ type Store struct {
 	entries    [][]byte
 	tables     map[string]map[string][]byte
 	plans      map[string]plan
-	strands    []*strand // by id - 1
+	strands    []*strand // by id - 1; nil: deleted
+	rolls      map[string]map[dispatcher.RollPage][]byte
 	accounts   map[string]*account
 	blobs      map[[32]byte][]byte
 	manifests  map[string][]byte
@@ -54,8 +55,9 @@ type record struct {
 }
 
 type answer struct {
-	digest string
-	done   dispatcher.Done
+	digest  string
+	done    dispatcher.Done
+	warning string
 }
 
 type plan struct {
@@ -86,7 +88,7 @@ func New() *Store {
 	return &Store{
 		warnings: map[string]*record{}, answers: map[[2]string]answer{}, toPlan: map[string]bool{}, ahead: map[string]bool{},
 		tables: map[string]map[string][]byte{}, plans: map[string]plan{}, accounts: map[string]*account{},
-		blobs: map[[32]byte][]byte{}, manifests: map[string][]byte{},
+		blobs: map[[32]byte][]byte{}, manifests: map[string][]byte{}, rolls: map[string]map[dispatcher.RollPage][]byte{},
 	}
 }
 
@@ -142,18 +144,30 @@ func (s *Store) do(a dispatcher.Act) (dispatcher.Done, error) {
 	}
 	done := dispatcher.Done{Answer: append([]byte{}, a.Answer...), Generation: s.generation}
 	if a.Entry != (dispatcher.Entry{}) {
-		b, err := json.Marshal(a.Entry)
-		if err != nil {
-			return dispatcher.Done{}, fmt.Errorf("memstore: act: entry: %w", err)
+		if err := s.enter(a.Entry); err != nil {
+			return dispatcher.Done{}, err
 		}
-		done.Number = uint64(len(s.entries) + 1)
-		s.entries = append(s.entries, fmt.Appendf(nil, `{"v":1,"number":%d,%s`, done.Number, b[1:]))
+		done.Number = uint64(len(s.entries))
 	}
 	if a.Key != "" {
-		s.answers[[2]string{a.User, a.Key}] = answer{a.Digest, done}
+		of := ""
+		if a.Warning != nil {
+			of = a.Warning.ID
+		}
+		s.answers[[2]string{a.User, a.Key}] = answer{a.Digest, done, of}
 		done.Answer = slices.Clone(done.Answer)
 	}
 	return done, nil
+}
+
+// enter adds an entry to the record of acts.
+func (s *Store) enter(e dispatcher.Entry) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("memstore: act: entry: %w", err)
+	}
+	s.entries = append(s.entries, fmt.Appendf(nil, `{"v":1,"number":%d,%s`, len(s.entries)+1, b[1:]))
+	return nil
 }
 
 // Answered is the stored answer to an act that this user made with this key before.
@@ -249,7 +263,7 @@ func (s *Store) Standing(_ context.Context, states []warning.State) ([]dispatche
 	defer s.mu.Unlock()
 	var out []dispatcher.Standing
 	for id, r := range s.warnings {
-		if slices.Contains(states, r.state) {
+		if len(states) == 0 || slices.Contains(states, r.state) {
 			out = append(out, dispatcher.Standing{ID: id, State: r.state, Expires: r.expires})
 		}
 	}
@@ -318,6 +332,9 @@ func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dis
 	if !ok {
 		return nil, fmt.Errorf("%w: warning %s", dispatcher.ErrNotFound, p.Warning)
 	}
+	if old.plan.Archived != nil {
+		return nil, fmt.Errorf("%w: warning %s is archived", dispatcher.ErrChanged, p.Warning)
+	}
 	if r.rev != rev || r.state != warning.Released {
 		return nil, fmt.Errorf("%w: warning %s is at revision %d in state %v", dispatcher.ErrChanged, p.Warning, r.rev, r.state)
 	}
@@ -360,7 +377,7 @@ func (s *Store) grows(h *dispatcher.Strand) error {
 	for i := range h.Batches {
 		added += uint32(h.Batches[i].Mask.Count())
 	}
-	if int(h.ID) > len(s.strands) {
+	if int(h.ID) > len(s.strands) || s.strands[h.ID-1] == nil {
 		return fmt.Errorf("%w: strand %d", dispatcher.ErrChanged, h.ID)
 	}
 	if t := s.strands[h.ID-1].tail; t.Closed != warning.Waiting {
@@ -379,24 +396,6 @@ func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatc
 		out[i].IDs, out[i].Err = s.PutPlan(ctx, parts[i].Rev, parts[i].Plan)
 	}
 	return out
-}
-
-// Archive takes the strands of a warning from their accounts.
-func (s *Store) Archive(_ context.Context, id string, report []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, ok := s.plans[id]
-	if !ok {
-		return fmt.Errorf("%w: plan of warning %s", dispatcher.ErrNotFound, id)
-	}
-	if old.plan.Archived == nil {
-		old.plan.Archived = append([]byte{}, report...)
-		s.plans[id] = old
-		for _, st := range old.ids {
-			s.strands[st-1].archived = true
-		}
-	}
-	return nil
 }
 
 // PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.

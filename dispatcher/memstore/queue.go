@@ -131,7 +131,7 @@ type draft struct {
 }
 
 func (d *draft) tail(id dispatcher.StrandID) (dispatcher.StrandTail, *strand, error) {
-	if id == 0 || int(id) > len(d.store.strands) || d.store.strands[id-1].head.Account != d.account {
+	if id == 0 || int(id) > len(d.store.strands) || d.store.strands[id-1] == nil || d.store.strands[id-1].head.Account != d.account {
 		return dispatcher.StrandTail{}, nil, fmt.Errorf("%w: strand %d of account %s", dispatcher.ErrNotFound, id, d.account)
 	}
 	st := d.store.strands[id-1]
@@ -228,7 +228,7 @@ func (s *Store) Load(_ context.Context, name string, after uint64, ledger bool) 
 	defer s.mu.Unlock()
 	var ids []dispatcher.StrandID
 	for _, st := range s.strands {
-		if st.head.Account == name && st.since > after && !st.archived {
+		if st != nil && st.head.Account == name && st.since > after && !st.archived {
 			ids = append(ids, st.head.ID)
 		}
 	}
@@ -255,6 +255,9 @@ func (s *Store) image(name string, ids []dispatcher.StrandID, ledger bool) (disp
 	d := draft{store: s, account: name}
 	for _, id := range ids {
 		_, st, err := d.tail(id)
+		if err == nil && st.archived {
+			err = fmt.Errorf("%w: strand %d is archived", dispatcher.ErrNotFound, id)
+		}
 		if err != nil {
 			return dispatcher.Image{}, err
 		}

@@ -19,7 +19,9 @@ import (
 //	{tocsin:REALM}:warning:ID        hash v, rev, state, expires (ms), digest, record (JSON)
 //	{tocsin:REALM}:live:CONTENT      hash id → expires (ms) of the live warnings with this content
 //	{tocsin:REALM}:answer:HASH       hash v, digest, answer, generation, number, warning: the stored answer of one (user, key)
+//	{tocsin:REALM}:answers:ID        set of the names of the answers to acts on this warning
 //	{tocsin:REALM}:toplan            set of ids
+//	{tocsin:REALM}:deleted           set of ids of deleted warnings that have left something behind
 //	{tocsin:REALM}:record            list: the record of acts, JSON
 //	{tocsin:REALM}:recorded          counter: number of the last entry in it
 //	{tocsin:REALM}:table:TABLE       hash field → version byte and value
@@ -32,6 +34,8 @@ import (
 //	{tocsin:REALM}:strand:N          hash v, head (JSON), warning, account, people, granted, closed, tail (JSON), batches,
 //	                                 chunks
 //	{tocsin:REALM}:ledger:N          hash index → version byte and ledger chunk of strand N
+//	{tocsin:REALM}:roll:ID:N         hash page → version byte and page of what became of the people of strand N, 0: of those in
+//	                                 none; in place of batches and ledger when the warning is archived
 //	{tocsin:REALM}:account:NAME      hash v, owner, epoch, beat, seq, answer, entry, obeyed, stats
 //	{tocsin:REALM}:carries:NAME      zset of the account's strands, by the generation at which they were stored or grew last
 //	{tocsin:REALM}:journal:NAME      list of version byte and journal blob; the last one has the number "entry"
@@ -65,6 +69,8 @@ func (k keys) more(s dispatcher.StrandID) string   { return k.prefix + morePart 
 func (k keys) account(name string) string          { return k.prefix + "account:" + name }
 func (k keys) carries(name string) string          { return k.prefix + carriesPart + name }
 func (k keys) journal(name string) string          { return k.prefix + "journal:" + name }
+func (k keys) deleted() string                     { return k.prefix + "deleted" }
+func (k keys) answers(id string) string            { return k.prefix + "answers:" + id }
 func (k keys) writer() string                      { return k.prefix + "writer" }
 func (k keys) blob(name []byte) string             { return k.prefix + "blob:" + hex.EncodeToString(name) }
 
@@ -77,6 +83,10 @@ func (k keys) answer(user, key string) string {
 	h.Write([]byte(user))
 	h.Write([]byte(key))
 	return k.prefix + "answer:" + hex.EncodeToString(h.Sum(nil))
+}
+
+func (k keys) roll(id string, s dispatcher.StrandID) string {
+	return k.prefix + "roll:" + id + ":" + utoa(uint64(s))
 }
 
 // batches is the name of one chunk of a strand's batches; ref is the strand's.

@@ -93,6 +93,11 @@ func (s *Store) image(ctx context.Context, account string, ledger bool, which fu
 	if im.Strands, im.Tails, at, err = s.strandsOf(ctx, ids); err != nil {
 		return im, err
 	}
+	for i := range at {
+		if at[i].Chunks == nil {
+			return im, fmt.Errorf("%w: strand %d is archived", dispatcher.ErrNotFound, im.Strands[i].ID)
+		}
+	}
 	if err := s.loadBatches(ctx, im.Strands, at); err != nil || !ledger {
 		return im, err
 	}
@@ -124,7 +129,7 @@ func (s *Store) loadBatches(ctx context.Context, strands []dispatcher.Strand, at
 		if strands[i].Batches = s.fresh.get(at[i].Batches); strands[i].Batches != nil {
 			continue
 		}
-		for j := range at[i].Chunks {
+		for j := range *at[i].Chunks {
 			places = append(places, place{i, j})
 		}
 	}

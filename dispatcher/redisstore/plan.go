@@ -170,15 +170,6 @@ func strandIDs(packed string) []dispatcher.StrandID {
 	return ids
 }
 
-// Archive takes the strands of a warning from their accounts and keeps report.
-func (s *Store) Archive(ctx context.Context, id string, report []byte) error {
-	err := s.run(ctx, archiveScript, []string{s.keys.plan(id)}, s.keys.prefix, id, versioned(report)).Err()
-	if err != nil {
-		return failed("archive", err)
-	}
-	return nil
-}
-
 // PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.
 func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispatcher.StrandTail, error) {
 	var h struct {
@@ -222,7 +213,7 @@ type stored struct {
 	Closed  uint8  `redis:"closed"`
 	Tail    string `redis:"tail"`
 	Batches string `redis:"batches"`
-	Chunks  int    `redis:"chunks"`
+	Chunks  *int   `redis:"chunks"` // nil: it is archived
 }
 
 // strandsOf reads heads and tails, and where the batches of each strand are.

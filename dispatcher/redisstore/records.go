@@ -24,13 +24,9 @@ func (s *Store) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, erro
 
 func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) (dispatcher.Done, error) {
 	var none dispatcher.Done
-	entry := ""
-	if a.Entry != (dispatcher.Entry{}) {
-		b, err := json.Marshal(a.Entry)
-		if err != nil {
-			return none, fmt.Errorf("redisstore: act: entry: %w", err)
-		}
-		entry = string(b[1:]) // the script puts the version and the number before it
+	entry, err := entryOf(a.Entry)
+	if err != nil {
+		return none, err
 	}
 	var (
 		id, digest  string
@@ -62,7 +58,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	}
 	keys := []string{
 		s.keys.answer(a.User, a.Key), warningKey, s.keys.warnings(), liveOf, s.keys.toPlan(),
-		s.keys.record(), s.keys.recorded(), s.keys.generation(),
+		s.keys.record(), s.keys.recorded(), s.keys.generation(), s.keys.answers(id),
 	}
 	for _, p := range a.Puts {
 		keys = append(keys, s.keys.table(p.Table))
@@ -86,6 +82,18 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	return dispatcher.Done{
 		Repeated: r[0].(int64) == 1, Answer: []byte(r[1].(string)), Generation: uint64(r[2].(int64)), Number: uint64(r[3].(int64)),
 	}, nil
+}
+
+// entryOf is an entry as a script takes it, which puts the version and the number before it; "" is none.
+func entryOf(e dispatcher.Entry) (string, error) {
+	if e == (dispatcher.Entry{}) {
+		return "", nil
+	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		return "", fmt.Errorf("redisstore: act: entry: %w", err)
+	}
+	return string(b[1:]), nil
 }
 
 // Answered is the stored answer to an act that this user made with this key before.
@@ -207,7 +215,7 @@ func (s *Store) Standing(ctx context.Context, states []warning.State) ([]dispatc
 		p.HMGet(ctx, s.keys.warning(ids[i]), "state", "expires")
 	}, func(i int, c redis.Cmder) error {
 		st, err := standingOf(ids[i], c)
-		if err == nil && slices.Contains(states, st.State) {
+		if err == nil && (len(states) == 0 || slices.Contains(states, st.State)) {
 			out = append(out, st)
 		}
 		return err

@@ -78,6 +78,8 @@ var (
 	actScript     = script("act", false)
 	planScript    = script("plan", true)
 	archiveScript = script("archive", false)
+	rollScript    = script("roll", false)
+	deleteScript  = script("delete", false)
 	newestScript  = script("snapshot", true)
 	writerScript  = script("writer", false)
 	dropScript    = script("drop", false)

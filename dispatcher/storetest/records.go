@@ -548,6 +548,11 @@ func standing(t *testing.T, s Store) {
 	same(t, "those that were released", got, []dispatcher.Standing{
 		{ID: id(1), State: warning.Completed, Expires: draft(1, warning.Completed).Spec.Expires},
 	})
+	got, err = s.Standing(t.Context(), nil)
+	no(t, err)
+	if len(got) != 2 {
+		t.Fatalf("%d warnings, wanted both", len(got))
+	}
 }
 
 func stalePlan(t *testing.T, s Store) {
@@ -569,26 +574,4 @@ func stalePlan(t *testing.T, s Store) {
 	p.Version = 2
 	_, err = s.PutPlan(t.Context(), 3, p)
 	must(t, err, dispatcher.ErrChanged)
-}
-
-// archived: the strands leave their accounts, and can be read by name; the report is kept as it was first.
-func archived(t *testing.T, s Store) {
-	ids := planned(t, s, 1, 10, "a", "b")
-	planned(t, s, 2, 10, "a")
-	for _, report := range []string{"report", "another"} {
-		no(t, s.Archive(t.Context(), id(1), []byte(report)))
-	}
-	im, err := s.Load(t.Context(), "a", 0, true)
-	no(t, err)
-	if len(im.Strands) != 1 || im.Strands[0].Warning != id(2) {
-		t.Fatalf("the account carries %v", im.Strands)
-	}
-	im, err = s.Read(t.Context(), "b", ids[1:], true)
-	no(t, err)
-	p, tails, err := s.PlanOf(t.Context(), id(1))
-	no(t, err)
-	if len(im.Strands) != 1 || len(p.Strands) != 2 || len(tails) != 2 || string(p.Archived) != "report" {
-		t.Fatalf("%d strands by name, %d of the plan, report %q", len(im.Strands), len(p.Strands), p.Archived)
-	}
-	must(t, s.Archive(t.Context(), id(3), nil), dispatcher.ErrNotFound)
 }

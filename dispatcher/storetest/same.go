@@ -23,7 +23,7 @@ func Same(t *testing.T, open func(t testing.TB) (a, b Store)) {
 		p := pair{T: r, ctx: t.Context(), seq: map[dispatcher.Fence]uint64{}, rev: map[int]uint64{}, granted: map[dispatcher.StrandID]uint32{}, entries: map[string]uint64{}, carries: map[string][]dispatcher.StrandID{}}
 		p.a, p.b = open(t)
 		p.begin()
-		steps := []func(){p.act, p.act, p.plan, p.grow, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask}
+		steps := []func(){p.act, p.act, p.plan, p.grow, p.acquire, p.commit, p.commit, p.commit, p.fold, p.beat, p.release, p.ask, p.end}
 		for range p.upTo(40, "steps") {
 			rapid.SampledFrom(steps).Draw(r, "step")()
 		}
@@ -278,6 +278,21 @@ func (p *pair) beat() {
 func (p *pair) release() {
 	f := p.fence()
 	both(p, "release", func(s Store) (bool, error) { return true, s.Release(p.ctx, f) })
+}
+
+// end archives a warning, or deletes it.
+func (p *pair) end() {
+	n := 1 + p.upTo(3, "warning")
+	if p.flip("delete") {
+		p.rev[n] = 0
+		_, ok := both(p, "delete", func(s Store) (bool, error) { return true, s.Delete(p.ctx, id(n), entry("delete"), nil) })
+		if !ok {
+			_, p.rev[n], _ = p.a.Warning(p.ctx, id(n))
+		}
+		both(p, "purge", func(s Store) (bool, error) { return true, s.Purge(p.ctx) })
+		return
+	}
+	both(p, "archive", func(s Store) (bool, error) { return true, s.Archive(p.ctx, id(n), []byte("report")) })
 }
 
 func (p *pair) ask() {

@@ -53,6 +53,8 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"a plan grows part by part", planParts},
 		{"a strand grows at its end", strandsGrow},
 		{"an archived plan leaves its accounts", archived},
+		{"a deleted warning leaves the record of acts alone", deleted},
+		{"only what is over and archived is deleted", notDeleted},
 		{"the short list of warnings", standing},
 		{"a plan for a changed warning is refused", stalePlan},
 		{"one owner at a time, epochs rise", ownership},

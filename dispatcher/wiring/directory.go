@@ -31,6 +31,8 @@ type directory struct {
 	limits geofence.Limits
 	log    *zap.Logger
 
+	archived map[string]bool // warnings whose snapshots are not needed; of whoever sweeps
+
 	heavy sync.Mutex // held by an import and by a load: each holds all people in memory. It is taken before mu.
 	queue queue
 

@@ -91,13 +91,17 @@ func (d *directory) times(ctx context.Context, table string) (map[string]time.Ti
 }
 
 // named is the snapshots that plans name which are not archived: an erased person's number is gone from the store after that.
+// Those that are archived stay so, and are looked at once.
 func (d *directory) named(ctx context.Context) (map[string]bool, error) {
-	all, err := d.store.Warnings(ctx, nil, 0)
+	all, err := d.store.Standing(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]bool{}
+	out, archived := map[string]bool{}, map[string]bool{}
 	for i := range all {
+		if archived[all[i].ID] = d.archived[all[i].ID]; archived[all[i].ID] {
+			continue
+		}
 		plan, _, err := d.store.PlanOf(ctx, all[i].ID)
 		if errors.Is(err, dispatcher.ErrNotFound) {
 			continue
@@ -106,6 +110,7 @@ func (d *directory) named(ctx context.Context) (map[string]bool, error) {
 			return nil, err
 		}
 		if plan.Archived != nil {
+			archived[all[i].ID] = true
 			continue
 		}
 		out[plan.Snapshot] = true
@@ -113,6 +118,7 @@ func (d *directory) named(ctx context.Context) (map[string]bool, error) {
 			out[s.Snapshot] = true
 		}
 	}
+	d.archived = archived
 	return out, nil
 }
 

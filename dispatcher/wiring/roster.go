@@ -149,3 +149,5 @@ func (o onDuty) Find(number uint64) (block, slot int, ok bool) {
 }
 
 func (o onDuty) District(uint32) string { return "" }
+
+func (o onDuty) Residents(uint32) int64 { return 0 }

@@ -75,13 +75,13 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 // process is one engine process, put together and not yet running.
 type process struct {
 	*House
-	dir    *directory
-	eds    *editions
-	sealer *audit.Sealer
-	rule   *rule
-	engine *dispatcher.Engine
-	server *intake.Server
-	gate   gate
+	dir      *directory
+	editions *editions
+	sealer   *audit.Sealer
+	rule     *rule
+	engine   *dispatcher.Engine
+	server   *intake.Server
+	gate     gate
 
 	current   current
 	reloading sync.Mutex
@@ -89,16 +89,16 @@ type process struct {
 }
 
 func newProcess(ctx context.Context, h *House) (*process, error) {
-	eds := newEditions(h.Store, h.log)
+	editions := newEditions(h.Store, h.log)
 	limits := limitsOf(h.Config.Limits)
-	limits.Atlas = eds.atlas
-	p := &process{House: h, dir: newDirectory(h.Store, limits, h.log), eds: eds}
+	limits.Atlas = editions.atlas
+	p := &process{House: h, dir: newDirectory(h.Store, limits, h.log), editions: editions}
 	now, err := settingsOf(h.Config)
 	if err != nil {
 		return nil, err
 	}
 	p.current.now.Store(now)
-	if err := errors.Join(p.eds.refresh(ctx), p.dir.refresh(ctx)); err != nil {
+	if err := errors.Join(p.editions.refresh(ctx), p.dir.refresh(ctx)); err != nil {
 		return nil, err
 	}
 	p.sealer, err = audit.Open(audit.Options{
@@ -145,7 +145,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 		Policy:    p.rule.inForce,
 		Words:     p.current.wording,
 		Duty:      dispatcher.Duty{Roster: onDuty, Channels: h.Config.Duty.Channels, Backup: h.Config.Duty.Backup},
-		Segments:  segments, Seal: p.seal, Log: h.log,
+		Segments:  segments, Seal: p.seal, Keep: h.Config.Keep, Log: h.log,
 	})
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (p *process) openIntake() error {
 		p.log.Warn("the server's certificate ends soon", zap.Int("days", left))
 	}
 	p.server, err = intake.New(intake.Options{
-		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Editions: p.eds, Moves: p.engine, Duty: p.engine, House: p,
+		Acts: p.engine, Looks: p.engine, Rule: p.rule, Accounts: p.engine, Directory: p.dir, Editions: p.editions, Moves: p.engine, Duty: p.engine, House: p,
 		Health: intake.Health{
 			Intake:   func(ctx context.Context) error { return errors.Join(p.gate.why(true), p.engine.WellIntake(ctx)) },
 			Dispatch: p.engine.WellDispatch,
@@ -190,7 +190,7 @@ func (p *process) run(ctx context.Context) error {
 	engine.Go(func() { p.engine.Run(sending) })
 	keepers.Go(func() { p.sealer.Run(sealing) })
 	keepers.Go(func() { p.dir.follow(sending) })
-	keepers.Go(func() { p.eds.follow(sending) })
+	keepers.Go(func() { p.editions.follow(sending) })
 	keepers.Go(func() { p.keepRedis(sending) })
 	keepers.Go(func() { p.rule.follow(sending) })
 	if p.own != nil {

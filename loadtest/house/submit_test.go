@@ -125,6 +125,10 @@ func TestSubmitRefusesAndKeepsNothing(t *testing.T) {
 			s.Status = pb.Status_STATUS_ACTUAL
 			s.Words[0].Text = "暴雨橙色预警"
 		}, invalid("warning.channels[0]", "channel.status", "have an engineer configure a link of that kind")},
+		"actual, by the table, without any live link": {func(s *pb.WarningSpec) {
+			s.Status, s.Channels = pb.Status_STATUS_ACTUAL, nil
+			s.Words[0].Text = "暴雨橙色预警"
+		}, invalid("warning.status", "status.unserved", "have an engineer configure a link of that kind")},
 		"public drill without a link for it": {func(s *pb.WarningSpec) { s.Status = pb.Status_STATUS_PUBLIC_DRILL },
 			invalid("warning.channels[0]", "channel.status", "have an engineer configure a link of that kind")},
 	} {

@@ -1,7 +1,7 @@
 -- act: one change that a person or the engine makes, all of it or nothing.
 --
 -- KEYS  1 stored answer  2 warning  3 warnings  4 live warnings with its content  5 toplan  6 record  7 recorded
---       8 generation  9.. the table of each put
+--       8 generation  9 answers of the warning  10.. the table of each put
 -- ARGV  1 '1': the act has a key of idempotency  2 digest of the request  3 answer
 --       4 entry for the record without its opening brace, '' for none  5 '1': raises the generation
 --       6 id, '' for no warning  7 revision that was read  8 state, two digits  9 end of validity (ms)
@@ -61,8 +61,8 @@ if id ~= '' then
   if ARGV[13] == 'add' then redis.call('SADD', KEYS[5], id) end
   if ARGV[13] == 'drop' then redis.call('SREM', KEYS[5], id) end
 end
-for i = 9, #KEYS do
-  local field, value = ARGV[16 + (i - 9) * 2], ARGV[17 + (i - 9) * 2]
+for i = 10, #KEYS do
+  local field, value = ARGV[16 + (i - 10) * 2], ARGV[17 + (i - 10) * 2]
   if value == '' then redis.call('HDEL', KEYS[i], field) else redis.call('HSET', KEYS[i], field, value) end
 end
 local number = 0
@@ -73,5 +73,6 @@ end
 if keyed then
   redis.call('HSET', KEYS[1], 'v', 1, 'digest', digest, 'answer', answer, 'generation', generation, 'number', number,
     'warning', id)
+  if id ~= '' then redis.call('SADD', KEYS[9], KEYS[1]) end
 end
 return {0, answer, generation, number}

@@ -8,7 +8,7 @@
 --       batches behind the chunks
 -- returns the ids of the strands of all parts, u32 each
 -- errors NOTFOUND CHANGED CHUNKS
-local planned = redis.call('HMGET', KEYS[2], 'version', 'strands', 'parts', 'print')
+local planned = redis.call('HMGET', KEYS[2], 'version', 'strands', 'parts', 'print', 'archived')
 local parts, before = tonumber(ARGV[7]), tonumber(planned[3] or 0)
 if planned[1] and planned[1] ~= ARGV[4] then
   return redis.error_reply('CHANGED version ' .. planned[1] .. ' of warning ' .. ARGV[2] .. ' is planned')
@@ -28,6 +28,7 @@ if not w[1] then return redis.error_reply('NOTFOUND warning ' .. ARGV[2]) end
 if w[1] ~= ARGV[3] or tonumber(w[2]) ~= RELEASED then
   return redis.error_reply('CHANGED warning ' .. ARGV[2] .. ' is at revision ' .. w[1] .. ' in state ' .. w[2])
 end
+if planned[5] then return redis.error_reply('CHANGED warning ' .. ARGV[2] .. ' is archived') end
 local snapshot = cjson.decode(ARGV[5]).snapshot
 if redis.call('HEXISTS', ARGV[1] .. 'table:retired', snapshot) == 1 then
   return redis.error_reply('CHANGED snapshot ' .. snapshot .. ' is retired, plan again')

@@ -139,6 +139,9 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 	veiled := func(n int64) string { return l.orFew(n, p.GetFew()) }
 	lines := append([]string{l.say(warning.TextInArea, veiled(p.GetPeople()), veiled(p.GetAddressable()))}, l.nothing(p)...)
 	lines = append(lines, l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())))
+	if p.GetResidents() > 0 {
+		lines = append(lines, l.say(warning.TextPreviewHomes, count(p.GetResidents()), min(100, 100*float64(p.GetAddressable())/float64(p.GetResidents()))))
+	}
 	lines = append(lines, l.told(p.GetTold())...)
 	for _, r := range p.GetRemarks() {
 		lines = append(lines, "  "+r.GetText())
@@ -152,12 +155,53 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 	for _, u := range p.GetUnits() {
 		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orFew(u.GetPeople(), u.GetFew())))
 	}
+	for i, t := range p.GetTowns() {
+		if i == townsShown {
+			lines = append(lines, "  "+l.say(warning.TextPreviewMore, len(p.GetTowns())-i))
+			break
+		}
+		lines = append(lines, "  "+l.say(warning.TextPreviewTown, t.GetName(), l.orFew(t.GetPeople(), t.GetFew())))
+	}
+	for _, w := range p.GetWays() {
+		lines = append(lines, "  "+l.say(warning.TextPreviewWay, l.channel(w.GetChannel()), l.name("recipients", w.GetDuty()), l.orFew(w.GetPeople(), w.GetFew()), l.orFew(w.GetMessages(), w.GetFew())))
+	}
 	for _, c := range p.GetCarriers() {
-		lines = append(lines, "  "+l.say(warning.TextPreviewRoute, c.GetAccount(), l.orFew(c.GetPeople(), c.GetFew()),
-			l.orFew(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), short(c.GetSeconds())))
+		line := "  " + l.say(warning.TextPreviewRoute, c.GetAccount(), l.orFew(c.GetPeople(), c.GetFew()),
+			l.orFew(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), short(c.GetSeconds()))
+		if c.GetAheadMessages() > 0 {
+			line += "; " + l.say(warning.TextPreviewAhead, count(c.GetAheadMessages()), short(c.GetAheadSeconds()))
+		}
+		lines = append(lines, line)
+	}
+	for _, f := range p.GetFaster() {
+		lines = append(lines, "  "+l.faster(f))
 	}
 	lines = append(lines, l.texts(p.GetTexts())...)
 	return append(lines, l.say(warning.TextDigest, p.GetDigest()))
+}
+
+// townsShown is how many towns a preview lists, those with most people.
+const townsShown = 10
+
+// faster is a change, and what it would bring.
+func (l Language) faster(f *pb.PreviewResponse_Faster) string {
+	how := warning.Text(f.GetHow())
+	var args []any
+	switch how {
+	case warning.TextFasterWords:
+		args = []any{l.channel(f.GetChannel()), f.GetLanguage(), f.GetFrom(), f.GetTo()}
+	case warning.TextFasterWithout, warning.TextFasterArea:
+		args = []any{l.channel(f.GetChannel())}
+	case warning.TextFasterConfigured, warning.TextFasterContract:
+		args = []any{f.GetAccount(), f.GetFrom(), f.GetTo()}
+	default:
+		args = []any{f.GetAccount()}
+	}
+	change := l.say(how, args...)
+	if f.GetSecondsToFinish() == 0 {
+		return change
+	}
+	return l.say(warning.TextFaster, change, short(f.GetSecondsToFinish()))
 }
 
 // told is who is told by what and when, a line for each duty.
@@ -300,12 +344,16 @@ func Done(p *pb.WatchResponse) (done, planned, waiting int64) {
 
 // Who is one person's messages.
 func (l Language) Who(w *pb.WhoResponse) []string {
-	if !w.GetKnown() {
-		return []string{l.say(warning.TextNobody, w.GetNumber())}
-	}
 	lines := []string{l.say(warning.TextPerson, w.GetNumber(), w.GetDistrict())}
+	if !w.GetKnown() { // any more: they may have had messages
+		lines = []string{l.say(warning.TextNobody, w.GetNumber())}
+	}
 	for _, m := range w.GetMessages() {
 		event := l.name("tier", m.GetTier()) + " " + m.GetEventName()
+		if m.GetExcluded() == "not_kept" {
+			lines = append(lines, l.say(warning.TextNoOutcome, m.GetWarningId(), event))
+			continue
+		}
 		if m.GetExcluded() != "" {
 			lines = append(lines, l.say(warning.TextNoLane, m.GetWarningId(), event, l.name("reason", m.GetExcluded())))
 			continue
@@ -316,6 +364,9 @@ func (l Language) Who(w *pb.WhoResponse) []string {
 		}
 		lines = append(lines, strings.TrimSpace(l.say(warning.TextInLane, m.GetWarningId(), event, l.channel(m.GetChannel()), m.GetAccount(),
 			l.name("person", m.GetState()), clock(m.GetHandedOverAt(), "2006-01-02 15:04:05"), clock(m.GetReceiptAt(), "15:04:05"), reason)))
+	}
+	if w.GetSince() != nil {
+		lines = append(lines, l.say(warning.TextSince, clock(w.GetSince(), "2006-01-02 15:04:05")))
 	}
 	return lines
 }

@@ -2,6 +2,7 @@ package show
 
 import (
 	"encoding/csv"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "tocsin/proto/tocsin/v1"
+	"tocsin/warning"
 )
 
 func report() *pb.ReportResponse {
@@ -144,6 +146,40 @@ func TestCount(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
 		if got := count(n); got != want {
 			t.Errorf("%d: %s", n, got)
+		}
+	}
+}
+
+// TestAPreviewSaysWhatIsAheadAndWhatIsFaster in both languages.
+func TestAPreviewSaysWhatIsAheadAndWhatIsFaster(t *testing.T) {
+	p := &pb.PreviewResponse{
+		People: 1000, Addressable: 900, Residents: 1800, SecondsToFinish: 60,
+		Ways:     []*pb.PreviewResponse_Way{{Channel: pb.Channel_CHANNEL_SMS, Duty: "responsible", People: 40, Messages: 80}},
+		Carriers: []*pb.PreviewResponse_Carrier{{Account: "mobile", People: 900, Messages: 1800, ContractMessagesPerS: 60, Seconds: 30, AheadMessages: 1234, AheadSeconds: 20.5}},
+	}
+	for i := range townsShown + 3 {
+		p.Towns = append(p.Towns, &pb.PreviewResponse_Unit{Name: fmt.Sprint("town", i), People: 30})
+	}
+	for _, how := range []warning.Text{
+		warning.TextFasterWords, warning.TextFasterWithout, warning.TextFasterAhead, warning.TextFasterPaused, warning.TextFasterConfigured,
+		warning.TextFasterContract, warning.TextFasterArea,
+	} {
+		p.Faster = append(p.Faster, &pb.PreviewResponse_Faster{
+			How: string(how), Account: "mobile", Channel: pb.Channel_CHANNEL_BROADCAST, Language: "zh-CN", From: 2, To: 71, SecondsToFinish: 33,
+		})
+	}
+	for language, want := range map[Language][]string{
+		"en":    {"About 1,800 live there (census 2020), 50%", "3 more towns", "SMS (", "40 people, 80 messages", "ahead of it 1,234 messages, 20.5s", "in zh-CN from 2 messages a person to 71, takes 33s", "contract of 71", "tocsin hold", "tocsin channel resume mobile"},
+		"zh-CN": {"约有常住人口 1,800", "另有 3 个乡镇街道", "40 人，80 条", "前面有 1,234 条，20.5s", "由每人 2 条缩至 71 条，33s 发完", "提高到 71 条", "tocsin channel resume mobile"},
+	} {
+		text := strings.Join(language.Preview(p), "\n")
+		for _, part := range want {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: %q is missing in\n%s", language, part, text)
+			}
+		}
+		if strings.Contains(text, "%!") {
+			t.Errorf("%s: a text is filled in wrongly:\n%s", language, text)
 		}
 	}
 }

@@ -473,7 +473,9 @@ type ReportResponse struct {
 	// The plan is made: before it nothing above counts people.
 	Planned bool `protobuf:"varint,29,opt,name=planned,proto3" json:"planned,omitempty"`
 	// Fewer than 20 people: no count is shown to anybody but a commander.
-	Few           bool `protobuf:"varint,30,opt,name=few,proto3" json:"few,omitempty"`
+	Few bool `protobuf:"varint,30,opt,name=few,proto3" json:"few,omitempty"`
+	// Receipts for people none of whose messages may have one any more; their warnings are settled.
+	LateReceipts  int64 `protobuf:"varint,31,opt,name=late_receipts,json=lateReceipts,proto3" json:"late_receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -711,6 +713,13 @@ func (x *ReportResponse) GetFew() bool {
 	return false
 }
 
+func (x *ReportResponse) GetLateReceipts() int64 {
+	if x != nil {
+		return x.LateReceipts
+	}
+	return 0
+}
+
 type WhoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// E.164 digits, no plus.
@@ -768,10 +777,12 @@ func (x *WhoRequest) GetWhy() string {
 type WhoResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Masked: only the last four digits.
-	Number        string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
-	Known         bool                   `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
-	District      string                 `protobuf:"bytes,3,opt,name=district,proto3" json:"district,omitempty"`
-	Messages      []*WhoResponse_Message `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"`
+	Number   string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
+	Known    bool                   `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	District string                 `protobuf:"bytes,3,opt,name=district,proto3" json:"district,omitempty"`
+	Messages []*WhoResponse_Message `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"`
+	// Warnings whose validity ended before are deleted: what they were to this person nobody can tell. Absent: none are.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -830,6 +841,13 @@ func (x *WhoResponse) GetDistrict() string {
 func (x *WhoResponse) GetMessages() []*WhoResponse_Message {
 	if x != nil {
 		return x.Messages
+	}
+	return nil
+}
+
+func (x *WhoResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
 	}
 	return nil
 }
@@ -1085,7 +1103,7 @@ type WhoResponse_Message struct {
 	ReceiptAt    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=receipt_at,json=receiptAt,proto3" json:"receipt_at,omitempty"`
 	Tier         string                 `protobuf:"bytes,8,opt,name=tier,proto3" json:"tier,omitempty"`
 	EventName    string                 `protobuf:"bytes,9,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
-	// Why this person is in no lane of the warning: no_address, opted_out.
+	// Why this person is in no lane of the warning: no_address, opted_out. not_kept: nobody can tell any more.
 	Excluded      string `protobuf:"bytes,10,opt,name=excluded,proto3" json:"excluded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1241,7 +1259,7 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\vends_failed\x18\v \x01(\x03R\n" +
 	"endsFailed\"*\n" +
 	"\rReportRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\xe7\f\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x8c\r\n" +
 	"\x0eReportResponse\x12,\n" +
 	"\awarning\x18\x01 \x01(\v2\x12.tocsin.v1.WarningR\awarning\x12+\n" +
 	"\x05lanes\x18\x02 \x03(\v2\x15.tocsin.v1.LaneCountsR\x05lanes\x12\x17\n" +
@@ -1282,7 +1300,8 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"\bno_route\x18\x1b \x01(\x03R\anoRoute\x12\x16\n" +
 	"\x06untold\x18\x1c \x01(\x03R\x06untold\x12\x18\n" +
 	"\aplanned\x18\x1d \x01(\bR\aplanned\x12\x10\n" +
-	"\x03few\x18\x1e \x01(\bR\x03few\x1a\xe7\x01\n" +
+	"\x03few\x18\x1e \x01(\bR\x03few\x12#\n" +
+	"\rlate_receipts\x18\x1f \x01(\x03R\flateReceipts\x1a\xe7\x01\n" +
 	"\x03Row\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1308,12 +1327,13 @@ const file_tocsin_v1_report_proto_rawDesc = "" +
 	"WhoRequest\x12,\n" +
 	"\x06number\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[0-9]{8,15}$R\x06number\x12\x1c\n" +
 	"\x03why\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x03why\"\x80\x04\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x03why\"\xb2\x04\n" +
 	"\vWhoResponse\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x14\n" +
 	"\x05known\x18\x02 \x01(\bR\x05known\x12\x1a\n" +
 	"\bdistrict\x18\x03 \x01(\tR\bdistrict\x12:\n" +
-	"\bmessages\x18\x04 \x03(\v2\x1e.tocsin.v1.WhoResponse.MessageR\bmessages\x1a\xea\x02\n" +
+	"\bmessages\x18\x04 \x03(\v2\x1e.tocsin.v1.WhoResponse.MessageR\bmessages\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a\xea\x02\n" +
 	"\aMessage\x12\x1d\n" +
 	"\n" +
 	"warning_id\x18\x01 \x01(\tR\twarningId\x12,\n" +
@@ -1375,14 +1395,15 @@ var file_tocsin_v1_report_proto_depIdxs = []int32{
 	8,  // 13: tocsin.v1.ReportResponse.accounts:type_name -> tocsin.v1.ReportResponse.Account
 	1,  // 14: tocsin.v1.ReportResponse.plays:type_name -> tocsin.v1.Play
 	9,  // 15: tocsin.v1.WhoResponse.messages:type_name -> tocsin.v1.WhoResponse.Message
-	10, // 16: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
-	11, // 17: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
-	11, // 18: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	11, // 16: tocsin.v1.WhoResponse.since:type_name -> google.protobuf.Timestamp
+	10, // 17: tocsin.v1.WhoResponse.Message.channel:type_name -> tocsin.v1.Channel
+	11, // 18: tocsin.v1.WhoResponse.Message.handed_over_at:type_name -> google.protobuf.Timestamp
+	11, // 19: tocsin.v1.WhoResponse.Message.receipt_at:type_name -> google.protobuf.Timestamp
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_report_proto_init() }

@@ -222,13 +222,21 @@ type PreviewResponse struct {
 	Carriers            []*PreviewResponse_Carrier `protobuf:"bytes,7,rep,name=carriers,proto3" json:"carriers,omitempty"`
 	Texts               []*PreviewResponse_Text    `protobuf:"bytes,8,rep,name=texts,proto3" json:"texts,omitempty"`
 	ShareOfJurisdiction float64                    `protobuf:"fixed64,9,opt,name=share_of_jurisdiction,json=shareOfJurisdiction,proto3" json:"share_of_jurisdiction,omitempty"`
-	SecondsToFinish     float64                    `protobuf:"fixed64,10,opt,name=seconds_to_finish,json=secondsToFinish,proto3" json:"seconds_to_finish,omitempty"`
-	Digest              string                     `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Of the slowest account at its contract, with what is ahead of it. 0: nothing to send, or veiled.
+	SecondsToFinish float64 `protobuf:"fixed64,10,opt,name=seconds_to_finish,json=secondsToFinish,proto3" json:"seconds_to_finish,omitempty"`
+	Digest          string  `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
 	// Who is told by which channels and when, were it released now.
 	Told []*Told `protobuf:"bytes,12,rep,name=told,proto3" json:"told,omitempty"`
 	// Of the addressable: people whom no account carries, and people whom the channel table tells by no channel of their own.
 	NoRoute int64 `protobuf:"varint,13,opt,name=no_route,json=noRoute,proto3" json:"no_route,omitempty"`
 	Untold  int64 `protobuf:"varint,14,opt,name=untold,proto3" json:"untold,omitempty"`
+	// By town of the registered home, as far as homes name one.
+	Towns []*PreviewResponse_Unit `protobuf:"bytes,15,rep,name=towns,proto3" json:"towns,omitempty"`
+	// Who lives in the area by the census, about; 0: not known.
+	Residents int64                  `protobuf:"varint,16,opt,name=residents,proto3" json:"residents,omitempty"`
+	Ways      []*PreviewResponse_Way `protobuf:"bytes,17,rep,name=ways,proto3" json:"ways,omitempty"`
+	// What would shorten seconds_to_finish by a tenth or more, the best first; then what does not queue.
+	Faster []*PreviewResponse_Faster `protobuf:"bytes,18,rep,name=faster,proto3" json:"faster,omitempty"`
 	// What lies of the area beyond the jurisdiction, in words; empty: nothing.
 	Border string `protobuf:"bytes,30,opt,name=border,proto3" json:"border,omitempty"`
 	// More of it lies there than the policy admits: submit refuses it.
@@ -366,6 +374,34 @@ func (x *PreviewResponse) GetUntold() int64 {
 		return x.Untold
 	}
 	return 0
+}
+
+func (x *PreviewResponse) GetTowns() []*PreviewResponse_Unit {
+	if x != nil {
+		return x.Towns
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetResidents() int64 {
+	if x != nil {
+		return x.Residents
+	}
+	return 0
+}
+
+func (x *PreviewResponse) GetWays() []*PreviewResponse_Way {
+	if x != nil {
+		return x.Ways
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetFaster() []*PreviewResponse_Faster {
+	if x != nil {
+		return x.Faster
+	}
+	return nil
 }
 
 func (x *PreviewResponse) GetBorder() string {
@@ -1763,11 +1799,14 @@ func (x *CapTableResponse) GetTable() []byte {
 }
 
 type PreviewResponse_Unit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	People        int64                  `protobuf:"varint,3,opt,name=people,proto3" json:"people,omitempty"`
-	Few           bool                   `protobuf:"varint,4,opt,name=few,proto3" json:"few,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Code   string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Name   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	People int64                  `protobuf:"varint,3,opt,name=people,proto3" json:"people,omitempty"`
+	Few    bool                   `protobuf:"varint,4,opt,name=few,proto3" json:"few,omitempty"`
+	// Who lives in this part of the district, about: its census of 2020, by the part of its people in the directory who are
+	// meant. 0: not known, as of towns.
+	Residents     int64 `protobuf:"varint,5,opt,name=residents,proto3" json:"residents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1830,21 +1869,110 @@ func (x *PreviewResponse_Unit) GetFew() bool {
 	return false
 }
 
+func (x *PreviewResponse_Unit) GetResidents() int64 {
+	if x != nil {
+		return x.Residents
+	}
+	return 0
+}
+
+// The people of one duty ("responsible", "public") who are told by one channel at once.
+type PreviewResponse_Way struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       Channel                `protobuf:"varint,1,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
+	Duty          string                 `protobuf:"bytes,2,opt,name=duty,proto3" json:"duty,omitempty"`
+	People        int64                  `protobuf:"varint,3,opt,name=people,proto3" json:"people,omitempty"`
+	Messages      int64                  `protobuf:"varint,4,opt,name=messages,proto3" json:"messages,omitempty"`
+	Few           bool                   `protobuf:"varint,5,opt,name=few,proto3" json:"few,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewResponse_Way) Reset() {
+	*x = PreviewResponse_Way{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewResponse_Way) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewResponse_Way) ProtoMessage() {}
+
+func (x *PreviewResponse_Way) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewResponse_Way.ProtoReflect.Descriptor instead.
+func (*PreviewResponse_Way) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 1}
+}
+
+func (x *PreviewResponse_Way) GetChannel() Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return Channel_CHANNEL_UNSPECIFIED
+}
+
+func (x *PreviewResponse_Way) GetDuty() string {
+	if x != nil {
+		return x.Duty
+	}
+	return ""
+}
+
+func (x *PreviewResponse_Way) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *PreviewResponse_Way) GetMessages() int64 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
+func (x *PreviewResponse_Way) GetFew() bool {
+	if x != nil {
+		return x.Few
+	}
+	return false
+}
+
 type PreviewResponse_Carrier struct {
-	state                protoimpl.MessageState `protogen:"open.v1"`
-	Account              string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	People               int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
-	Messages             int64                  `protobuf:"varint,3,opt,name=messages,proto3" json:"messages,omitempty"`
-	ContractMessagesPerS float64                `protobuf:"fixed64,4,opt,name=contract_messages_per_s,json=contractMessagesPerS,proto3" json:"contract_messages_per_s,omitempty"`
-	Seconds              float64                `protobuf:"fixed64,5,opt,name=seconds,proto3" json:"seconds,omitempty"`
-	Few                  bool                   `protobuf:"varint,6,opt,name=few,proto3" json:"few,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Of the channel with most people.
+	People int64 `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	// Of all its channels together.
+	Messages             int64   `protobuf:"varint,3,opt,name=messages,proto3" json:"messages,omitempty"`
+	ContractMessagesPerS float64 `protobuf:"fixed64,4,opt,name=contract_messages_per_s,json=contractMessagesPerS,proto3" json:"contract_messages_per_s,omitempty"`
+	Seconds              float64 `protobuf:"fixed64,5,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	Few                  bool    `protobuf:"varint,6,opt,name=few,proto3" json:"few,omitempty"`
+	// Messages of the same or a more urgent tier that wait at the account, and how long they take.
+	AheadMessages int64   `protobuf:"varint,7,opt,name=ahead_messages,json=aheadMessages,proto3" json:"ahead_messages,omitempty"`
+	AheadSeconds  float64 `protobuf:"fixed64,8,opt,name=ahead_seconds,json=aheadSeconds,proto3" json:"ahead_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewResponse_Carrier) Reset() {
 	*x = PreviewResponse_Carrier{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +1984,7 @@ func (x *PreviewResponse_Carrier) String() string {
 func (*PreviewResponse_Carrier) ProtoMessage() {}
 
 func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[30]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +1997,7 @@ func (x *PreviewResponse_Carrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Carrier.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Carrier) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 1}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 2}
 }
 
 func (x *PreviewResponse_Carrier) GetAccount() string {
@@ -1914,6 +2042,116 @@ func (x *PreviewResponse_Carrier) GetFew() bool {
 	return false
 }
 
+func (x *PreviewResponse_Carrier) GetAheadMessages() int64 {
+	if x != nil {
+		return x.AheadMessages
+	}
+	return 0
+}
+
+func (x *PreviewResponse_Carrier) GetAheadSeconds() float64 {
+	if x != nil {
+		return x.AheadSeconds
+	}
+	return 0
+}
+
+// A change, and when the last message would be handed over with it. How it is meant says the text; how is one of
+// faster.words, faster.without, faster.ahead, faster.paused, faster.configured, faster.contract, faster.area.
+type PreviewResponse_Faster struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	How      string                 `protobuf:"bytes,1,opt,name=how,proto3" json:"how,omitempty"`
+	Account  string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Channel  Channel                `protobuf:"varint,3,opt,name=channel,proto3,enum=tocsin.v1.Channel" json:"channel,omitempty"`
+	Language string                 `protobuf:"bytes,4,opt,name=language,proto3" json:"language,omitempty"`
+	// Messages a person, or messages a second.
+	From int64 `protobuf:"varint,5,opt,name=from,proto3" json:"from,omitempty"`
+	To   int64 `protobuf:"varint,6,opt,name=to,proto3" json:"to,omitempty"`
+	// 0: it is not said, because the change does not queue.
+	SecondsToFinish float64 `protobuf:"fixed64,7,opt,name=seconds_to_finish,json=secondsToFinish,proto3" json:"seconds_to_finish,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PreviewResponse_Faster) Reset() {
+	*x = PreviewResponse_Faster{}
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewResponse_Faster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewResponse_Faster) ProtoMessage() {}
+
+func (x *PreviewResponse_Faster) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewResponse_Faster.ProtoReflect.Descriptor instead.
+func (*PreviewResponse_Faster) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 3}
+}
+
+func (x *PreviewResponse_Faster) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *PreviewResponse_Faster) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *PreviewResponse_Faster) GetChannel() Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return Channel_CHANNEL_UNSPECIFIED
+}
+
+func (x *PreviewResponse_Faster) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *PreviewResponse_Faster) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *PreviewResponse_Faster) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *PreviewResponse_Faster) GetSecondsToFinish() float64 {
+	if x != nil {
+		return x.SecondsToFinish
+	}
+	return 0
+}
+
 type PreviewResponse_Text struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Language string                 `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
@@ -1928,7 +2166,7 @@ type PreviewResponse_Text struct {
 
 func (x *PreviewResponse_Text) Reset() {
 	*x = PreviewResponse_Text{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2178,7 @@ func (x *PreviewResponse_Text) String() string {
 func (*PreviewResponse_Text) ProtoMessage() {}
 
 func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[31]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2191,7 @@ func (x *PreviewResponse_Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Text.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Text) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 2}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 4}
 }
 
 func (x *PreviewResponse_Text) GetLanguage() string {
@@ -2004,7 +2242,7 @@ type PreviewResponse_Remark struct {
 
 func (x *PreviewResponse_Remark) Reset() {
 	*x = PreviewResponse_Remark{}
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2254,7 @@ func (x *PreviewResponse_Remark) String() string {
 func (*PreviewResponse_Remark) ProtoMessage() {}
 
 func (x *PreviewResponse_Remark) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_warning_proto_msgTypes[32]
+	mi := &file_tocsin_v1_warning_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2267,7 @@ func (x *PreviewResponse_Remark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResponse_Remark.ProtoReflect.Descriptor instead.
 func (*PreviewResponse_Remark) Descriptor() ([]byte, []int) {
-	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 3}
+	return file_tocsin_v1_warning_proto_rawDescGZIP(), []int{3, 5}
 }
 
 func (x *PreviewResponse_Remark) GetField() string {
@@ -2067,7 +2305,7 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x0ePreviewRequest\x122\n" +
 	"\awarning\x18\x01 \x01(\v2\x16.tocsin.v1.WarningSpecH\x00R\awarning\x12\x10\n" +
 	"\x02id\x18\x02 \x01(\tH\x00R\x02idB\r\n" +
-	"\x04what\x12\x05\xbaH\x02\b\x01\"\xc7\t\n" +
+	"\x04what\x12\x05\xbaH\x02\b\x01\"\xd6\x0e\n" +
 	"\x0fPreviewResponse\x12\x16\n" +
 	"\x06people\x18\x01 \x01(\x03R\x06people\x12\x10\n" +
 	"\x03few\x18\x02 \x01(\bR\x03few\x12 \n" +
@@ -2084,23 +2322,44 @@ const file_tocsin_v1_warning_proto_rawDesc = "" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x12#\n" +
 	"\x04told\x18\f \x03(\v2\x0f.tocsin.v1.ToldR\x04told\x12\x19\n" +
 	"\bno_route\x18\r \x01(\x03R\anoRoute\x12\x16\n" +
-	"\x06untold\x18\x0e \x01(\x03R\x06untold\x12\x16\n" +
+	"\x06untold\x18\x0e \x01(\x03R\x06untold\x125\n" +
+	"\x05towns\x18\x0f \x03(\v2\x1f.tocsin.v1.PreviewResponse.UnitR\x05towns\x12\x1c\n" +
+	"\tresidents\x18\x10 \x01(\x03R\tresidents\x122\n" +
+	"\x04ways\x18\x11 \x03(\v2\x1e.tocsin.v1.PreviewResponse.WayR\x04ways\x129\n" +
+	"\x06faster\x18\x12 \x03(\v2!.tocsin.v1.PreviewResponse.FasterR\x06faster\x12\x16\n" +
 	"\x06border\x18\x1e \x01(\tR\x06border\x12#\n" +
 	"\rbeyond_border\x18\x1f \x01(\bR\fbeyondBorder\x12;\n" +
 	"\aremarks\x18! \x03(\v2!.tocsin.v1.PreviewResponse.RemarkR\aremarks\x12)\n" +
-	"\aclipped\x18  \x03(\v2\x0f.tocsin.v1.AreaR\aclipped\x1aX\n" +
+	"\aclipped\x18  \x03(\v2\x0f.tocsin.v1.AreaR\aclipped\x1av\n" +
 	"\x04Unit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
 	"\x06people\x18\x03 \x01(\x03R\x06people\x12\x10\n" +
-	"\x03few\x18\x04 \x01(\bR\x03few\x1a\xba\x01\n" +
+	"\x03few\x18\x04 \x01(\bR\x03few\x12\x1c\n" +
+	"\tresidents\x18\x05 \x01(\x03R\tresidents\x1a\x8d\x01\n" +
+	"\x03Way\x12,\n" +
+	"\achannel\x18\x01 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x12\n" +
+	"\x04duty\x18\x02 \x01(\tR\x04duty\x12\x16\n" +
+	"\x06people\x18\x03 \x01(\x03R\x06people\x12\x1a\n" +
+	"\bmessages\x18\x04 \x01(\x03R\bmessages\x12\x10\n" +
+	"\x03few\x18\x05 \x01(\bR\x03few\x1a\x86\x02\n" +
 	"\aCarrier\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06people\x18\x02 \x01(\x03R\x06people\x12\x1a\n" +
 	"\bmessages\x18\x03 \x01(\x03R\bmessages\x125\n" +
 	"\x17contract_messages_per_s\x18\x04 \x01(\x01R\x14contractMessagesPerS\x12\x18\n" +
 	"\aseconds\x18\x05 \x01(\x01R\aseconds\x12\x10\n" +
-	"\x03few\x18\x06 \x01(\bR\x03few\x1a\xa9\x01\n" +
+	"\x03few\x18\x06 \x01(\bR\x03few\x12%\n" +
+	"\x0eahead_messages\x18\a \x01(\x03R\raheadMessages\x12#\n" +
+	"\rahead_seconds\x18\b \x01(\x01R\faheadSeconds\x1a\xce\x01\n" +
+	"\x06Faster\x12\x10\n" +
+	"\x03how\x18\x01 \x01(\tR\x03how\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12,\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x1a\n" +
+	"\blanguage\x18\x04 \x01(\tR\blanguage\x12\x12\n" +
+	"\x04from\x18\x05 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x06 \x01(\x03R\x02to\x12*\n" +
+	"\x11seconds_to_finish\x18\a \x01(\x01R\x0fsecondsToFinish\x1a\xa9\x01\n" +
 	"\x04Text\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12,\n" +
 	"\achannel\x18\x02 \x01(\x0e2\x12.tocsin.v1.ChannelR\achannel\x12\x1a\n" +
@@ -2229,7 +2488,7 @@ func file_tocsin_v1_warning_proto_rawDescGZIP() []byte {
 	return file_tocsin_v1_warning_proto_rawDescData
 }
 
-var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_tocsin_v1_warning_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*SubmitRequest)(nil),            // 0: tocsin.v1.SubmitRequest
 	(*SubmitResponse)(nil),           // 1: tocsin.v1.SubmitResponse
@@ -2261,88 +2520,95 @@ var file_tocsin_v1_warning_proto_goTypes = []any{
 	(*CapTableRequest)(nil),          // 27: tocsin.v1.CapTableRequest
 	(*CapTableResponse)(nil),         // 28: tocsin.v1.CapTableResponse
 	(*PreviewResponse_Unit)(nil),     // 29: tocsin.v1.PreviewResponse.Unit
-	(*PreviewResponse_Carrier)(nil),  // 30: tocsin.v1.PreviewResponse.Carrier
-	(*PreviewResponse_Text)(nil),     // 31: tocsin.v1.PreviewResponse.Text
-	(*PreviewResponse_Remark)(nil),   // 32: tocsin.v1.PreviewResponse.Remark
-	(*WarningSpec)(nil),              // 33: tocsin.v1.WarningSpec
-	(*Warning)(nil),                  // 34: tocsin.v1.Warning
-	(*Told)(nil),                     // 35: tocsin.v1.Told
-	(*Area)(nil),                     // 36: tocsin.v1.Area
-	(Channel)(0),                     // 37: tocsin.v1.Channel
-	(State)(0),                       // 38: tocsin.v1.State
-	(*LaneCounts)(nil),               // 39: tocsin.v1.LaneCounts
-	(Type)(0),                        // 40: tocsin.v1.Type
-	(*ReportRequest)(nil),            // 41: tocsin.v1.ReportRequest
-	(*WhoRequest)(nil),               // 42: tocsin.v1.WhoRequest
-	(*ReportResponse)(nil),           // 43: tocsin.v1.ReportResponse
-	(*WhoResponse)(nil),              // 44: tocsin.v1.WhoResponse
+	(*PreviewResponse_Way)(nil),      // 30: tocsin.v1.PreviewResponse.Way
+	(*PreviewResponse_Carrier)(nil),  // 31: tocsin.v1.PreviewResponse.Carrier
+	(*PreviewResponse_Faster)(nil),   // 32: tocsin.v1.PreviewResponse.Faster
+	(*PreviewResponse_Text)(nil),     // 33: tocsin.v1.PreviewResponse.Text
+	(*PreviewResponse_Remark)(nil),   // 34: tocsin.v1.PreviewResponse.Remark
+	(*WarningSpec)(nil),              // 35: tocsin.v1.WarningSpec
+	(*Warning)(nil),                  // 36: tocsin.v1.Warning
+	(*Told)(nil),                     // 37: tocsin.v1.Told
+	(*Area)(nil),                     // 38: tocsin.v1.Area
+	(Channel)(0),                     // 39: tocsin.v1.Channel
+	(State)(0),                       // 40: tocsin.v1.State
+	(*LaneCounts)(nil),               // 41: tocsin.v1.LaneCounts
+	(Type)(0),                        // 42: tocsin.v1.Type
+	(*ReportRequest)(nil),            // 43: tocsin.v1.ReportRequest
+	(*WhoRequest)(nil),               // 44: tocsin.v1.WhoRequest
+	(*ReportResponse)(nil),           // 45: tocsin.v1.ReportResponse
+	(*WhoResponse)(nil),              // 46: tocsin.v1.WhoResponse
 }
 var file_tocsin_v1_warning_proto_depIdxs = []int32{
-	33, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
-	34, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
+	35, // 0: tocsin.v1.SubmitRequest.warning:type_name -> tocsin.v1.WarningSpec
+	36, // 1: tocsin.v1.SubmitResponse.warning:type_name -> tocsin.v1.Warning
 	3,  // 2: tocsin.v1.SubmitResponse.preview:type_name -> tocsin.v1.PreviewResponse
-	33, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
+	35, // 3: tocsin.v1.PreviewRequest.warning:type_name -> tocsin.v1.WarningSpec
 	29, // 4: tocsin.v1.PreviewResponse.units:type_name -> tocsin.v1.PreviewResponse.Unit
-	30, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
-	31, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
-	35, // 7: tocsin.v1.PreviewResponse.told:type_name -> tocsin.v1.Told
-	32, // 8: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
-	36, // 9: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
-	34, // 10: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 11: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 12: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 13: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 14: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 15: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 16: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
-	37, // 17: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
-	17, // 18: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
-	34, // 19: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 20: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
-	34, // 21: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
-	38, // 22: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
-	34, // 23: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
-	34, // 24: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
-	39, // 25: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
-	37, // 26: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
-	40, // 27: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
-	0,  // 28: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
-	2,  // 29: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
-	4,  // 30: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
-	6,  // 31: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
-	8,  // 32: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
-	10, // 33: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
-	12, // 34: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
-	14, // 35: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
-	19, // 36: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
-	16, // 37: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
-	21, // 38: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
-	23, // 39: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
-	25, // 40: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
-	41, // 41: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
-	27, // 42: tocsin.v1.WarningService.CapTable:input_type -> tocsin.v1.CapTableRequest
-	42, // 43: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
-	1,  // 44: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
-	3,  // 45: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
-	5,  // 46: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
-	7,  // 47: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
-	9,  // 48: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
-	11, // 49: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
-	13, // 50: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
-	15, // 51: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
-	20, // 52: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
-	18, // 53: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
-	22, // 54: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
-	24, // 55: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
-	26, // 56: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
-	43, // 57: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
-	28, // 58: tocsin.v1.WarningService.CapTable:output_type -> tocsin.v1.CapTableResponse
-	44, // 59: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
-	44, // [44:60] is the sub-list for method output_type
-	28, // [28:44] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	31, // 5: tocsin.v1.PreviewResponse.carriers:type_name -> tocsin.v1.PreviewResponse.Carrier
+	33, // 6: tocsin.v1.PreviewResponse.texts:type_name -> tocsin.v1.PreviewResponse.Text
+	37, // 7: tocsin.v1.PreviewResponse.told:type_name -> tocsin.v1.Told
+	29, // 8: tocsin.v1.PreviewResponse.towns:type_name -> tocsin.v1.PreviewResponse.Unit
+	30, // 9: tocsin.v1.PreviewResponse.ways:type_name -> tocsin.v1.PreviewResponse.Way
+	32, // 10: tocsin.v1.PreviewResponse.faster:type_name -> tocsin.v1.PreviewResponse.Faster
+	34, // 11: tocsin.v1.PreviewResponse.remarks:type_name -> tocsin.v1.PreviewResponse.Remark
+	38, // 12: tocsin.v1.PreviewResponse.clipped:type_name -> tocsin.v1.Area
+	36, // 13: tocsin.v1.ApproveResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 14: tocsin.v1.RejectResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 15: tocsin.v1.HoldResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 16: tocsin.v1.ReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 17: tocsin.v1.EmergencyReleaseResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 18: tocsin.v1.CancelResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 19: tocsin.v1.CancelResponse.correction:type_name -> tocsin.v1.Warning
+	39, // 20: tocsin.v1.BroadcastRequest.channels:type_name -> tocsin.v1.Channel
+	17, // 21: tocsin.v1.BroadcastRequest.audio:type_name -> tocsin.v1.Audio
+	36, // 22: tocsin.v1.BroadcastResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 23: tocsin.v1.AllClearResponse.warning:type_name -> tocsin.v1.Warning
+	36, // 24: tocsin.v1.GetResponse.warning:type_name -> tocsin.v1.Warning
+	40, // 25: tocsin.v1.ListRequest.states:type_name -> tocsin.v1.State
+	36, // 26: tocsin.v1.ListResponse.warnings:type_name -> tocsin.v1.Warning
+	36, // 27: tocsin.v1.WatchResponse.warning:type_name -> tocsin.v1.Warning
+	41, // 28: tocsin.v1.WatchResponse.lanes:type_name -> tocsin.v1.LaneCounts
+	39, // 29: tocsin.v1.PreviewResponse.Way.channel:type_name -> tocsin.v1.Channel
+	39, // 30: tocsin.v1.PreviewResponse.Faster.channel:type_name -> tocsin.v1.Channel
+	39, // 31: tocsin.v1.PreviewResponse.Text.channel:type_name -> tocsin.v1.Channel
+	42, // 32: tocsin.v1.PreviewResponse.Text.kind:type_name -> tocsin.v1.Type
+	0,  // 33: tocsin.v1.WarningService.Submit:input_type -> tocsin.v1.SubmitRequest
+	2,  // 34: tocsin.v1.WarningService.Preview:input_type -> tocsin.v1.PreviewRequest
+	4,  // 35: tocsin.v1.WarningService.Approve:input_type -> tocsin.v1.ApproveRequest
+	6,  // 36: tocsin.v1.WarningService.Reject:input_type -> tocsin.v1.RejectRequest
+	8,  // 37: tocsin.v1.WarningService.Hold:input_type -> tocsin.v1.HoldRequest
+	10, // 38: tocsin.v1.WarningService.Release:input_type -> tocsin.v1.ReleaseRequest
+	12, // 39: tocsin.v1.WarningService.EmergencyRelease:input_type -> tocsin.v1.EmergencyReleaseRequest
+	14, // 40: tocsin.v1.WarningService.Cancel:input_type -> tocsin.v1.CancelRequest
+	19, // 41: tocsin.v1.WarningService.AllClear:input_type -> tocsin.v1.AllClearRequest
+	16, // 42: tocsin.v1.WarningService.Broadcast:input_type -> tocsin.v1.BroadcastRequest
+	21, // 43: tocsin.v1.WarningService.Get:input_type -> tocsin.v1.GetRequest
+	23, // 44: tocsin.v1.WarningService.List:input_type -> tocsin.v1.ListRequest
+	25, // 45: tocsin.v1.WarningService.Watch:input_type -> tocsin.v1.WatchRequest
+	43, // 46: tocsin.v1.WarningService.Report:input_type -> tocsin.v1.ReportRequest
+	27, // 47: tocsin.v1.WarningService.CapTable:input_type -> tocsin.v1.CapTableRequest
+	44, // 48: tocsin.v1.WarningService.Who:input_type -> tocsin.v1.WhoRequest
+	1,  // 49: tocsin.v1.WarningService.Submit:output_type -> tocsin.v1.SubmitResponse
+	3,  // 50: tocsin.v1.WarningService.Preview:output_type -> tocsin.v1.PreviewResponse
+	5,  // 51: tocsin.v1.WarningService.Approve:output_type -> tocsin.v1.ApproveResponse
+	7,  // 52: tocsin.v1.WarningService.Reject:output_type -> tocsin.v1.RejectResponse
+	9,  // 53: tocsin.v1.WarningService.Hold:output_type -> tocsin.v1.HoldResponse
+	11, // 54: tocsin.v1.WarningService.Release:output_type -> tocsin.v1.ReleaseResponse
+	13, // 55: tocsin.v1.WarningService.EmergencyRelease:output_type -> tocsin.v1.EmergencyReleaseResponse
+	15, // 56: tocsin.v1.WarningService.Cancel:output_type -> tocsin.v1.CancelResponse
+	20, // 57: tocsin.v1.WarningService.AllClear:output_type -> tocsin.v1.AllClearResponse
+	18, // 58: tocsin.v1.WarningService.Broadcast:output_type -> tocsin.v1.BroadcastResponse
+	22, // 59: tocsin.v1.WarningService.Get:output_type -> tocsin.v1.GetResponse
+	24, // 60: tocsin.v1.WarningService.List:output_type -> tocsin.v1.ListResponse
+	26, // 61: tocsin.v1.WarningService.Watch:output_type -> tocsin.v1.WatchResponse
+	45, // 62: tocsin.v1.WarningService.Report:output_type -> tocsin.v1.ReportResponse
+	28, // 63: tocsin.v1.WarningService.CapTable:output_type -> tocsin.v1.CapTableResponse
+	46, // 64: tocsin.v1.WarningService.Who:output_type -> tocsin.v1.WhoResponse
+	49, // [49:65] is the sub-list for method output_type
+	33, // [33:49] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_warning_proto_init() }
@@ -2362,7 +2628,7 @@ func file_tocsin_v1_warning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_warning_proto_rawDesc), len(file_tocsin_v1_warning_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,171 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tocsin/warning"
+)
+
+// This file makes the plans of released warnings. Many may be released in one second: what their plans wait for is the
+// store, so that they are made side by side, and stored together as they come.
+
+const (
+	plansAtOnce    = 64 // most of a small one's time is the store's
+	resolvesAtOnce = 4  // a large one takes a processor, and megabytes
+)
+
+// released is a warning that was released by this process, as its act has recorded it: its plan asks the store nothing.
+type released struct {
+	w   warning.Warning
+	rev uint64
+}
+
+// releasedNow keeps a warning that was released by an act of this process at a time, if its plan follows from it alone.
+func (e *Engine) releasedNow(w warning.Warning, rev uint64, at time.Time) {
+	if w.Spec.Type != warning.Alert || w.Summons != nil || !w.ReleasedAt.Equal(at) {
+		return
+	}
+	w.ReleasedAt = w.ReleasedAt.Round(0) // as it is read again
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.released[w.ID] = released{w, rev}
+}
+
+// takeReleased is a warning that was released a moment ago, once.
+func (e *Engine) takeReleased(id string) (r released, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, ok = e.released[id]
+	delete(e.released, id)
+	return r, ok
+}
+
+// plans makes the plans of released warnings, each in its own time so that a small one does not wait for a large one.
+func (e *Engine) plans(ctx context.Context) {
+	busy := make(chan struct{}, plansAtOnce)
+	under := newPending()
+	start := func(ids []string) {
+		for _, id := range ids {
+			if !under.begin(id) {
+				continue
+			}
+			busy <- struct{}{}
+			go func() {
+				defer func() { under.end(id); <-busy }()
+				if err := e.planOne(ctx, id); err != nil && ctx.Err() == nil {
+					e.log.Error("plan failed; it is made again", zap.String("warning", id), zap.Error(err))
+					pause(ctx, time.Second)
+				}
+			}()
+		}
+	}
+	for ctx.Err() == nil {
+		e.mu.Lock()
+		now := slices.Sorted(maps.Keys(e.released))
+		e.mu.Unlock()
+		start(now)
+		ids, err := e.records.ToPlan(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.log.Warn("warnings to plan cannot be read", zap.Error(err))
+		}
+		start(append(ids, e.toFinish()...))
+		wait(ctx, e.plan, time.Second)
+	}
+	for range cap(busy) { // nothing is under way when this returns
+		busy <- struct{}{}
+	}
+}
+
+// planOne resolves who is in danger over the newest snapshot, sorts them into strands, and stores these.
+func (e *Engine) planOne(ctx context.Context, id string) error {
+	r, fresh := e.takeReleased(id)
+	if !fresh {
+		var err error
+		if r.w, r.rev, err = e.records.Warning(ctx, id); err != nil {
+			return err
+		}
+	}
+	if r.w.State != warning.Released {
+		e.finish(id, false)
+		return nil
+	}
+	e.know(&r.w) // the accounts open its strands next
+	made := e.planFor
+	if fresh {
+		made = e.planAlert
+	}
+	plan, err := made(ctx, &r.w)
+	if err != nil {
+		return err
+	}
+	if plan.Parts > 1 && len(plan.Strands) == 0 && plan.Pending { // nothing new to store
+		e.finish(id, true)
+		e.nudge()
+		return nil
+	}
+	err = e.putPlan(ctx, r.rev, plan)
+	if errors.Is(err, ErrGone) { // it waited for too long behind its batches: they are stored again
+		e.log.Warn("a part of a plan that was stored ahead is gone", zap.String("warning", id))
+		for i := range plan.Strands {
+			plan.Strands[i].Ref = ""
+		}
+		err = e.putPlan(ctx, r.rev, plan)
+	}
+	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
+		return nil
+	}
+	if err == nil {
+		e.finish(id, plan.Pending)
+		e.nudge()
+		kick(e.patrol.look)
+	}
+	return err
+}
+
+// planAlert is the plan of an alert that has none yet: to who is in its area.
+func (e *Engine) planAlert(_ context.Context, w *warning.Warning) (Plan, error) {
+	r, err := e.resolve(w.Spec, w.ReleasedAt)
+	if err != nil {
+		return Plan{}, err
+	}
+	return e.planAs(r, w), nil
+}
+
+// plansToStore is plans that are stored together: while some are on their way, others gather.
+type plansToStore struct {
+	mu    sync.Mutex
+	parts []Part
+	done  []chan Stored // parallel
+	busy  bool
+}
+
+// putPlan stores a plan. Its large batches go first, alone, so that no small plan waits for them.
+func (e *Engine) putPlan(ctx context.Context, rev uint64, p Plan) error {
+	if err := e.records.PutBatches(ctx, p.Warning, p.Strands); err != nil {
+		return err
+	}
+	q, done := &e.toStore, make(chan Stored, 1)
+	q.mu.Lock()
+	q.parts, q.done = append(q.parts, Part{Rev: rev, Plan: p}), append(q.done, done)
+	lead := !q.busy
+	q.busy = true
+	q.mu.Unlock()
+	for lead {
+		q.mu.Lock()
+		parts, answers := q.parts, q.done
+		q.parts, q.done = nil, nil
+		q.busy, lead = len(parts) > 0, len(parts) > 0
+		q.mu.Unlock()
+		for i, s := range e.records.PutPlans(ctx, parts) {
+			answers[i] <- s
+		}
+	}
+	return (<-done).Err
+}

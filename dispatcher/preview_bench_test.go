@@ -1,0 +1,83 @@
+package dispatcher_test
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"strconv"
+	"testing"
+	"time"
+
+	"tocsin/dispatcher"
+	"tocsin/geofence"
+	"tocsin/warning"
+)
+
+// people is the size of the directory of BenchmarkPreview; 32054159 needs 4 GB.
+var people = flag.Int("people", 1_000_000, "people of the directory of BenchmarkPreview")
+
+// province is a directory of one revision.
+type province struct {
+	dispatcher.Directory
+	revision *geofence.Revision
+}
+
+func (p province) Current() (dispatcher.Snapshot, bool) { return p.revision, true }
+
+// BenchmarkPreview is a preview as an engine makes it, from the request to the answer, for three accounts: of everybody by
+// the names of the units, and of one outline of 10,000 corners. Each time the words are others, so that nothing is
+// remembered but the blocks that were sorted ahead.
+func BenchmarkPreview(b *testing.B) {
+	c, err := geofence.Synth(*people, 1, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, bad := geofence.Build(c)
+	if len(bad) > 0 {
+		b.Fatal(bad[0])
+	}
+	city, err := geofence.NewJurisdiction("500000", geofence.DefaultLimits())
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := houseOf(b, 1, 1500)
+	h.start(func(o *dispatcher.Options) {
+		o.Directory, o.Land = province{h.town, geofence.NewRevision(s)}, city
+		account := o.Accounts[0]
+		o.Accounts = nil
+		for i := range 3 {
+			account.Name, account.Prefixes = fmt.Sprint("carrier", i), []string{fmt.Sprint(9991 + i)}
+			o.Accounts = append(o.Accounts, account)
+		}
+	})
+	defer h.close()
+	var all []warning.Area
+	for _, u := range geofence.EditionAt(time.Time{}).Units {
+		if u.Surveyed() && u.To.IsZero() {
+			all = append(all, warning.Area{Unit: strconv.Itoa(int(u.Code))})
+		}
+	}
+	var outline warning.Ring
+	for i := range 10_000 {
+		angle := 2 * math.Pi * float64(i) / 10_000
+		d := 1 + 0.3*math.Sin(7*angle) + 0.02*math.Sin(500*angle)
+		outline = append(outline, warning.Point{107.5 + d*math.Cos(angle), 30 + d*math.Sin(angle)})
+	}
+	outline = append(outline, outline[0])
+	for name, areas := range map[string][]warning.Area{"everybody": all, "outline": {{CRS: "wgs84", Polygons: [][]warning.Ring{{outline}}}}} {
+		b.Run(name, func(b *testing.B) {
+			n, people := 0, int64(0)
+			for b.Loop() {
+				n++
+				w := spec(warning.Red, fmt.Sprint("preview ", n), "")
+				w.Areas = areas
+				p, err := h.e.Preview(b.Context(), dispatcher.Caller{User: "huang", Role: warning.Commander}, w)
+				if err != nil {
+					b.Fatal(err)
+				}
+				people = p.People
+			}
+			b.ReportMetric(float64(people), "people")
+		})
+	}
+}
