@@ -233,8 +233,14 @@ type decision struct {
 // change carries out one act on a warning: reads it, decides, and writes it if nobody else did meanwhile.
 func (e *Engine) change(ctx context.Context, c Caller, key, digest, act, id string, decide func(*warning.Warning, time.Time) (decision, error)) (warning.Warning, error) {
 	for {
-		if w, ok, err := e.answered(ctx, c, key, digest); ok || err != nil {
+		if w, ok, err := e.answered(ctx, c, key, digest); err != nil || ok && w.State != warning.Held && w.State != warning.Cancelled {
 			return w, err
+		} else if ok { // a stop that is asked for again: whoever asked first may have gone before the owners obeyed
+			w, generation, err := e.do(ctx, c, key, digest, Act{Warning: &w})
+			if err != nil {
+				return w, Refusal(err)
+			}
+			return w, e.stopped(ctx, id, generation)
 		}
 		w, rev, err := e.records.Warning(ctx, id)
 		if errors.Is(err, ErrNotFound) {

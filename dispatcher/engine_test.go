@@ -116,6 +116,35 @@ func TestHoldStopsAndReleaseGoesOn(t *testing.T) {
 	})
 }
 
+// TestAHoldAskedForAgainWaitsToo: the second answer is worth what the first would have been, had its caller stayed.
+func TestAHoldAskedForAgainWaitsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 6000, 1500)
+		defer h.close()
+		w := h.warn(spec(warning.Orange, "held text", ""))
+		pass(time.Second)
+		h.silence(true) // the owner of the account cannot say that it has obeyed
+		defer h.silence(false)
+		answers := make(chan error, 2)
+		for range cap(answers) {
+			go func() {
+				_, err := h.e.Hold(context.Background(), forecaster, "hold", w.ID, "wrong river")
+				answers <- err
+			}()
+			pass(50 * time.Millisecond)
+			if len(answers) > 0 {
+				t.Fatalf("answered (%v) before the owner obeyed", <-answers)
+			}
+		}
+		h.silence(false)
+		for range cap(answers) {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func TestCancelDropsWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, 6000, 1500)

@@ -132,7 +132,7 @@ func (c *checker) area(field string, a *warning.Area) *shape {
 		if field += ".circle"; !c.circle(field, a.Circle) {
 			return nil
 		}
-		polygons = [][]warning.Ring{{around(warning.Circle{Centre: in.read(a.Circle.Centre), Radius: a.Circle.Radius})}}
+		polygons = around(warning.Circle{Centre: in.read(a.Circle.Centre), Radius: a.Circle.Radius})
 	} else {
 		field += ".polygon"
 	}
@@ -248,8 +248,15 @@ func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
 	}
 	s := n.shape(0, len(n.rings))
 	s.tree = n.tree
+	if also := seam(s.edges); len(also) > 0 {
+		s.tree = newBoxTree(slices.Concat(s.edges, also), func(int) bool { return false })
+		s.box = s.tree.boxes[1]
+	}
 	return s
 }
+
+// cutThere is what makes a ring over the date line plain (RFC 7946 section 3.1.9).
+const cutThere = "cut the ring at longitude 180 into a part that ends at 180 and one that begins at -180; if it does not cross there, put a corner between"
 
 // ring converts one ring and checks what can be seen without the others.
 func (c *checker) ring(field string, r warning.Ring) (ring, bool) {
@@ -261,6 +268,10 @@ func (c *checker) ring(field string, r warning.Ring) (ring, bool) {
 	for i, p := range r {
 		x, okX := E7(p[0])
 		y, okY := E7(p[1])
+		if beyond := math.Abs(p[0]); beyond > 180 && beyond <= 360 && okY && math.Abs(p[1]) <= 90 {
+			c.fault(fmt.Sprintf("%s[%d]", field, i), "area.ring.dateline", cutThere, "the ring goes on beyond the date line to %v", p)
+			return nil, false
+		}
 		if !okX || !okY || math.Abs(p[1]) > 90 {
 			c.fault(fmt.Sprintf("%s[%d]", field, i), "area.coordinate", "longitude is -180 to 180, latitude -90 to 90, in this order", "%v is not a position", p)
 			return nil, false
@@ -276,6 +287,12 @@ func (c *checker) ring(field string, r warning.Ring) (ring, bool) {
 	}
 	if len(out) > 1 {
 		out = out[:len(out)-1]
+	}
+	for e := range out.edges {
+		if e.longWay() {
+			c.fault(field, "area.ring.dateline", cutThere, "the side from %v to %v may lead either way around the earth", e.a, e.b)
+			return nil, false
+		}
 	}
 	if len(out) < 3 || flat(out) {
 		c.fault(field, "area.ring.zero", "give three corners that do not lie on one line", "the ring at %v has no surface", first)

@@ -51,6 +51,8 @@ func TestFaultyAreasAreRefusedWithPlaceAndRule(t *testing.T) {
 	inf[2][0] = math.Inf(1)
 	far := square(107, 30, 0.1)
 	far[1][0] = 181
+	farther := square(107, 30, 0.1)
+	farther[1][0] = 361
 	high := square(107, 30, 0.1)
 	high[3][1] = 90.5
 	open := square(107, 30, 0.1)[:4]
@@ -100,7 +102,8 @@ func TestFaultyAreasAreRefusedWithPlaceAndRule(t *testing.T) {
 		{"open ring", []warning.Area{polygon(square(106, 29.5, 0.4), open)}, "area.ring.open", "areas[0].polygon.parts[0].rings[1]", "106.9000000,29.9000000"},
 		{"not a number", []warning.Area{polygon(nan)}, "area.coordinate", "areas[0].polygon.parts[0].rings[0][2]", "NaN"},
 		{"infinite", []warning.Area{polygon(inf)}, "area.coordinate", "areas[0].polygon.parts[0].rings[0][2]", "Inf"},
-		{"longitude out of range", []warning.Area{polygon(far)}, "area.coordinate", "areas[0].polygon.parts[0].rings[0][1]", "181"},
+		{"beyond the date line", []warning.Area{polygon(far)}, "area.ring.dateline", "areas[0].polygon.parts[0].rings[0][1]", "181"},
+		{"longitude out of range", []warning.Area{polygon(farther)}, "area.coordinate", "areas[0].polygon.parts[0].rings[0][1]", "361"},
 		{"latitude out of range", []warning.Area{polygon(high)}, "area.coordinate", "areas[0].polygon.parts[0].rings[0][3]", "90.5"},
 		{"latitude first", []warning.Area{polygon(swapped)}, "area.swapped", "areas[0].polygon", "30 107"},
 		{"bow-tie", []warning.Area{polygon(bow)}, "area.ring.crossing", "areas[0].polygon.parts[0].rings[0]", "107.1000000,30.1000000"},

@@ -13,20 +13,59 @@ const (
 	wgs84Pole       = wgs84Axis * (1 - wgs84Flattening)
 )
 
-// around is the polygon that stands for a circle: circumscribed, so that nobody within the radius (measured on the
+// around is the polygons that stand for a circle: circumscribed, so that nobody within the radius (measured on the
 // ellipsoid) is left out, with so many corners that nobody farther than 1.0001 times the radius and 5 cm is taken in.
-// It has up to 360 corners; small circles have fewer, since corners are rounded to a centimetre.
-func around(c warning.Circle) warning.Ring {
+// It has up to 360 corners; small circles have fewer, since corners are rounded to a centimetre, and those near a pole
+// more. There are two polygons where the date line cuts it.
+func around(c warning.Circle) [][]warning.Ring {
 	n := cornersAround(c.Radius)
 	// Beyond the corner of a flat polygon, the allowance covers the rounding of corners and that a line which is straight
 	// in degrees bends towards the pole or away from it.
-	reach := c.Radius*(1/math.Cos(math.Pi/float64(n))+4e-6) + 0.015
-	r := make(warning.Ring, n+1)
+	d := drawnCircle{Circle: c, reach: c.Radius*(1/math.Cos(math.Pi/float64(n))+4e-6) + 0.015}
+	d.bend = c.Radius*4e-6 + 0.007
+	d.line = append(d.line, d.corner(0))
 	for i := range n {
-		r[i] = away(c.Centre, 2*math.Pi*float64(i)/float64(n), reach)
+		d.side(2*math.Pi*float64(i)/float64(n), 2*math.Pi*float64(i+1)/float64(n))
 	}
-	r[n] = r[0]
-	return r
+	for i := range d.line { // a pole itself lies nowhere in particular on the plane
+		d.line[i][1] = min(90-1/scale, max(-90+1/scale, d.line[i][1]))
+	}
+	return onThePlane(d.line, c.Centre)
+}
+
+// drawnCircle is the line around a circle while it is drawn.
+type drawnCircle struct {
+	warning.Circle
+	reach, bend float64      // metres: of a corner from the centre, and by how much a side may be off
+	line        warning.Ring // its longitudes go on beyond 180 degrees
+}
+
+// corner is the corner at a bearing.
+func (d *drawnCircle) corner(bearing float64) warning.Point {
+	p := away(d.Centre, bearing, d.reach)
+	if n := len(d.line); n > 0 {
+		p[0] = d.line[n-1][0] + math.Remainder(p[0]-d.line[n-1][0], 360)
+	}
+	return p
+}
+
+// side draws from one bearing to the next, with more corners between where a line that is straight in degrees would be
+// off: near a pole.
+func (d *drawnCircle) side(from, to float64) {
+	p, q := d.line[len(d.line)-1], d.corner(to)
+	straight := away(d.Centre, (from+to)/2, d.reach*math.Cos((to-from)/2))
+	east := math.Remainder((p[0]+q[0])/2-straight[0], 360) * math.Cos(straight[1]*math.Pi/180)
+	north := (p[1]+q[1])/2 - straight[1]
+	wide := math.Abs(q[0]-p[0]) > 20
+	switch short := (to-from)*d.reach < 1e-4; {
+	case !short && (wide || math.Hypot(east, north)*scale/metre > d.bend):
+		d.side(from, (from+to)/2)
+		d.side((from+to)/2, to)
+		return
+	case short && wide: // half around the pole, which is as near as that
+		d.line = append(d.line, warning.Point{(p[0] + q[0]) / 2, q[1]})
+	}
+	d.line = append(d.line, q)
 }
 
 // cornersAround is how many corners stand for a circle of so many metres.

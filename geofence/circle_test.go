@@ -73,7 +73,7 @@ func TestACircleHoldsEverybodyWithinItsRadius(t *testing.T) {
 			Centre: warning.Point{100 * (r.Float64() - 0.5), 130 * (r.Float64() - 0.5)},
 			Radius: math.Exp(r.Float64() * math.Log(warning.MaxRadius)),
 		}
-		s, faults := verdict([][]warning.Ring{{around(c)}})
+		s, faults := verdict(around(c))
 		if s == nil {
 			t.Fatalf("%v: %v", c, faults)
 		}

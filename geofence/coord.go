@@ -22,7 +22,7 @@ func (c coord) less(d coord) bool { return c.x < d.x || c.x == d.x && c.y < d.y 
 
 // inRange tells whether x and y can be a longitude and a latitude.
 func inRange(x, y int32) bool {
-	return x >= -180*scale && x <= 180*scale && y >= -90*scale && y <= 90*scale
+	return world.has(coord{x, y})
 }
 
 // E7 is degrees in units of 10^-7 degree, rounded to the nearest; false when the value is not a longitude (|d| ≤ 180).

@@ -9,6 +9,8 @@
 //     decision about inside, outside and crossing is taken in exact integer arithmetic; floating point only measures
 //     surface and reads degrees.
 //   - Boundaries are closed: a point on a line, also on the line of a hole, is inside.
+//   - The meridian of 180 degrees is one line, whether a position says 180 or -180, and a pole is one place at every
+//     longitude (seam.go). A ring whose sides may lead either way around the earth is refused: it is cut at 180 first.
 //   - An area is taken as it was given or refused with every fault named (promise 6): never widened, trimmed or mended.
 //     Which way a ring runs and where it begins mean nothing.
 //   - Work on an area is bounded by Limits, whatever its shape.

@@ -37,7 +37,7 @@ const (
 )
 
 // world holds every position.
-var world = box{coord{-180 * scale, -90 * scale}, coord{180 * scale, 90 * scale}}
+var world = box{coord{-dateLine, -pole}, coord{dateLine, pole}}
 
 // NewFences is an index without areas; limits are those of each.
 func NewFences(l Limits) *Fences { return &Fences{limits: l, all: map[string][]*shape{}} }
@@ -163,13 +163,13 @@ func (b box) quarter(n int) box {
 // each visits the squares in which shapes have a part, always in the same way, and forgets squares that are left empty.
 func (f *Fences) each(shapes []*shape, visit func(*fenceNode, fencePart)) {
 	for _, s := range shapes {
-		part := fencePart{sides: s.edges}
-		for _, e := range s.edges {
+		part := fencePart{sides: s.tree.sides}
+		for _, e := range part.sides {
 			if east(e, world.min) {
 				part.inside = !part.inside
 			}
 		}
-		d := divider{visit: visit, left: dividing * (len(s.edges) + 100)}
+		d := divider{visit: visit, left: dividing * (len(part.sides) + 100)}
 		d.down(&f.root, world, part)
 	}
 }

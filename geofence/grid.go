@@ -24,7 +24,7 @@ func newGrid(e *Edition) grid {
 		if u.outline == nil {
 			continue
 		}
-		for _, s := range u.outline.edges {
+		for _, s := range u.outline.tree.sides {
 			b := s.box()
 			x0, y0 := g.cell(b.min)
 			x1, y1 := g.cell(b.max)

@@ -55,7 +55,7 @@ type plane struct{ x, y float64 }
 
 // focusLine is a focus in a plane.
 type focusLine struct {
-	middle       coord
+	middle       plane   // in coordinate units
 	shrink       float64 // of degrees of longitude
 	corners      []plane
 	toX, toY     float64 // where a front moves, a unit vector
@@ -64,17 +64,21 @@ type focusLine struct {
 
 func newFocusLine(f warning.Focus) *focusLine {
 	in, _ := systems(f.CRS) // an unknown one was refused with the warning
-	points := make([]warning.Point, len(f.Points))
-	for i, p := range f.Points {
-		points[i] = in.read(p)
-	}
-	b := boxAround(points)
 	l := &focusLine{metresPerSec: f.Speed}
-	l.middle = coord{int32((int64(b.min.x) + int64(b.max.x)) / 2), int32((int64(b.min.y) + int64(b.max.y)) / 2)}
-	l.shrink = math.Cos(float64(l.middle.y) / scale * math.Pi / 180)
+	points := make([]plane, len(f.Points))
+	low, high := plane{math.Inf(1), math.Inf(1)}, plane{math.Inf(-1), math.Inf(-1)}
+	for i, p := range f.Points {
+		p = in.read(p)
+		points[i] = plane{math.Round(p[0] * scale), math.Round(p[1] * scale)}
+		points[i].x -= turns(points[i].x - points[0].x)
+		low = plane{min(low.x, points[i].x), min(low.y, points[i].y)}
+		high = plane{max(high.x, points[i].x), max(high.y, points[i].y)}
+	}
+	l.middle = plane{(low.x + high.x) / 2, (low.y + high.y) / 2}
+	l.shrink = math.Cos(l.middle.y / scale * math.Pi / 180)
 	l.toX, l.toY = math.Sincos(f.Bearing * math.Pi / 180)
 	for _, p := range points {
-		l.corners = append(l.corners, l.place(coordOf(p)))
+		l.corners = append(l.corners, l.place(p.x, p.y))
 	}
 	if len(l.corners) == 1 {
 		l.corners = append(l.corners, l.corners[0])
@@ -82,13 +86,19 @@ func newFocusLine(f warning.Focus) *focusLine {
 	return l
 }
 
-func (l *focusLine) place(c coord) plane {
-	return plane{(float64(c.x) - float64(l.middle.x)) * l.shrink / unitsPerMetre, (float64(c.y) - float64(l.middle.y)) / unitsPerMetre}
+// turns is the whole turns around the earth in a difference of longitudes: without them it is the short way, which may lead
+// over the date line.
+func turns(dx float64) float64 { return 2 * dateLine * math.Round(dx/(2*dateLine)) }
+
+func (l *focusLine) place(x, y float64) plane {
+	return plane{(x - l.middle.x) * l.shrink / unitsPerMetre, (y - l.middle.y) / unitsPerMetre}
 }
 
 // danger is the least of all segments.
 func (l *focusLine) danger(around box) danger {
-	low, high := l.place(around.min), l.place(around.max)
+	west, east := float64(around.min.x), float64(around.max.x)
+	back := turns((west+east)/2 - l.middle.x)
+	low, high := l.place(west-back, float64(around.min.y)), l.place(east-back, float64(around.max.y))
 	d := danger{distance: math.Inf(1)}
 	if l.metresPerSec > 0 {
 		d.arrival = math.Inf(1)

@@ -21,7 +21,7 @@ func (r ring) edges(yield func(edge) bool) {
 type shape struct {
 	edges []edge
 	box   box
-	tree  *boxTree // of the edges; only a shape in which people are looked for has one
+	tree  *boxTree // of the edges and their seam; only a shape in which people are looked for has one
 }
 
 // where a point lies.

@@ -69,6 +69,9 @@ func newShape(rings [][]point) (*shape, error) {
 
 // holds tells whether p is inside or on the line.
 func (s *shape) holds(p point) bool {
+	if p.y == 90*e7 || p.y == -90*e7 { // at every longitude
+		return s.min.y <= p.y && p.y <= s.max.y
+	}
 	if p.x < s.min.x || p.x > s.max.x || p.y < s.min.y || p.y > s.max.y {
 		return false
 	}
@@ -168,7 +171,11 @@ type area []surface
 
 func (a area) where(p point) (best place) {
 	for _, s := range a {
-		if best = max(best, s.where(p)); best == in {
+		best = max(best, s.where(p))
+		if p.x == 180*e7 || p.x == -180*e7 { // one meridian, at both ends
+			best = max(best, s.where(point{-p.x, p.y}))
+		}
+		if best == in {
 			break
 		}
 	}

@@ -186,3 +186,22 @@ func FuzzAreaLine(f *testing.F) {
 		}
 	})
 }
+
+// TestTheEndsOfThePlaneAreOnePlace: the meridian of 180 degrees lies at both, and a pole at every longitude.
+func TestTheEndsOfThePlaneAreOnePlace(t *testing.T) {
+	a, err := polygon([][][]float64{{{-180, 80}, {-170, 80}, {-170, 90}, {-180, 90}, {-180, 80}}}, "wgs84")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		lon, lat float64
+		want     place
+	}{
+		{180, 85, in}, {-180, 85, in}, {180, 80, in}, {179.9999999, 85, out}, {180, 79.9999999, out},
+		{0, 90, in}, {180, 90, in}, {0, 89.9999999, out}, {0, -90, out},
+	} {
+		if got := a.where(degrees(c.lon, c.lat)); got != c.want {
+			t.Errorf("%v, %v: %d, want %d", c.lon, c.lat, got, c.want)
+		}
+	}
+}
