@@ -376,7 +376,9 @@ type land struct{ beyond map[string]warning.Outside }
 func (l *land) Border(areas []warning.Area) (warning.Outside, float64, error) {
 	return l.beyond[areas[0].Name], 0.01, nil
 }
-func (l *land) Beyond(int32, int32) string { return "511600" }
+func (l *land) Beyond(_ warning.Block, m *warning.Mask, people map[string]int64) {
+	people["511600"] += int64(m.Count())
+}
 func (l *land) Within(areas []warning.Area, units []string) bool {
 	return slices.Contains(units, areas[0].Unit)
 }

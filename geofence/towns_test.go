@@ -3,6 +3,7 @@ package geofence_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,4 +140,23 @@ func TestATownBelongsToItsDistrict(t *testing.T) {
 	if !j.Within(areas[:1], []string{"500154"}) || j.Within(areas[:1], []string{"500101"}) {
 		t.Error("a paper for a district does not hold for its towns alone")
 	}
+}
+
+// FuzzUnitNames: what a name means is a unit that a warning may name, and a proposal stands in the text.
+func FuzzUnitNames(f *testing.F) {
+	for _, s := range []string{"万州", "开州区/铁桥镇", "龙潭镇", "万盛", "wànzhōu qū", "黔江、涪陵等地", "/", "\xff州", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, n := range geofence.UnitsNamed(text, time.Time{}) {
+			if n.Code == "" || n.Name == "" {
+				t.Fatalf("%q is %+v", text, n)
+			}
+		}
+		for _, p := range geofence.UnitsIn(text, time.Time{}) {
+			if p.Text == "" || !strings.Contains(text, p.Text) || len(p.Means) == 0 {
+				t.Fatalf("%q proposes %+v", text, p)
+			}
+		}
+	})
 }
