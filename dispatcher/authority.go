@@ -46,12 +46,7 @@ func (e *Engine) countBeyond(o *warning.Outside, snap Snapshot, sel *warning.Sel
 	sideBySide(len(sel.Blocks), func(k, from, to int) {
 		people := map[string]int64{}
 		for i := from; i < to; i++ {
-			block := snap.Block(int(sel.Blocks[i]))
-			for slot := range sel.Masks[i].Slots {
-				if code := e.land.Beyond(block.Lon[slot], block.Lat[slot]); code != "" {
-					people[code]++
-				}
-			}
+			e.land.Beyond(snap.Block(int(sel.Blocks[i])), &sel.Masks[i], people)
 		}
 		parts[k] = people
 	})

@@ -47,9 +47,9 @@ type Land interface {
 	// Border measures what of the areas lies beyond the jurisdiction, without counting people, and the part of the
 	// jurisdiction's surface that they cover, 0 to 1. Faulty areas are refused.
 	Border(areas []warning.Area) (o warning.Outside, share float64, err error)
-	// Beyond is the code of the neighbour around a position in units of 10^-7 degree; "" in the jurisdiction, and where
-	// no neighbour is known.
-	Beyond(lon, lat int32) string
+	// Beyond adds to people who of a block is where outside of the jurisdiction, by the code of the neighbour; not where no
+	// neighbour is known.
+	Beyond(b warning.Block, mask *warning.Mask, people map[string]int64)
 	// Within tells whether all of the areas lie in the units, six digits each.
 	Within(areas []warning.Area, units []string) bool
 	// Clip is the areas without what lies beyond the jurisdiction, refused where they cannot be cut.

@@ -64,7 +64,7 @@ func (e *Engine) Prepare(ctx context.Context, next Accounts, look bool) (_ *Chan
 	}
 	g := &routing{accounts: next.Accounts, numbers: next.Numbers}
 	for _, a := range e.all() {
-		if stays[a.name] {
+		if stays[a.name] || a.isLeaving() {
 			continue
 		}
 		if err := a.mayGoAway(owners[a.name].Owner, g); err != nil {
@@ -221,6 +221,12 @@ func (a *account) mayGoAway(owner string, g *routing) error {
 			"nothing was applied: %d people wait at account %s and no other account may carry them; let it send them first, or give their numbers to another account", n, a.name)
 	}
 	return nil
+}
+
+func (a *account) isLeaving() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leaving
 }
 
 // without is how many people wait for their first hand-off whom no account of g may carry.

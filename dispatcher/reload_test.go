@@ -110,6 +110,7 @@ func TestNewLinksTakeOver(t *testing.T) {
 		w := h.warn(spec(warning.Orange, "links", ""))
 		pass(2 * time.Second)
 		next := h.account("mobile", "other")
+		next.BindTimeout = 500 * time.Millisecond
 		h.other.cut(true)
 		before := len(h.c.log())
 		h.refused("no link of account mobile can be bound", next)
@@ -120,8 +121,8 @@ func TestNewLinksTakeOver(t *testing.T) {
 		h.reload(next)
 		before = len(h.c.log())
 		pass(10 * time.Second)
-		if n := len(h.c.log()); n != before {
-			t.Errorf("%d messages left by the old links", n-before)
+		if n := len(h.c.log()); n != before || len(h.other.log()) < 1000 {
+			t.Errorf("%d messages left by the old links, %d by the new ones", n-before, len(h.other.log()))
 		}
 		h.everyoneOnce(w.ID, "links")
 		if n := most(append(h.c.log(), h.other.log()...), time.Time{}); n > 500 {
@@ -187,9 +188,19 @@ func TestWhoWaitsAtAnAccountThatNobodyHas(t *testing.T) {
 		w := h.warn(spec(warning.Orange, "stranded", ""))
 		pass(time.Second)
 		h.close()
-		h.accounts = []dispatcher.AccountOptions{h.account("mobile", "fake")}
+		mobile, elsewhere := h.account("mobile", "fake"), h.account("mobile", "fake")
+		elsewhere.Prefixes = []string{"998"}
+		h.accounts = []dispatcher.AccountOptions{elsewhere}
 		h.start()
 		defer h.close()
+		pass(15 * time.Second) // it is taken over, and nobody else may carry them
+		elsewhere.Rate = 600
+		h.reload(elsewhere) // which holds no reload up
+		pass(time.Second)
+		if l := h.lane(w.ID); l.Counts[warning.Delivered] == l.Planned {
+			t.Errorf("nobody waits any more: %+v", l)
+		}
+		h.reload(mobile)
 		pass(30 * time.Second)
 		h.everyoneOnce(w.ID, "stranded")
 		if list, err := h.e.Accounts(context.Background()); err != nil || len(list) != 1 {

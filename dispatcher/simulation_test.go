@@ -247,6 +247,7 @@ type link struct {
 }
 
 type words struct {
+	by       *carrier
 	text     string
 	segments int
 	flash    bool
@@ -258,7 +259,7 @@ func (w words) Segments() int { return w.segments }
 func parts(text string) int { return min(8, (len(text)+9)/10) }
 
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
-	return words{c.Text, parts(c.Text), c.Flash}, nil
+	return words{l.c, c.Text, parts(c.Text), c.Flash}, nil
 }
 
 func (l *link) Room() int {
@@ -280,6 +281,9 @@ func (l *link) Send(p channels.Prepared, batch []channels.Message) (n int) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	w := p.(words)
+	if w.by != l.c {
+		w.text = "words of other links"
+	}
 	for _, m := range batch {
 		if l.open+w.segments > l.c.window || l.closed || l.c.down {
 			return n
@@ -372,7 +376,9 @@ type land struct{ beyond map[string]warning.Outside }
 func (l *land) Border(areas []warning.Area) (warning.Outside, float64, error) {
 	return l.beyond[areas[0].Name], 0.01, nil
 }
-func (l *land) Beyond(int32, int32) string { return "511600" }
+func (l *land) Beyond(_ warning.Block, m *warning.Mask, people map[string]int64) {
+	people["511600"] += int64(m.Count())
+}
 func (l *land) Within(areas []warning.Area, units []string) bool {
 	return slices.Contains(units, areas[0].Unit)
 }

@@ -230,17 +230,38 @@ func (n *nearest) side(e edge) float64 {
 	return fromSegment(ax, ay, bx, by)
 }
 
-// Beyond is the code of the neighbour around a position in units of 10^-7 degree: "" in the jurisdiction, and where no
-// neighbour is known.
-func (j *Jurisdiction) Beyond(x, y int32) string {
-	p := coord{x, y}
-	code, ok := j.edition.Locate(x, y)
-	switch {
-	case ok && j.mine[code]:
-		return ""
-	case ok:
-		return strconv.Itoa(int(code))
+// Beyond adds to people who of a block is where outside of the jurisdiction, by the code of the neighbour; not where no
+// neighbour is known. Most blocks lie in one unit as a whole, and neighbours in one.
+func (j *Jurisdiction) Beyond(b warning.Block, mask *warning.Mask, people map[string]int64) {
+	around := nothing()
+	for slot := range mask.Slots {
+		around.add(coord{b.Lon[slot], b.Lat[slot]})
 	}
+	var last *shape
+	for slot := range mask.Slots {
+		p := coord{b.Lon[slot], b.Lat[slot]}
+		if last != nil && last.locate(p) != outside {
+			continue
+		}
+		last = nil
+		for _, o := range j.outlines {
+			if o.locate(p) != outside {
+				last = o
+				break
+			}
+		}
+		if last == nil {
+			if code := j.neighbour(p); code != "" {
+				people[code]++
+			}
+		} else if len(last.tree.meeting(nil, 1, around)) == 0 {
+			return // no line of the unit is among them, so all are in it
+		}
+	}
+}
+
+// neighbour is the code of the neighbour around a position that is not in the jurisdiction, or "".
+func (j *Jurisdiction) neighbour(p coord) string {
 	for _, n := range j.neighbours {
 		if n.outline.locate(p) != outside {
 			return n.code

@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -67,13 +68,13 @@ func TestBorderNamesWhoIsBeyond(t *testing.T) {
 	if o.Share < 0.2 || o.Share > 0.95 || len(o.Neighbours) == 0 || o.Neighbours[0].Name != "四川省" {
 		t.Errorf("across the border: %+v", o)
 	}
-	if got := city.Beyond(1066000000, 305000000); got != "510000" {
+	if got := beyond(city, 1066000000, 305000000); got != "510000" {
 		t.Errorf("30.5 N 106.6 E is of %q", got)
 	}
-	if got := city.Beyond(1065500000, 295600000); got != "" {
+	if got := beyond(city, 1065500000, 295600000); got != "" {
 		t.Errorf("the middle of the city is of %q", got)
 	}
-	if got := county.Beyond(1065500000, 295600000); got == "" {
+	if got := beyond(county, 1065500000, 295600000); got == "" {
 		t.Error("another unit of the city is nobody's")
 	}
 	if _, err := NewJurisdiction("110000", DefaultLimits()); err == nil {
@@ -160,4 +161,58 @@ func near(p coord, shapes []*shape) bool {
 		n.look(s.tree, 1)
 	}
 	return n.best < metre
+}
+
+// beyond is the code of the neighbour around a position, asked of it alone; "" in the jurisdiction.
+func beyond(j *Jurisdiction, x, y int32) string {
+	var m warning.Mask
+	m.Set(0)
+	people := map[string]int64{}
+	j.Beyond(warning.Block{Lon: []int32{x}, Lat: []int32{y}}, &m, people)
+	for code := range people {
+		return code
+	}
+	return ""
+}
+
+// TestBlocksBeyondAreAsPeopleBeyond: of blocks of all sizes, in a unit, over borders within and around the jurisdiction and
+// far from it, as many are with each neighbour as when each person is asked alone.
+func TestBlocksBeyondAreAsPeopleBeyond(t *testing.T) {
+	r := seed(t)
+	whole, part := jurisdiction(t, "500000"), jurisdiction(t, "500101")
+	found := 0
+	for range 300 {
+		var b warning.Block
+		var m warning.Mask
+		size := math.Pow(10, 2+5*r.Float64())
+		x, y := 1053e6+48e6*r.Float64(), 282e6+40e6*r.Float64()
+		if r.IntN(2) == 0 { // at a line
+			o := whole.outlines[r.IntN(len(whole.outlines))]
+			e := o.edges[r.IntN(len(o.edges))]
+			x, y = float64(e.a.x), float64(e.a.y)
+		}
+		for i := range 100 {
+			b.Lon, b.Lat = append(b.Lon, int32(x+size*(r.Float64()-0.5))), append(b.Lat, int32(y+size*(r.Float64()-0.5)))
+			if r.IntN(5) > 0 {
+				m.Set(i)
+			}
+		}
+		for _, j := range []*Jurisdiction{whole, part} {
+			got, want := map[string]int64{}, map[string]int64{}
+			j.Beyond(b, &m, got)
+			for i := range m.Slots {
+				p := coord{b.Lon[i], b.Lat[i]}
+				if code := j.neighbour(p); code != "" && !slices.ContainsFunc(j.outlines, func(o *shape) bool { return o.locate(p) != outside }) {
+					want[code]++
+					found++
+				}
+			}
+			if !maps.Equal(got, want) {
+				t.Fatalf("%v, asked one by one %v, around %.0f,%.0f", got, want, x, y)
+			}
+		}
+	}
+	if found < 1000 {
+		t.Errorf("only %d were beyond", found)
+	}
 }

@@ -126,7 +126,8 @@ func townWarning() *pb.WarningSpec {
 // because the log's times are those of a machine that is shared with other tests.
 func TestAReloadUnderLoad(t *testing.T) {
 	const people, rate, lower, guard = 3000, 400, 200, 300 * time.Millisecond
-	slow := func(c *carrier.Config) { c.RoundTrip = 300 * time.Millisecond } // windows are open at any moment
+	const trip = 800 * time.Millisecond // windows are open at any moment
+	slow := func(c *carrier.Config) { c.RoundTrip = trip }
 	first, firstLog := carries(t, slow)
 	second, secondLog := carries(t, slow, func(c *carrier.Config) { c.SystemID, c.Password = "second", "other" })
 	third, thirdLog := carries(t, func(c *carrier.Config) { c.Name = "unicom" })
@@ -199,7 +200,7 @@ func TestAReloadUnderLoad(t *testing.T) {
 	reloaded(slower)
 	lowered := time.Now().UnixNano()
 	sentFirst := len(messagesIn(t, firstLog))
-	until(t, "sending at the lower rate", func() bool { return len(messagesIn(t, firstLog)) >= sentFirst+lower })
+	until(t, "sending at the lower rate", func() bool { return len(messagesIn(t, firstLog)) >= sentFirst+lower*3/2 })
 
 	// The links move to another address with another login, while windows are open.
 	moved := strings.NewReplacer(first.Address(), second.Address(), "system_id: tocsin", "system_id: second", "password_env: TOCSIN_TEST", "password_file: ./second.password", "links: 3", "links: 2").Replace(slower)
@@ -208,6 +209,7 @@ func TestAReloadUnderLoad(t *testing.T) {
 			t.Errorf("%s takes %s", c.GetKey(), c.GetTakes())
 		}
 	}
+	swapped := time.Now()
 	until(t, "sending to the new address", func() bool { return len(messagesIn(t, secondLog)) >= lower })
 	until(t, "the end of the old links", func() bool { return boundIn(t, firstLog) == 0 })
 
@@ -232,6 +234,9 @@ func TestAReloadUnderLoad(t *testing.T) {
 		return len(list.GetAccounts()) == 1 && list.GetAccounts()[0].GetName() == "unicom" && boundIn(t, secondLog) == 0
 	})
 
+	if m := messagesIn(t, firstLog); m[len(m)-1].at < swapped.Add(-trip).UnixNano() {
+		t.Error("no window was open when the links were replaced")
+	}
 	got := map[uint64]int{}
 	for _, m := range messagesIn(t, firstLog, secondLog, thirdLog) {
 		got[m.to]++
