@@ -2,6 +2,7 @@ package geofence_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -171,7 +172,7 @@ func TestPlantedGapsAndOverlapsAreFound(t *testing.T) {
 		list[i].rings = []warning.Ring{moved}
 		o, _, err := geofence.Survey("2023", collection(t, append(list, district)...), "wgs84", nil)
 		var found []warning.Violation
-		if refused, ok := err.(*warning.Error); ok {
+		if refused := new(warning.Error); errors.As(err, &refused) {
 			found = refused.Violations
 		}
 		found = slices.DeleteFunc(slices.Clone(found), func(v warning.Violation) bool { return v.Rule != rule })

@@ -297,8 +297,7 @@ func patches(l rulings, spans []span) (out []patch) {
 		return nil
 	}
 	root := make([]int, len(spans))
-	var find func(i int) int
-	find = func(i int) int {
+	find := func(i int) int {
 		for root[i] != i {
 			root[i] = root[root[i]]
 			i = root[i]

@@ -142,7 +142,9 @@ func (l *line) killed(t *testing.T, with os.Signal, args ...string) {
 	if err := c.Process.Signal(with); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	if err := <-ended; err == nil {
+		t.Fatalf("%v had its answer before it was ended", args[:2])
+	}
 }
 
 // TestTheSameCommandAfterCtrlCHappensOnce: every act is carried out and the command ended before it has the answer, by

@@ -47,7 +47,7 @@ func archived(t *testing.T, s Store) {
 	_, err = s.PutPlan(t.Context(), 1, more)
 	must(t, err, dispatcher.ErrChanged)
 	must(t, s.Archive(t.Context(), id(3), nil), dispatcher.ErrNotFound)
-	if s.Pseudonym(9991) == s.Pseudonym(9992) || s.Pseudonym(9991) != s.Pseudonym(9991) {
+	if once := s.Pseudonym(9991); once == s.Pseudonym(9992) || once != s.Pseudonym(9991) {
 		t.Fatal("a pseudonym stands for one number, always")
 	}
 }
