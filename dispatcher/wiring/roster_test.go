@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func TestAnApproverIsRungOverTheWire(t *testing.T) {
 		t.Errorf("the list is %v, %v", list, err)
 	}
 	list, err = pb.NewWarningServiceClient(as(t, dir, address, tokens["ma"])).List(t.Context(), &pb.ListRequest{Calls: true})
-	if err != nil || len(list.GetWarnings()) < 2 || len(list.GetWarnings()[0].GetRung()) == 0 {
+	if err != nil || !slices.ContainsFunc(list.GetWarnings(), func(w *pb.Warning) bool { return len(w.GetRung()) > 0 }) { // it may have ended by now
 		t.Errorf("with calls the list is %v, %v", list, err)
 	}
 	stop()
