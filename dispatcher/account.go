@@ -90,6 +90,7 @@ type account struct {
 	people    index
 	inflight  int
 	good      int64 // answers of this ownership that say nothing against the carrier
+	badRow    int   // bad ones of all lanes since the newest of them, but for those that are a lane's own
 	trip      trip
 	slow      slowdown
 	quiet     time.Time // nothing leaves before
@@ -144,7 +145,7 @@ func (a *account) reset() {
 	a.byID, a.newest, a.mark = map[StrandID]*strand{}, 0, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
 	a.acks, a.before, a.early, a.people = nil, nil, early{}, index{}
-	a.inflight, a.trip, a.slow = 0, trip{}, slowdown{}
+	a.inflight, a.badRow, a.trip, a.slow = 0, 0, trip{}, slowdown{}
 	a.seen, a.obeyed, a.unfolded, a.folding = 0, 0, 0, false
 	a.condition, a.judging, a.out, a.outAt = newCondition(), false, false, 0
 	a.test, a.tested = nil, nil

@@ -51,6 +51,7 @@ func (e *Engine) endOver(ctx context.Context, done map[string]bool) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now() // before what is needed is read: what is young enough to be followed stays, however long this takes
 	needed, err := e.needed(ctx)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (e *Engine) endOver(ctx context.Context, done map[string]bool) error {
 	var all error
 	for _, st := range list {
 		over[st.ID] = true
-		age := time.Since(st.Expires)
+		age := now.Sub(st.Expires)
 		if needed[st.ID] || age < archiveAfter {
 			continue
 		}

@@ -39,6 +39,7 @@ func (a *account) blame(s *strand, r channels.Reason, now time.Time) {
 		a.charge(f, now) // one of them was good: it was the carrier
 		*f = faults{}
 		a.good++
+		a.badRow = 0
 		a.condition.answered(now, true)
 		return
 	}
@@ -59,7 +60,13 @@ func (a *account) blame(s *strand, r channels.Reason, now time.Time) {
 	default:
 		f.failures++
 	}
-	if len(a.live) == 1 || f.row >= ownRow { // nobody else to compare with
+	// Nobody has good ones, however few answers each lane has. What lanes held that have ended since is lost, 15 at most.
+	if a.badRow++; a.badRow == ownRow {
+		for _, other := range a.live {
+			a.charge(&other.faults, now)
+		}
+	}
+	if len(a.live) == 1 || f.row >= ownRow || a.badRow >= ownRow { // nobody else to compare with
 		a.charge(f, now)
 	}
 }

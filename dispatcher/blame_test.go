@@ -1,6 +1,7 @@
 package dispatcher_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,53 @@ func TestACarrierThatThrottlesAllIsSlowed(t *testing.T) {
 			}
 			if o.Reason == channels.QueueFull && a.Route.Share != 0 {
 				t.Errorf("nine of ten fail, and the account is trusted with %v", a.Route.Share)
+			}
+		})
+	}
+}
+
+// TestSmallLanesDoNotHideACarrierAtFault: no village has enough people to tell by its own answers that the carrier takes
+// nothing, but all of them have; 50 answers are the fewest that anything is judged by. The same villages beside a lane
+// that the carrier takes are not held against it.
+func TestSmallLanesDoNotHideACarrierAtFault(t *testing.T) {
+	throttled, full := bad(channels.Retry, channels.Throttled), bad(channels.Retry, channels.QueueFull)
+	refused := bad(channels.Refused, channels.SubmitFailed)
+	for _, c := range []struct {
+		villages, people int
+		good             bool // there is a lane that the carrier takes
+		answer           channels.Outcome
+		slowed, left     bool
+	}{
+		{villages: 5, people: 10, answer: throttled, slowed: true},
+		{villages: 5, people: 10, answer: full, left: true},
+		{villages: 50, people: 1, answer: full, left: true},
+		{villages: 100, people: 10, answer: throttled, slowed: true},
+		{villages: 100, people: 10, answer: refused, left: true},
+		{villages: 5, people: 10, answer: throttled, good: true},
+		{villages: 5, people: 10, answer: full, good: true},
+		{villages: 5, people: 10, answer: refused, good: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t, 3000, 1500)
+			defer h.close()
+			h.c.answers(func(a arrival) channels.Outcome {
+				if a.text == "good" {
+					return channels.Outcome{Kind: channels.HandedOver}
+				}
+				return c.answer
+			})
+			if c.good {
+				h.warn(spec(warning.Red, "good", ""))
+			}
+			for i := range c.villages {
+				h.warn(spec(warning.Red, fmt.Sprint("village ", i), fmt.Sprint("first ", c.people)))
+			}
+			pass(450 * time.Millisecond) // nobody was tried again yet
+			slowed := h.health().Slowed
+			pass(500 * time.Millisecond) // routes are judged as often
+			share := h.health().Route.Share
+			if (slowed < 1) != c.slowed || (share == 0) != c.left {
+				t.Errorf("%+v: slowed to %v, trusted with %v", c, slowed, share)
 			}
 		})
 	}

@@ -166,10 +166,13 @@ func (e *Engine) Reject(ctx context.Context, c Caller, key, id, why string) (war
 func (e *Engine) Hold(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.hold", []string{id, why}), "warning.hold", id,
 		func(w *warning.Warning, _ time.Time) (decision, error) {
-			if err := may(w, warning.Held); err != nil {
-				return decision{}, err
+			if w.State != warning.Held { // to hold what is held is to be sure of it
+				if err := may(w, warning.Held); err != nil {
+					return decision{}, err
+				}
+				w.Before, w.State = w.State, warning.Held
 			}
-			w.Before, w.State, w.Why = w.State, warning.Held, why
+			w.Why = why
 			return decision{detail: why, stop: w.Before == warning.Released}, nil
 		})
 }

@@ -117,7 +117,7 @@ type Records interface {
 	// PutPlans does the same for parts of many plans in one go. Each is stored or refused by itself; the answer is parallel.
 	PutPlans(ctx context.Context, parts []Part) []Stored
 	// PutRoll stores what became of the people of a strand (0: of those in none) in pages by their index, for when the
-	// warning is archived; repeated it writes over.
+	// warning is archived; repeated it writes over, and once that is archived it changes nothing.
 	PutRoll(ctx context.Context, id string, strand StrandID, pages [][]byte) error
 	// RollPages is one page of each roll of a warning; nil where it is not kept.
 	RollPages(ctx context.Context, id string, at []RollPage) ([][]byte, error)

@@ -104,8 +104,10 @@ func (e *Engine) find(r *resolved, s *warning.Spec) error {
 	return nil
 }
 
-// tidy forgets what failed, and what was asked for least lately where there is too much.
+// tidy forgets what failed, what is of a directory that is not the newest (each may take a gigabyte), and what was asked for
+// least lately where there is too much.
 func (e *Engine) tidy() {
+	newest, ok := e.dir.Current()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	size, kept := 0, 0
@@ -113,7 +115,7 @@ func (e *Engine) tidy() {
 		r := e.recent[i]
 		select {
 		case <-r.ready:
-			if size += r.size(); r.err != nil || kept > 0 && (kept == keptResolved || size > keptBytes) {
+			if size += r.size(); r.err != nil || ok && r.snap.ID() != newest.ID() || kept > 0 && (kept == keptResolved || size > keptBytes) {
 				e.recent[i] = nil
 				continue
 			}

@@ -174,8 +174,7 @@ func (j *Jurisdiction) reach(shapes []*shape, l rulings, beyond []span) (most fl
 
 // has tells whether p is in the jurisdiction.
 func (j *Jurisdiction) has(p coord) bool {
-	code, ok := j.edition.Locate(p.x, p.y)
-	return ok && j.mine[code]
+	return slices.ContainsFunc(j.outlines, func(s *shape) bool { return s.locate(p) != outside })
 }
 
 // metre is units of 10^-7 degree of latitude.

@@ -73,6 +73,9 @@ func readPlaces(b []byte, crs string) (places []place, err error) {
 	if err := json.Unmarshal(b, &collection); err != nil || len(collection.Features) == 0 {
 		return nil, warning.Invalid(warning.Violation{Field: "features", Rule: "layer.syntax", Detail: "not a FeatureCollection with features", Remedy: "give a GeoJSON FeatureCollection of outlines"})
 	}
+	if n := len(collection.Features); n > outlinesIn {
+		return nil, warning.Invalid(warning.Violation{Field: "features", Rule: "layer.many", Detail: fmt.Sprintf("%d outlines are more than %d", n, outlinesIn), Remedy: "give them as several files"})
+	}
 	var faults []warning.Violation
 	for i, f := range collection.Features {
 		p := place{field: fmt.Sprintf("features[%d]", i), code: codeOf(f.Properties["code9"], f.Properties["code"], f.Properties["adcode"], f.ID)}

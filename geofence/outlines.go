@@ -323,7 +323,10 @@ func (a *Atlas) Pin(areas []warning.Area, at time.Time) []warning.Area {
 // shortCode is a code of nine digits for one of twelve that ends in 000.
 func shortCode(code string) string {
 	if len(code) == 12 {
-		return strings.TrimSuffix(code, "000")
+		code = strings.TrimSuffix(code, "000")
+	}
+	if len(code) == 9 { // of a district, as statistics write it
+		code = strings.TrimSuffix(code, "000")
 	}
 	return code
 }

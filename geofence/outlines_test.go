@@ -212,6 +212,7 @@ func TestEditionsAreRefusedWithTheirFaults(t *testing.T) {
 		"no name":           {"2025", []feature{{code: "500154999", rings: town.rings}}, "outline.name"},
 		"elsewhere":         {"2025", []feature{{code: "500154119", rings: box(106.5, 29.6, 0.01)}}, "outline.outside"},
 		"spike and no ring": {"2025", []feature{{code: "500154119", rings: []warning.Ring{{{1, 1}, {2, 2}, {3, 3}, {1, 1}}}}, {code: "500154120"}}, "area.ring.zero area.empty"},
+		"statistics":        {"2025", []feature{{code: "500154000000", rings: box(106.5, 29.6, 0.01)}, {code: "500154000", rings: box(106.5, 29.6, 0.01)}}, "outline.twice"},
 		"same place":        {"2025", []feature{town, {code: "500154120", rings: town.rings}}, "outline.overlap"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -310,6 +311,61 @@ func TestWhoIsInATownWithAnOutline(t *testing.T) {
 		if _, err := r.Resolve([]warning.Area{a}, warning.Presence{}); err == nil {
 			t.Errorf("%v is taken", a)
 		}
+	}
+}
+
+// TestHomesInADistrictWithAnOutline of an edition: the shipped outlines do not tell who of them is away.
+func TestHomesInADistrictWithAnOutline(t *testing.T) {
+	const day = 30_000_000
+	o, _, err := geofence.Survey("2025-11", collection(t, feature{code: "500157", rings: box(106.5, 29.6, 0.05)}), "wgs84", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := geofence.DefaultLimits()
+	limits.Atlas = atlas(o)
+	s, bad := geofence.Build(columns(
+		row{lon: 106.52, lat: 29.62, home: 500157},                  // never seen: where their home is
+		row{lon: 108.2, lat: 31, home: 500157, seen: day - 10},      // seen elsewhere lately
+		row{lon: 106.52, lat: 29.62, home: 500101, seen: day - 10},  // seen here lately
+		row{lon: 108.2, lat: 31, home: 500154119, seen: day - 10},   // has nothing to do with it
+		row{lon: 106.52, lat: 29.62, home: 500157, seen: day - 999}, // at home, and nowhere else since
+	))
+	if len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	r := geofence.NewRevision(s.WithLimits(limits))
+	areas := limits.Atlas.Pin([]warning.Area{{Unit: "500157"}}, time.Now())
+	for both, want := range map[bool]int64{false: 3, true: 4} {
+		if sel, err := r.Resolve(areas, warning.Presence{Now: day, Within: 360, Both: both}); err != nil || sel.People() != want {
+			t.Errorf("both %t: %d people, want %d: %v", both, sel.People(), want, err)
+		}
+	}
+	// A town by its home keeps who was never seen, also beside an area that an edition has with an outline of the town.
+	towns, _, err := geofence.Survey("2025", collection(t, feature{code: "500154119", rings: box(108.1, 31.02, 0.04)}, feature{code: "500154120", rings: box(108.15, 31.02, 0.04)}), "wgs84", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits.Atlas = atlas(towns)
+	if s, bad = geofence.Build(columns(row{lon: 108.3, lat: 31.2, home: 500154120})); len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	sel, err := geofence.NewRevision(s.WithLimits(limits)).Resolve([]warning.Area{{Unit: "500154119", Edition: towns.ID}, {Unit: "500154120"}}, warning.Presence{Now: day, Within: 360})
+	if err != nil || sel.People() != 1 {
+		t.Errorf("%d people have their home in the town: %v", sel.People(), err)
+	}
+	// What an edition leaves out of a district is not within it.
+	j, err := geofence.NewJurisdiction("500000", limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, _, err := geofence.Survey("2025", collection(t, feature{code: "500154", rings: box(108.1, 31.0, 0.01)}), "wgs84", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits.Atlas.Take([]*geofence.Outlines{small})
+	field := []warning.Area{{CRS: "wgs84", Polygons: [][]warning.Ring{box(108.2, 31.1, 0.005)}}}
+	if j.Within(field, []string{"500154"}) {
+		t.Error("a field outside of the outline of a district is within it")
 	}
 }
 

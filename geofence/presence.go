@@ -11,7 +11,8 @@ import (
 // somebody who was seen is where. Their home is then known by its unit only: while the position lies in that unit it
 // stands for the home too. Away is who was seen outside of the unit of their home; a unit without an outline is known to
 // hold nobody away. The home of somebody away is inside where the areas name its unit, or the unit around it. A town is
-// the unit of a home where the areas name a town by an outline, and the edition has one of it. Where they name it without one,
+// the unit of a home where the areas name a town by an outline, and the edition has one of it; a district has the outline of
+// the edition by which they name a unit, where it has one. Where they name a town without one,
 // who has it as home is in it, unless they were seen outside of its district.
 
 // summary is what a block has in common: most blocks need no look at their people.
@@ -36,8 +37,8 @@ type attendance struct {
 	warning.Presence
 	edition *Edition
 	named   map[uint32]bool   // units that the areas name
-	towns   bool              // a town without an outline is among them
-	drawn   map[uint32]*shape // towns of the editions by which they name some
+	homes   map[uint32]bool   // towns without an outline among them
+	drawn   map[uint32]*shape // districts of the editions by which they name units, and towns of those by which they name some
 	home    uint32            // that was looked up last
 	unit    *Unit             // its unit, where that is a district with an outline, or nil
 	outline *shape            // of its unit, or nil
@@ -46,10 +47,10 @@ type attendance struct {
 }
 
 func newAttendance(p warning.Presence, e *Edition, areas []warning.Area, atlas *Atlas) *attendance {
-	a := &attendance{Presence: p, edition: e, named: map[uint32]bool{}, drawn: map[uint32]*shape{}}
+	a := &attendance{Presence: p, edition: e, named: map[uint32]bool{}, homes: map[uint32]bool{}, drawn: map[uint32]*shape{}}
 	for i := range areas {
 		if t, ok := byHome(&areas[i]); ok {
-			a.named[t.Code], a.towns = true, true
+			a.named[t.Code], a.homes[t.Code] = true, true
 			continue
 		}
 		code, err := strconv.ParseUint(shortCode(areas[i].Unit), 10, 32)
@@ -57,9 +58,9 @@ func newAttendance(p warning.Presence, e *Edition, areas []warning.Area, atlas *
 			continue
 		}
 		a.named[uint32(code)] = true
-		if o, err := atlas.Get(areas[i].Edition); code > 999_999 && err == nil && o != nil { // the areas were resolved with it
+		if o, err := atlas.Get(areas[i].Edition); err == nil && o != nil { // the areas were resolved with it
 			for _, p := range o.places {
-				if len(p.code) == 9 {
+				if len(p.code) == 6 || code > 999_999 {
 					a.drawn[numberOf(p.code)] = p.shape
 				}
 			}
@@ -79,8 +80,10 @@ func (a *attendance) look(home uint32) {
 		return
 	}
 	district := warning.DistrictOf(home)
-	a.home, a.unit, a.outline = home, nil, a.drawn[home]
-	a.town = a.named[home] && home != district && a.outline == nil
+	a.home, a.unit, a.outline, a.town = home, nil, a.drawn[home], a.homes[home]
+	if a.outline == nil {
+		a.outline = a.drawn[district]
+	}
 	a.inside = a.named[home] || a.named[district]
 	if u, ok := a.edition.byCode[district]; ok && u.outline != nil && a.outline == nil {
 		a.unit, a.outline = u, u.outline
@@ -102,7 +105,7 @@ func (a *attendance) away(p coord) bool {
 
 // asPlaced tells whether everybody of a block surely counts by position.
 func (a *attendance) asPlaced(s *summary) bool {
-	if a.towns {
+	if len(a.homes) > 0 {
 		return false
 	}
 	if s.seen == 0 {
@@ -118,7 +121,7 @@ func (a *attendance) asPlaced(s *summary) bool {
 // block is who of a block counts, given who is inside by position.
 func (a *attendance) block(c Columns, m warning.Mask) warning.Mask {
 	for i, home := range c.Home {
-		if c.Seen[i] == 0 && !a.towns {
+		if c.Seen[i] == 0 && len(a.homes) == 0 {
 			continue
 		}
 		a.look(home)

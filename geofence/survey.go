@@ -87,10 +87,6 @@ func (s *survey) fault(p *place, rule, remedy, format string, args ...any) {
 // codes holds the codes against the list of units, brings them into one form, and gives each place its full name.
 func (s *survey) codes() {
 	list := EditionAt(latest)
-	if len(s.places) > outlinesIn {
-		s.fault(&s.places[outlinesIn], "outline.many", "import them as several editions", "%d outlines are more than %d", len(s.places), outlinesIn)
-		return
-	}
 	for i := range s.places {
 		p := &s.places[i]
 		p.code = shortCode(p.code)

@@ -42,15 +42,14 @@ func newAreaImport() *cobra.Command {
 		if err != nil {
 			return usage(err)
 		}
-		fmt.Fprintf(c.ErrOrStderr(), "checking %s\n", args[0])
-		sound, err := wiring.CheckEdition(*edition, *crs, *source, b, k.lang)
-		if err != nil || *check {
-			if err == nil {
-				err = k.put(c.OutOrStdout(), sound, k.language().EditionImported(sound, true)...)
+		if *check { // an engine judges by the outlines that it has
+			sound, err := wiring.CheckEdition(*edition, *crs, *source, b, k.lang)
+			if err != nil {
+				return err
 			}
-			return err
+			return k.put(c.OutOrStdout(), sound, k.language().EditionImported(sound, true)...)
 		}
-		return k.act(func(conn *grpc.ClientConn, key string) error {
+		return k.set(func(conn *grpc.ClientConn, key string) error {
 			r, err := sendEdition(c.Context(), pb.NewDirectoryServiceClient(conn), &pb.ImportEditionRequest{Key: key, Edition: *edition, Crs: *crs, Source: *source}, b, c.ErrOrStderr())
 			if err != nil {
 				return err

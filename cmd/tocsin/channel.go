@@ -45,7 +45,7 @@ type steered interface {
 func steer(c *cobra.Command, do func(ctx context.Context, api pb.ChannelServiceClient, key string, args []string) (steered, error)) *cobra.Command {
 	k := calls(c).answers(c).changes(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return k.act(func(conn *grpc.ClientConn, key string) error {
+		return k.set(func(conn *grpc.ClientConn, key string) error {
 			r, err := do(c.Context(), pb.NewChannelServiceClient(conn), key, args)
 			if err != nil {
 				return err

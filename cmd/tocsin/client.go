@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
@@ -94,6 +96,14 @@ func (k *client) act(do func(conn *grpc.ClientConn, key string) error) error {
 	})
 }
 
+// set is act for what another act may take back, like a hold: said again it is meant again, so its key is always a new one.
+func (k *client) set(do func(conn *grpc.ClientConn, key string) error) error {
+	return k.with(func(conn *grpc.ClientConn) error {
+		key := cmp.Or(k.key, ulid.Make().String())
+		return keyedOr(do(conn, key), key)
+	})
+}
+
 // settled tells whether an act is over: the engine has answered, or nothing was sent by this command and none before.
 func settled(err error, first bool) bool {
 	if _, ok := status.FromError(err); !ok {
@@ -125,8 +135,7 @@ func (k *client) said() []string {
 	add := func(s string) {
 		all = append(all, s)
 		if info, err := os.Stat(s); err == nil && info.Mode().IsRegular() {
-			b, err := os.ReadFile(s) // what cannot be read is refused where it is used
-			all = append(all, fmt.Sprintf("%x %v", sha256.Sum256(b), err))
+			all = append(all, digestOf(s))
 		}
 	}
 	for _, arg := range k.command.Flags().Args() {
@@ -146,6 +155,18 @@ func (k *client) said() []string {
 		}
 	})
 	return all
+}
+
+// digestOf names what a file holds, which may be gigabytes.
+func digestOf(name string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return err.Error() // what cannot be read is refused where it is used
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return fmt.Sprintf("%x %v", sum.Sum(nil), err)
 }
 
 // put writes the answer: as JSON, or as lines.

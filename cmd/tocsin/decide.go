@@ -24,8 +24,8 @@ type answered interface {
 	GetWarning() *pb.Warning
 }
 
-// decision is a verb that changes one warning.
-func decision(use, short, example string, why bool, do func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error)) *cobra.Command {
+// decision is a verb that changes one warning, in one way or the other of a client to say it.
+func decision(way func(*client, func(*grpc.ClientConn, string) error) error, use, short, example string, why bool, do func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error)) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: example, Args: exactly(1)}
 	k := calls(c).answers(c).changes(c)
 	reason := ""
@@ -33,7 +33,7 @@ func decision(use, short, example string, why bool, do func(ctx context.Context,
 		c.Flags().StringVar(&reason, "why", "", "the reason, for the record")
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return k.act(func(conn *grpc.ClientConn, key string) error {
+		return way(k, func(conn *grpc.ClientConn, key string) error {
 			r, err := do(c.Context(), pb.NewWarningServiceClient(conn), key, args[0], reason)
 			if err != nil {
 				return err
@@ -49,14 +49,14 @@ func decision(use, short, example string, why bool, do func(ctx context.Context,
 }
 
 func newReject() *cobra.Command {
-	return decision("reject ID --why REASON", "Refuse a warning that waits for approval", "  tocsin reject 01J… --why 'wrong district'", true,
+	return decision((*client).act, "reject ID --why REASON", "Refuse a warning that waits for approval", "  tocsin reject 01J… --why 'wrong district'", true,
 		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
 			return c.Reject(ctx, &pb.RejectRequest{Key: key, Id: id, Why: why})
 		})
 }
 
 func newHold() *cobra.Command {
-	return decision("hold ID", "Stop a warning; a commander lets it go on with release", "  tocsin hold 01J… --why 'check the area'", true,
+	return decision((*client).set, "hold ID", "Stop a warning; a commander lets it go on with release", "  tocsin hold 01J… --why 'check the area'", true,
 		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
 			return c.Hold(ctx, &pb.HoldRequest{Key: key, Id: id, Why: why})
 		})
@@ -64,7 +64,7 @@ func newHold() *cobra.Command {
 
 func newRelease() *cobra.Command {
 	emergency := false
-	c := decision("release ID", "Let a held warning go on; in an emergency, one that still lacks approvals",
+	c := decision((*client).set, "release ID", "Let a held warning go on; in an emergency, one that still lacks approvals",
 		"  tocsin release 01J…\n  tocsin release 01J… --emergency --why 'the dam fails, nobody answers'", true,
 		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
 			if emergency {
@@ -80,14 +80,14 @@ func newRelease() *cobra.Command {
 }
 
 func newCancel() *cobra.Command {
-	return decision("cancel ID", "End a warning that was issued by mistake; its correction waits for approval", "  tocsin cancel 01J… --why 'issued by mistake'", true,
+	return decision((*client).act, "cancel ID", "End a warning that was issued by mistake; its correction waits for approval", "  tocsin cancel 01J… --why 'issued by mistake'", true,
 		func(ctx context.Context, c pb.WarningServiceClient, key, id, why string) (answered, error) {
 			return c.Cancel(ctx, &pb.CancelRequest{Key: key, Id: id, Why: why})
 		})
 }
 
 func newAllClear() *cobra.Command {
-	return decision("all-clear ID", "Say that the danger is over, to everybody who got the warning", "  tocsin all-clear 01J…", false,
+	return decision((*client).act, "all-clear ID", "Say that the danger is over, to everybody who got the warning", "  tocsin all-clear 01J…", false,
 		func(ctx context.Context, c pb.WarningServiceClient, key, id, _ string) (answered, error) {
 			return c.AllClear(ctx, &pb.AllClearRequest{Key: key, Id: id})
 		})

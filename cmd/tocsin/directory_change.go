@@ -78,7 +78,7 @@ func wide(v *uint8) *uint32 {
 
 // change sends changes in as many requests as they take; each has a key of its own that follows from the first.
 func (k *client) change(c *cobra.Command, all []*pb.PersonChange, why string) error {
-	return k.act(func(conn *grpc.ClientConn, key string) error {
+	return k.set(func(conn *grpc.ClientConn, key string) error {
 		api := pb.NewDirectoryServiceClient(conn)
 		sum := &pb.ChangeResponse{}
 		for first := 0; first < len(all); first += changeMost {

@@ -48,7 +48,7 @@ func newDutySet(state, short string) *cobra.Command {
 	c := &cobra.Command{Use: state, Short: short, Args: upTo(0), Example: "  tocsin duty " + state}
 	k := calls(c).answers(c).changes(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return k.act(func(conn *grpc.ClientConn, key string) error {
+		return k.set(func(conn *grpc.ClientConn, key string) error {
 			r, err := pb.NewDutyServiceClient(conn).Set(c.Context(), &pb.SetDutyRequest{Key: key, State: state})
 			if err != nil {
 				return err

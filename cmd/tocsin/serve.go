@@ -147,7 +147,7 @@ func newReload() *cobra.Command {
 
 // reload asks for a reload, or what would come of it.
 func (k *client) reload(c *cobra.Command, checkOnly bool) error {
-	return k.act(func(conn *grpc.ClientConn, key string) error {
+	return k.set(func(conn *grpc.ClientConn, key string) error {
 		r, err := pb.NewHouseServiceClient(conn).Reload(c.Context(), &pb.ReloadRequest{Key: key, CheckOnly: checkOnly})
 		if err != nil {
 			return err

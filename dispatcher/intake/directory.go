@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -16,6 +17,7 @@ import (
 type directory struct {
 	pb.UnimplementedDirectoryServiceServer
 	*Server
+	outlines sync.Mutex // held while a file of outlines is taken in: it is whole in memory
 }
 
 func (s *directory) Import(stream grpc.ClientStreamingServer[pb.ImportRequest, pb.ImportResponse]) error {

@@ -46,11 +46,18 @@ type EditionUnit struct {
 // maxEdition is how many bytes one file may have.
 const maxEdition = 64 << 20
 
+// ErrBusy refuses a second import beside one that is under way.
+var ErrBusy = warning.Refuse(warning.ReasonUnavailable, "the directory is being written by somebody else: repeat with the same key when that has ended")
+
 func (s *directory) ImportEdition(stream grpc.ClientStreamingServer[pb.ImportEditionRequest, pb.ImportEditionResponse]) error {
 	c, err := s.caller(stream.Context())
 	if err != nil {
 		return statusOf(s.Log, err)
 	}
+	if !s.outlines.TryLock() {
+		return statusOf(s.Log, ErrBusy)
+	}
+	defer s.outlines.Unlock()
 	key, file := "", EditionFile{}
 	for n := 0; ; n++ {
 		r, err := stream.Recv()

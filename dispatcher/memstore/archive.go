@@ -15,6 +15,9 @@ import (
 func (s *Store) PutRoll(_ context.Context, id string, strand dispatcher.StrandID, pages [][]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if old, ok := s.plans[id]; ok && old.plan.Archived != nil {
+		return nil
+	}
 	if s.rolls[id] == nil {
 		s.rolls[id] = map[dispatcher.RollPage][]byte{}
 	}

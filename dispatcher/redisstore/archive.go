@@ -22,7 +22,7 @@ func (s *Store) PutRoll(ctx context.Context, id string, strand dispatcher.Strand
 			args = append(args, next, versioned(pages[next]))
 			size += len(pages[next])
 		}
-		if err := s.run(ctx, rollScript, []string{s.keys.roll(id, strand)}, args...).Err(); err != nil {
+		if err := s.run(ctx, rollScript, []string{s.keys.roll(id, strand), s.keys.plan(id)}, args...).Err(); err != nil {
 			return failed("roll", err)
 		}
 	}

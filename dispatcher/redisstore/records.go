@@ -165,6 +165,9 @@ func (s *Store) Warnings(ctx context.Context, states []warning.State, limit int)
 	err = s.pipeline(ctx, len(ids), 256, func(p redis.Pipeliner, i int) {
 		p.HGet(ctx, s.keys.warning(ids[i]), "record")
 	}, func(i int, c redis.Cmder) error {
+		if errors.Is(c.Err(), redis.Nil) { // deleted since the ids were read
+			return nil
+		}
 		w, err := decodeWarning(ids[i], c.(*redis.StringCmd).Val())
 		if err == nil && (len(states) == 0 || slices.Contains(states, w.State)) {
 			out = append(out, w)
@@ -235,6 +238,9 @@ func (s *Store) ToPlan(ctx context.Context) ([]string, error) {
 		p.HGet(ctx, s.keys.warning(ids[i]), "state")
 	}, func(i int, c redis.Cmder) error {
 		state, err := c.(*redis.StringCmd).Int()
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
 		if err == nil && warning.State(state) == warning.Released {
 			out = append(out, ids[i])
 		}

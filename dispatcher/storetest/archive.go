@@ -25,6 +25,7 @@ func archived(t *testing.T, s Store) {
 	for _, report := range []string{"report", "another"} {
 		no(t, s.Archive(t.Context(), id(1), []byte(report)))
 	}
+	no(t, s.PutRoll(t.Context(), id(1), ids[0], [][]byte{[]byte("of another process, whose ledger was gone")}))
 	im, err := s.Load(t.Context(), "a", 0, true)
 	no(t, err)
 	if len(im.Strands) != 1 || im.Strands[0].Warning != id(2) {

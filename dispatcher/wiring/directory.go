@@ -146,28 +146,41 @@ func (d *directory) remember(s *geofence.Revision) {
 
 // refresh takes the newest snapshot of the store, which another process may have made.
 func (d *directory) refresh(ctx context.Context) error {
-	id, err := d.store.Newest(ctx)
-	if err != nil || id == "" {
-		return err
+	for {
+		before := d.current()
+		id, err := d.store.Newest(ctx)
+		if err != nil || id == "" {
+			return err
+		}
+		s, err := d.get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if d.takeAfter(before, s) { // else an import took its own meanwhile, and what was read is perhaps what was before it
+			return nil
+		}
 	}
-	s, err := d.get(ctx, id)
-	if err != nil {
-		return err
-	}
-	d.take(s)
-	return nil
 }
 
 // take makes s the newest of this process.
 func (d *directory) take(s *geofence.Revision) {
+	for !d.takeAfter(d.current(), s) {
+	}
+}
+
+// takeAfter is take while before is the newest.
+func (d *directory) takeAfter(before, s *geofence.Revision) bool {
 	d.remember(s)
 	d.mu.Lock()
-	before := d.newest
-	d.newest = s
+	same := d.newest == before
+	if same {
+		d.newest = s
+	}
 	d.mu.Unlock()
-	if before == nil || s.People() > before.People()+before.People()/8 {
+	if same && (before == nil || s.People() > before.People()+before.People()/8) {
 		debug.SetGCPercent(garbage(s.People()))
 	}
+	return same
 }
 
 // garbage is how much of the heap may be garbage, in percent of what lives. People live for long and have no pointers: by

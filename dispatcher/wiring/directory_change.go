@@ -134,7 +134,7 @@ func (d *directory) together(ctx context.Context, all []*request) {
 		case <-deadline.Done():
 			again.Stop()
 		}
-		err = errBusy
+		err = intake.ErrBusy
 		break
 	}
 	for _, r := range all {

@@ -37,7 +37,7 @@ type session struct {
 // Import makes one snapshot of the rows: blocks first, then the manifest together with the act.
 func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake.ImportHead, next func() (intake.Rows, error)) (out intake.Imported, err error) {
 	if !d.heavy.TryLock() {
-		return out, errBusy
+		return out, intake.ErrBusy
 	}
 	defer d.heavy.Unlock()
 	debug.SetGCPercent(garbage(d.people() + int(head.Total)))
@@ -61,12 +61,10 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 		return err
 	})
 	if errors.Is(err, dispatcher.ErrFenced) {
-		return out, errBusy
+		return out, intake.ErrBusy
 	}
 	return out, err
 }
-
-var errBusy = warning.Refuse(warning.ReasonUnavailable, "the directory is being written by somebody else: repeat with the same key when that has ended")
 
 // session is the one that head goes on with, or a new one; another one is not kept any more.
 func (d *directory) session(ctx context.Context, c dispatcher.Caller, head intake.ImportHead) (*session, error) {
@@ -116,7 +114,7 @@ func (d *directory) keptFor(c dispatcher.Caller, key string) *session {
 // ImportState is how many rows of a broken import are kept.
 func (d *directory) ImportState(_ context.Context, c dispatcher.Caller, key string) (int64, error) {
 	if !d.heavy.TryLock() {
-		return 0, errBusy
+		return 0, intake.ErrBusy
 	}
 	defer d.heavy.Unlock()
 	if s := d.keptFor(c, key); s != nil {

@@ -27,6 +27,8 @@ type editions struct {
 	log   *zap.Logger
 	atlas *geofence.Atlas
 
+	refreshing sync.Mutex
+
 	mu    sync.Mutex // guards what follows
 	force []kept     // as they were read last, the newest edition first
 }
@@ -114,6 +116,8 @@ func (e *editions) fetch(ctx context.Context, k kept) (*geofence.Outlines, error
 
 // refresh puts in force what the store says, which another process may have imported.
 func (e *editions) refresh(ctx context.Context) error {
+	e.refreshing.Lock() // what was read earlier is not put in force later
+	defer e.refreshing.Unlock()
 	all, err := e.read(ctx)
 	if err != nil {
 		return err
@@ -193,6 +197,15 @@ func (e *editions) bring(ctx context.Context, c dispatcher.Caller, key, digest s
 	now := time.Now().UTC()
 	k := noted(o, f)
 	k.At, k.By = now, c.User
+	before, err := e.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range before { // the newest is in force, also where another process's clock is ahead
+		if b.Edition == k.Edition && !k.At.After(b.At) {
+			k.At = b.At.Add(time.Millisecond)
+		}
+	}
 	pieces := slices.Collect(slices.Chunk(o.Form(), pieceSize))
 	for _, p := range pieces {
 		k.Pieces = append(k.Pieces, hex.EncodeToString(digestOf(p)))
