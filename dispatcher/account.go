@@ -66,14 +66,15 @@ type account struct {
 	mu        sync.Mutex // guards what follows
 	owned     bool
 	fence     Fence
-	owning    context.Context // ends with the ownership
-	seq       uint64          // of commits; the committer's own
-	strands   []*strand       // by index; nil: it has left
-	free      []uint32        // indices that nobody has
-	live      []*strand       // those that are not finished
-	touched   []*strand       // those whose tail is to be written
-	waiting   bool            // somebody waits for a grant
-	stale     bool            // the store has something new
+	owning    context.Context         // ends with the ownership
+	disown    context.CancelCauseFunc // ends it
+	seq       uint64                  // of commits; the committer's own
+	strands   []*strand               // by index; nil: it has left
+	free      []uint32                // indices that nobody has
+	live      []*strand               // those that are not finished
+	touched   []*strand               // those whose tail is to be written
+	waiting   bool                    // somebody waits for a grant
+	stale     bool                    // the store has something new
 	byID      map[StrandID]*strand
 	newest    StrandID
 	mark      uint64 // generation up to which the strands are here
@@ -262,15 +263,15 @@ func (e *Engine) acquire(ctx context.Context, name, home string, guard time.Dura
 // the committer side by side.
 func (a *account) own(ctx context.Context, f Fence) error {
 	began := time.Now()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 
 	a.mu.Lock()
 	a.reset()
 	a.fence = f
 	a.deadline = began.Add(lease)
 	a.quiet = began.Add(time.Second + a.opt.Guard)
-	a.owning = ctx
+	a.owning, a.disown = ctx, cancel
 	a.mu.Unlock()
 
 	if err := a.openLinks(); err != nil {
@@ -290,7 +291,10 @@ func (a *account) own(ctx context.Context, f Fence) error {
 		group.Go(func() { failed <- a.commits(ctx) })
 	}
 	err = <-failed
-	cancel()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	cancel(nil)
 	group.Wait()
 	a.folds.Wait()
 	a.tests.Wait()

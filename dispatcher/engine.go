@@ -101,8 +101,8 @@ type Engine struct {
 	ahead     chan struct{} // something waits for approval
 	resolves  chan struct{} // those that are under way
 
-	changing sync.Mutex           // held while accounts come and go; taken before all others
-	unowned  map[string]time.Time // accounts that nobody has and where people wait, since then; changing guards it
+	changing sync.Mutex         // held while accounts come and go; taken before all others
+	unowned  map[string]unowned // where people wait, by account; changing guards it
 
 	mu         sync.Mutex       // guards what follows
 	accounts   []*account       // a list is never changed, only replaced
@@ -122,7 +122,7 @@ func New(o Options) (*Engine, error) {
 		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, keepFor: o.Keep, log: o.Log, began: time.Now(),
 		plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), resolves: make(chan struct{}, resolvesAtOnce),
 		known: map[string]warning.Warning{}, released: map[string]released{}, unfinished: map[string]bool{}, moved: map[string]int64{},
-		unowned: map[string]time.Time{},
+		unowned: map[string]unowned{},
 	}
 	if o.FailOver == (FailOver{}) {
 		o.FailOver = UsualFailOver()
@@ -166,6 +166,7 @@ func (e *Engine) Run(ctx context.Context) {
 	group.Go(func() { e.sortsAhead(ctx) })
 	group.Go(func() { e.preparePlans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
+	group.Go(func() { e.watchStranded(ctx) })
 	group.Go(func() { e.pulses(ctx) })
 	group.Go(func() { e.patrol.run(ctx) })
 	group.Go(func() { e.watchArchive(ctx) })
@@ -287,7 +288,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		}
 		return 0, err
 	}
-	if err := e.stranded(ctx, &plan, tails); err != nil {
+	if _, err := e.stranded(ctx, &plan, tails, false); err != nil {
 		return 0, err
 	}
 	if plan.Pending && !expired {

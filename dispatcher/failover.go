@@ -177,6 +177,9 @@ func (a *account) moveOn(s *strand, r *request, now time.Time) {
 	stay := s.due[:0]
 	for _, d := range s.due {
 		pos := uint32(d)
+		if a.sendsNoMore(s, pos) && !s.led.base.Add(time.Duration(d>>32)*time.Millisecond).After(now) {
+			a.repeatElsewhere(s, pos, now)
+		}
 		if !s.untouched(pos) {
 			stay = append(stay, d)
 			continue
@@ -238,7 +241,7 @@ func (s *strand) mayGo(a *account) bool {
 		return i >= 0 && g.accounts[i].Name != s.Account
 	}
 	for _, d := range s.due {
-		if pos := uint32(d); s.untouched(pos) && away(s.person(pos)) {
+		if pos := uint32(d); (s.untouched(pos) || a.sendsNoMore(s, pos)) && away(s.person(pos)) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -164,6 +165,11 @@ func bound(ctx context.Context, opt *AccountOptions, c channels.Carrier) error {
 func (a *account) relinks(opt *AccountOptions) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.otherLinks(opt)
+}
+
+// otherLinks is relinks. mu is held.
+func (a *account) otherLinks(opt *AccountOptions) bool {
 	return a.carrier != nil && (a.opt.Protocol != opt.Protocol || !reflect.DeepEqual(a.opt.Account, opt.Account))
 }
 
@@ -325,13 +331,15 @@ func (e *Engine) join(a *account) {
 	}
 }
 
+var errOldLinks = errors.New("its links were opened while a reload was on its way, and are opened again as the file has them")
+
 // reconfigure takes other options, and other links where there are some; used says that they are in use now.
 func (a *account) reconfigure(opt *AccountOptions, links channels.Carrier) (byHand, used bool) {
 	a.sendMu.Lock()
 	defer a.sendMu.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	was := a.opt
+	was, other := a.opt, a.otherLinks(opt)
 	a.opt, a.adapter, a.leaving = *opt, a.e.adapters[opt.Protocol], false
 	if wider := a.ring.Guard(opt.Guard); wider > 0 {
 		a.quiet = later(a.quiet, time.Now().Add(wider))
@@ -341,6 +349,8 @@ func (a *account) reconfigure(opt *AccountOptions, links channels.Carrier) (byHa
 		old, owning := a.carrier, a.owning
 		a.carrier, a.trip = links, trip{}
 		a.drains.Go(func() { a.drain(owning, old, was.AnswerTimeout) })
+	} else if other { // they were opened since Prepare
+		a.disown(errOldLinks)
 	}
 	a.stale = true // a part of a warning that could not be sent is tried again
 	kick(a.commit)
@@ -373,12 +383,17 @@ func (a *account) goAway() (people int64, owned bool) {
 	return people, owned
 }
 
-// letLeave ends accounts that the configuration has no more, when nobody waits there.
+// letLeave ends accounts that the configuration has no more, when nobody waits there, or nobody for this process.
 func (e *Engine) letLeave() {
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	now, routing := time.Now(), e.routing.Load()
 	for _, a := range e.all() {
-		if a.mayEnd(time.Now()) {
+		switch {
+		case a.mayEnd(now), a.isLate(now):
+			e.end(a)
+		case a.mayGiveBack(now):
+			e.unowned[a.name] = unowned{since: now, stay: routing, givenAt: now}
 			e.end(a)
 		}
 	}
@@ -399,13 +414,19 @@ func (e *Engine) end(a *account) {
 func (a *account) mayEnd(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.leaving || now.Before(a.leaves) || !a.owned || len(a.live) > 0 || a.inflight > 0 || a.stale || a.seen > a.obeyed {
-		return false
+	return a.leaving && !now.Before(a.leaves) && len(a.live) == 0 && !a.unsettled()
+}
+
+// unsettled tells whether what waits there is not known, or somebody is on the way: to the carrier or to another account. mu is
+// held.
+func (a *account) unsettled() bool {
+	if !a.owned || a.inflight > 0 || a.stale || a.seen > a.obeyed {
+		return true
 	}
 	for _, s := range a.byID {
 		if a.e.placing(s.Warning) {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }

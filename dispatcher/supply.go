@@ -65,7 +65,7 @@ func (s *strand) held(f *Flow) int {
 // that all have had the same. A tier below the first keeps the floor. What lower classes hold unsent is given back when
 // a higher class needs the budget.
 func (a *account) supply(r *request, now time.Time) {
-	if a.control.Paused || !now.Before(a.deadline) {
+	if a.control.Paused || a.linkless() || !now.Before(a.deadline) {
 		return
 	}
 	var classes [Classes][]claim
