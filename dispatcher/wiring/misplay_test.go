@@ -176,10 +176,11 @@ func TestWhereAMessageStandsAfterAMisbehaviour(t *testing.T) {
 	}
 }
 
-// spare is an address of the loopback that nobody uses now.
+// spare is an address of the loopback that nobody uses until the test does. All other tests are at 127.0.0.1, where one of
+// them might take the port meanwhile.
 func spare(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.1.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
