@@ -89,6 +89,7 @@ type city struct {
 }
 
 func (c city) ID() string                { return "city" }
+func (c city) Blocks() int               { return len(c.blocks) }
 func (c city) Block(i int) warning.Block { return c.blocks[i%len(c.blocks)] }
 func (c city) District(uint32) string    { return "" }
 func (c city) Residents(uint32) int64    { return 0 }
