@@ -90,7 +90,10 @@ type Share struct {
 	Lanes   int     `json:"lanes"`
 	FromS   float64 `json:"from_s"` // after the first release: from then on every lane was there
 	ForS    float64 `json:"for_s"`
-	// Of the second that was worst for a lane: its part of all the lanes' messages, and what it got.
+	// Of the second that was worst for a lane: when it began after the first release, which lane it was, its part of all
+	// the lanes' messages, and what it got.
+	AtS  float64 `json:"at_s"`
+	Lane int     `json:"lane"`
 	Part float64 `json:"part"`
 	Got  int     `json:"got"`
 }
@@ -120,6 +123,7 @@ func shareAt(account string, as []arrival, lanes int, released time.Time) Share 
 		if a.at >= from && a.at+int64(time.Second) <= to {
 			if s := (Share{Part: float64(all) / float64(lanes), Got: slices.Min(got)}); out.Part == 0 || s.short() > out.short() {
 				out.Part, out.Got = s.Part, s.Got
+				out.AtS, out.Lane = time.Unix(0, a.at).Sub(released).Seconds(), slices.Index(got, s.Got)
 			}
 		}
 		if i < end && a.lane >= 0 {
