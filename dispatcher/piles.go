@@ -52,22 +52,23 @@ func (r *router) pilesOf(block uint32, people warning.Block, mask *warning.Mask)
 		}
 	})
 	if r.sorted == nil {
-		return r.sort(people, mask)
+		return r.sort(nil, people, mask)
 	}
 	if piles, ok := r.sorted.get(block, people); ok {
 		return piles
 	}
 	if 4*mask.Count() < people.Len() { // a few are asked for: looking at these is less
-		return r.sort(people, mask)
+		return r.sort(nil, people, mask)
 	}
 	all := first(people.Len())
-	piles := slices.Clip(r.sort(people, &all))
+	var few [16]pile // of which as many are kept as there are
+	piles := slices.Clone(r.sort(few[:0], people, &all))
 	r.sorted.put(block, people, piles)
 	return piles
 }
 
-// sort looks at each person.
-func (r *router) sort(people warning.Block, mask *warning.Mask) (piles []pile) {
+// sort looks at each person. It appends to piles, which are none.
+func (r *router) sort(piles []pile, people warning.Block, mask *warning.Mask) []pile {
 	for w, word := range mask {
 		for ; word != 0; word &= word - 1 {
 			slot := w<<6 | bits.TrailingZeros64(word)
