@@ -113,7 +113,8 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 	var opened []opened
 	var opening sync.WaitGroup
 	if fresh {
-		opening.Go(func() { opened = e.openAhead(ctx, plan.Strands) })
+		strands := slices.Clone(plan.Strands) // storing says in them where
+		opening.Go(func() { opened = e.openAhead(ctx, strands) })
 	}
 	stored, err := e.putPlan(ctx, r.rev, plan)
 	if errors.Is(err, ErrGone) { // it waited for too long behind its batches: they are stored again
