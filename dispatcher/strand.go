@@ -30,7 +30,7 @@ type strand struct {
 	left  *leavers // who is not to be sent to any more
 
 	faults  faults
-	nextTry time.Time // with faults of its own: nobody is tried again before
+	nextTry time.Time // with faults of its own: nobody is tried before
 
 	responsible, public, retry Flow
 	prepared                   []channels.Prepared // by language
