@@ -151,10 +151,8 @@ func (a *account) flightCap(rate int) int {
 
 // unsent is how many messages are granted and not given to a socket.
 func (a *account) unsent() (n int) {
-	for _, s := range a.live {
-		for _, f := range s.flows() {
-			n += s.held(f)
-		}
+	for _, held := range a.flows() {
+		n += held
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -61,6 +62,19 @@ func (s *strand) held(f *Flow) int {
 	return max(0, n) * s.cost
 }
 
+// flows is those of all who are not finished, with the messages that each is granted and has not sent.
+func (a *account) flows() iter.Seq2[*Flow, int] {
+	return func(yield func(*Flow, int) bool) {
+		for _, s := range a.live {
+			for _, f := range s.flows() {
+				if !yield(f, s.held(f)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // supply asks for grants in the order of promise 4 until the budget is used: the classes in turn, within a class so
 // that all have had the same. A tier below the first keeps the floor. What lower classes hold unsent is given back when
 // a higher class needs the budget.
@@ -71,16 +85,14 @@ func (a *account) supply(r *request, now time.Time) {
 	var classes [Classes][]claim
 	var held [Classes]int
 	unsent := 0
-	for _, s := range a.live {
-		for _, f := range s.flows() {
-			has, want := s.held(f), s.demand(f, now)
-			f.waits = f.waits && want > 0
-			if has > 0 || want > 0 {
-				classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has})
-			}
-			held[f.Class] += has
-			unsent += has
+	for f, has := range a.flows() {
+		want := f.strand.demand(f, now)
+		f.waits = f.waits && want > 0
+		if has > 0 || want > 0 {
+			classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has})
 		}
+		held[f.Class] += has
+		unsent += has
 	}
 	budget := a.budget()
 	a.waiting = false
@@ -100,6 +112,14 @@ func (a *account) supply(r *request, now time.Time) {
 		}
 		a.waiting = true
 		free := budget - unsent
+		if c%ranks != rankRetry {
+			for i, n := range surplus(claims, budget, free) {
+				n = a.takeFrom(r, claims[i].f, n)
+				claims[i].at -= n
+				unsent -= n
+				free += n
+			}
+		}
 		if free < budget/2 && tier == top {
 			// The lower ones make room.
 			free += a.takeBack(r, Class(c), budget/2-free)
@@ -177,6 +197,17 @@ func (a *account) grantTo(r *request, f *Flow, people int, now time.Time) int {
 	default:
 		r.Grants[r.grant(f.strand)].To += uint32(people)
 	}
+	return people * f.Cost
+}
+
+// takeFrom ends the last grants of people of a flow. It answers how many messages they would have cost.
+func (a *account) takeFrom(r *request, f *Flow, people int) int {
+	s := f.strand
+	if people == 0 || f == &s.responsible && s.limit > s.publicFrom {
+		return 0
+	}
+	a.giveBack(r, s, s.limit-uint32(people))
+	s.ready(&a.sched)
 	return people * f.Cost
 }
 
