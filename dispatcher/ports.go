@@ -269,9 +269,11 @@ type Part struct {
 	Plan
 }
 
-// Stored is what came of a Part: the ids of the strands of all parts of its plan.
+// Stored is what came of a Part: the ids of the strands of all parts of its plan, and whether this call stored it: it was
+// there already where not, perhaps as another process made it.
 type Stored struct {
 	IDs []StrandID
+	New bool
 	Err error
 }
 
