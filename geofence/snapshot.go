@@ -11,7 +11,7 @@ import (
 )
 
 // Snapshot is the directory at one moment: recipients sorted so that neighbours in the order are neighbours on the
-// ground, in blocks of warning.BlockSize. It is safe for concurrent use and costs 32.4 bytes a person.
+// ground, in blocks of warning.BlockSize. It is safe for concurrent use and costs 32.6 bytes a person.
 type Snapshot struct {
 	columns Columns
 	numbers numberIndex
@@ -21,6 +21,7 @@ type Snapshot struct {
 	firsts  []uint64 // the key of the first row of each block
 
 	summaries []summary // by block
+	absent    []absent  // by block
 	id        string
 	hashes    [][sha256.Size]byte // by block
 }
@@ -147,7 +148,7 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 
 // place notes where the rows are.
 func (s *Snapshot) place() {
-	s.firsts, s.summaries = make([]uint64, s.Blocks()), make([]summary, s.Blocks())
+	s.firsts, s.summaries, s.absent = make([]uint64, s.Blocks()), make([]summary, s.Blocks()), make([]absent, s.Blocks())
 	together(s.Blocks(), func(i int) {
 		c := Columns(s.Block(i))
 		s.firsts[i], s.summaries[i] = morton(c.Lon[0], c.Lat[0]), summaryOf(c)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -284,6 +285,28 @@ func TestCrashBeforeThePlansHeads(t *testing.T) {
 	}
 	if waiting, err := next.ToPlan(t.Context()); err != nil || len(waiting) != 1 {
 		t.Fatal("to plan:", waiting, err)
+	}
+}
+
+// TestBatchesAreStoredInAFewBuffers: a large plan is encoded a megabyte at a time, not at once.
+func TestBatchesAreStoredInAFewBuffers(t *testing.T) {
+	s, _ := openRealm(t, client(t))
+	strands := []dispatcher.Strand{{Account: "a", Batches: make([]dispatcher.Batch, 50_000)}}
+	for i := range strands[0].Batches {
+		b := &strands[0].Batches[i]
+		b.Block = uint32(i)
+		for w := range b.Mask {
+			b.Mask[w] = 0xaaaaaaaaaaaaaaaa
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := s.PutBatches(t.Context(), "w", strands); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 2<<20 {
+		t.Errorf("storing 6 MB of batches takes %.1f MB of memory", float64(took)/(1<<20))
 	}
 }
 
