@@ -538,7 +538,9 @@ func (a *account) take(ctx context.Context, st Strand, granted uint32) error {
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.add(s)
+		if a.byID[st.ID] == nil { // it was not offered meanwhile
+			a.add(s)
+		}
 		return nil
 	}
 	left, err := a.e.leaversOf(ctx, s.snap) // it may have been finished, and not followed the directory

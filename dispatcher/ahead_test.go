@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tocsin/dispatcher"
 	"tocsin/warning"
 )
 
@@ -46,6 +47,98 @@ func TestPlanIsStoredAhead(t *testing.T) {
 			}
 		})
 		plan("moved", people+500, func() { h.town.grown.Store(newTown(people + 500)) })
+	})
+}
+
+// TestAPlanIsOfferedToItsAccounts: the first messages leave before their account has read anything, and who reads the strand
+// later has it once. A hold that comes between is obeyed all the same.
+func TestAPlanIsOfferedToItsAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 3000
+		h := newHouse(t, people, 1500)
+		defer h.close()
+		unread := make(chan struct{})
+		w := h.submit(spec(warning.Red, "offered", ""))
+		pass(2 * time.Second)
+		h.cut.mu.Lock()
+		h.cut.load = unread
+		h.cut.mu.Unlock()
+		asked := time.Now()
+		h.release(w)
+		pass(40 * time.Millisecond)
+		log := h.c.log()
+		if len(log) == 0 {
+			t.Fatal("nothing leaves before its account has read the plan")
+		}
+		if d := log[0].at.Sub(asked); d > 10*time.Millisecond {
+			t.Errorf("first message after %v", d)
+		}
+		held := make(chan error, 1)
+		go func() {
+			_, err := h.e.Hold(context.Background(), forecaster, "hold", w.ID, "wrong river")
+			held <- err
+		}()
+		pass(500 * time.Millisecond)
+		if len(held) > 0 {
+			t.Fatalf("the hold was answered (%v) before the account obeyed", <-held)
+		}
+		if n := len(h.c.log()); n > 200 { // what was granted before: 50 ms, and what was asked for with it
+			t.Errorf("%d messages left of a held warning", n)
+		}
+		close(unread)
+		if err := <-held; err != nil {
+			t.Fatal(err)
+		}
+		n := len(h.c.log())
+		pass(time.Second)
+		if more := len(h.c.log()) - n; more > 0 {
+			t.Errorf("%d messages left after the hold was answered", more)
+		}
+		if _, err := h.e.Release(context.Background(), approver, "go on", w.ID); err != nil {
+			t.Fatal(err)
+		}
+		pass(5 * time.Second)
+		for who, k := range complete(h.c.log(), "offered") {
+			if k != 1 {
+				t.Fatalf("%d got it %d times", who, k)
+			}
+		}
+		if c := h.lane(w.ID).Counts; c[warning.Delivered] != people || c.Sum() != people {
+			t.Errorf("%v", c)
+		}
+		if strands, _, _ := h.e.Held(); strands != 1 {
+			t.Errorf("the account holds %d strands of one", strands)
+		}
+	})
+}
+
+// late answers a second after it has stored plans.
+type late struct{ dispatcher.Records }
+
+func (l late) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
+	done := l.Records.PutPlans(ctx, parts)
+	time.Sleep(time.Second)
+	return done
+}
+
+// TestAnOfferThatComesLateIsNotTaken: its account has read the strand already, and sends for it.
+func TestAnOfferThatComesLateIsNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 3000
+		h := houseOf(t, people, 1500)
+		h.start(func(o *dispatcher.Options) { o.Records = late{o.Records} })
+		defer h.close()
+		w := h.warn(spec(warning.Red, "late", ""))
+		pass(8 * time.Second)
+		if _, places, _ := h.e.Held(); places != 1 {
+			t.Errorf("the account holds a strand %d times", places)
+		}
+		if n := len(h.c.log()); n != people {
+			t.Errorf("%d messages left for %d people", n, people)
+		}
+		if c := h.lane(w.ID).Counts; c[warning.Delivered] != people || c.Sum() != people {
+			t.Errorf("%v", c)
+		}
 	})
 }
 

@@ -37,6 +37,34 @@ func (e *Engine) border(areas []warning.Area) (warning.Outside, float64, error) 
 	return e.land.Border(areas)
 }
 
+// abroad is who of a block is with a neighbour.
+type abroad struct {
+	neighbour string
+	mask      warning.Mask
+}
+
+// abroad is who of a block is beyond the jurisdiction. They may be others than those of mask too.
+func (e *Engine) abroad(block uint32, people warning.Block, mask *warning.Mask) []abroad {
+	find := func(mask *warning.Mask) (out []abroad) {
+		e.land.Beyond(people, mask, func(slot int, neighbour string) {
+			at := slices.IndexFunc(out, func(a abroad) bool { return a.neighbour == neighbour })
+			if at < 0 {
+				at = len(out)
+				out = append(out, abroad{neighbour: neighbour})
+			}
+			out[at].mask.Set(slot)
+		})
+		return slices.Clone(out)
+	}
+	if !e.beyond.has(block, people) && 4*mask.Count() < people.Len() {
+		return find(mask)
+	}
+	return e.beyond.of(block, people, func() []abroad {
+		all := warning.First(people.Len())
+		return find(&all)
+	})
+}
+
 // countBeyond counts who of the selection is with each neighbour.
 func (e *Engine) countBeyond(o *warning.Outside, snap Snapshot, sel *warning.Selection) {
 	if o.Share == 0 {
@@ -46,7 +74,10 @@ func (e *Engine) countBeyond(o *warning.Outside, snap Snapshot, sel *warning.Sel
 	sideBySide(len(sel.Blocks), func(k, from, to int) {
 		people := map[string]int64{}
 		for i := from; i < to; i++ {
-			e.land.Beyond(snap.Block(int(sel.Blocks[i])), &sel.Masks[i], people)
+			for _, a := range e.abroad(sel.Blocks[i], snap.Block(int(sel.Blocks[i])), &sel.Masks[i]) {
+				_, n := a.mask.Both(&sel.Masks[i])
+				people[a.neighbour] += int64(n)
+			}
 		}
 		parts[k] = people
 	})

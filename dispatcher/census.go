@@ -28,24 +28,29 @@ type atHome struct {
 // homes is the people of a block by home. What a whole block has is kept.
 func (c *census) homes(block uint32, people warning.Block, mask *warning.Mask) []atHome {
 	n := mask.Count()
-	kept, ok := c.blocks.get(block, people)
-	if !ok && 2*n > people.Len() {
-		here := present(people)
-		kept = slices.Clip(homesIn(people, &here))
-		c.blocks.put(block, people, kept)
-	}
-	for _, h := range kept {
-		n -= int(h.people)
-	}
-	if n == 0 { // everybody
-		return kept
+	if c.blocks.has(block, people) || 2*n > people.Len() {
+		whole := c.whole(block, people)
+		for _, h := range whole {
+			n -= int(h.people)
+		}
+		if n == 0 { // everybody
+			return whole
+		}
 	}
 	return homesIn(people, mask)
 }
 
+// whole is everybody of a block by home.
+func (c *census) whole(block uint32, people warning.Block) []atHome {
+	return c.blocks.of(block, people, func() []atHome {
+		here := present(people)
+		return slices.Clone(homesIn(people, &here))
+	})
+}
+
 // present is who is there.
 func present(people warning.Block) warning.Mask {
-	m := first(people.Len())
+	m := warning.First(people.Len())
 	for slot, flags := range people.Flags {
 		if flags == warning.Gone {
 			m[slot>>6] &^= 1 << (slot & 63)
@@ -73,11 +78,28 @@ func homesIn(people warning.Block, mask *warning.Mask) (out []atHome) {
 
 // byHome is the people of a selection by home.
 func (c *census) byHome(snap Snapshot, sel *warning.Selection) map[uint32]int64 {
-	parts := make([]map[uint32]int64, partsOf(len(sel.Blocks)))
-	sideBySide(len(sel.Blocks), func(k, from, to int) {
+	return sumOf(len(sel.Blocks), func(i int) []atHome {
+		return c.homes(sel.Blocks[i], snap.Block(int(sel.Blocks[i])), &sel.Masks[i])
+	})
+}
+
+// byDistrict is everybody of a snapshot by district.
+func (c *census) byDistrict(snap Snapshot) map[uint32]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of != snap.ID() {
+		c.of, c.people = snap.ID(), districts(sumOf(snap.Blocks(), func(i int) []atHome { return c.whole(uint32(i), snap.Block(i)) }))
+	}
+	return c.people
+}
+
+// sumOf adds what n blocks have, side by side.
+func sumOf(n int, of func(i int) []atHome) map[uint32]int64 {
+	parts := make([]map[uint32]int64, partsOf(n))
+	sideBySide(n, func(k, from, to int) {
 		sum := map[uint32]int64{}
 		for i := from; i < to; i++ {
-			for _, h := range c.homes(sel.Blocks[i], snap.Block(int(sel.Blocks[i])), &sel.Masks[i]) {
+			for _, h := range of(i) {
 				sum[h.home] += int64(h.people)
 			}
 		}
@@ -89,23 +111,6 @@ func (c *census) byHome(snap Snapshot, sel *warning.Selection) map[uint32]int64 
 		}
 	}
 	return parts[0]
-}
-
-// byDistrict is everybody of a snapshot by district.
-func (c *census) byDistrict(snap Snapshot) map[uint32]int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of == snap.ID() {
-		return c.people
-	}
-	all := warning.Selection{}
-	for i := range snap.Blocks() {
-		b := snap.Block(i)
-		m := present(b)
-		all.Blocks, all.Masks = append(all.Blocks, uint32(i)), append(all.Masks, m)
-	}
-	c.of, c.people = snap.ID(), districts(c.byHome(snap, &all))
-	return c.people
 }
 
 func districts(byHome map[uint32]int64) map[uint32]int64 {

@@ -275,6 +275,7 @@ func (a *account) conclude(r *request, done Committed) {
 		a.touch(s)
 		s.ready(&a.sched)
 	}
+	arrive(a.flows())
 	a.moved(r.moves, now)
 	kick(a.wake)
 }

@@ -17,6 +17,7 @@ type cut struct {
 	dead bool
 	slow time.Duration // of a commit, unless its caller gives up before
 	read func()        // runs after strands were read; nil: nothing
+	load chan struct{} // strands are not loaded before it is closed; nil: at once
 }
 
 var errCut = errors.New("the process is dead")
@@ -49,6 +50,20 @@ func (c *cut) Read(ctx context.Context, account string, strands []dispatcher.Str
 		f()
 	}
 	return im, err
+}
+
+func (c *cut) Load(ctx context.Context, account string, after uint64, ledger bool) (dispatcher.Image, error) {
+	c.mu.Lock()
+	load := c.load
+	c.mu.Unlock()
+	if load != nil {
+		select {
+		case <-load:
+		case <-ctx.Done():
+			return dispatcher.Image{}, ctx.Err()
+		}
+	}
+	return c.Store.Load(ctx, account, after, ledger)
 }
 
 func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.Chunk, entry uint64) error {

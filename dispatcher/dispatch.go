@@ -21,7 +21,7 @@ import (
 // one script, one fsync). release plans it: the plan's strands lie in the store. From there every account that this
 // process owns works for itself, in five steps that each have a file:
 //
-//	refresh  commit.go   open the strands of the plan; obey hold, cancel, expiry
+//	refresh  commit.go   open the strands of the plan that planning.go has not handed over; obey hold, cancel, expiry
 //	supply   supply.go   ask for grants, red first: a durable mark before every byte (with the journal, in one commit)
 //	turn     pump.go     take what ring, windows and scheduler allow; the carrier's adapter writes the bytes
 //	outcome  receipts.go answers and, later, receipts: into ledger and journal; retry.go says who is sent to again

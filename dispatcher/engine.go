@@ -82,6 +82,7 @@ type Engine struct {
 	epochs   EpochStore
 	routing  atomic.Pointer[routing]
 	census   census
+	beyond   perBlock[[]abroad]
 	policy   func() Policy
 	segments Segmenter
 	words    Wording
@@ -163,7 +164,7 @@ func (e *Engine) Run(ctx context.Context) {
 		group.Go(func() { p.run(ctx) })
 	}
 	group.Go(func() { e.plans(ctx) })
-	group.Go(func() { e.sortsAhead(ctx) })
+	group.Go(func() { e.learnsAhead(ctx) })
 	group.Go(func() { e.preparePlans(ctx) })
 	group.Go(func() { e.watchEnds(ctx) })
 	group.Go(func() { e.watchStranded(ctx) })

@@ -1,5 +1,7 @@
 package dispatcher
 
+import "tocsin/warning"
+
 // Held is what the accounts of this process hold: strands, the places that they have had, and references to their people.
 func (e *Engine) Held() (strands, places, refs int) {
 	for _, a := range e.all() {
@@ -11,4 +13,22 @@ func (e *Engine) Held() (strands, places, refs int) {
 		a.mu.Unlock()
 	}
 	return strands, places, refs
+}
+
+// Known is what is known of each block of a snapshot: by which accounts the public goes by SMS, where they live, and who is
+// beyond the border; nil where it is not.
+func (e *Engine) Known(snap Snapshot) (ways, homes, beyond []any) {
+	r := e.routing.Load().router(warning.SMS, warning.Exercise)
+	for i := range snap.Blocks() {
+		block, people := uint32(i), snap.Block(i)
+		ways, homes, beyond = append(ways, entry(r.keeps(), block, people)), append(homes, entry(&e.census.blocks, block, people)), append(beyond, entry(&e.beyond, block, people))
+	}
+	return ways, homes, beyond
+}
+
+func entry[T any](p *perBlock[T], block uint32, people warning.Block) any {
+	if !p.has(block, people) {
+		return nil
+	}
+	return p.at(block).Load()
 }

@@ -101,12 +101,12 @@ func (e *Engine) keepRoute(ctx context.Context, a *account, was, r Route, now ti
 // reshape makes the routes count: for plans from now on, and for who waits at an account that is left.
 func (e *Engine) reshape(routes map[string]Route) {
 	was := e.routing.Load()
-	next := routing{accounts: was.accounts, numbers: was.numbers, failOver: was.failOver, shares: make([]float64, len(was.accounts))}
+	next := &routing{accounts: was.accounts, numbers: was.numbers, failOver: was.failOver, shares: make([]float64, len(was.accounts))}
 	for i := range was.accounts {
 		next.shares[i] = routes[was.accounts[i].Name].Share
 	}
 	if !slices.Equal(was.shares, next.shares) {
-		e.routing.CompareAndSwap(was, &next) // a new configuration came meanwhile: the next turn does it
+		e.routing.CompareAndSwap(was, next.after(was)) // a new configuration came meanwhile: the next turn does it
 	}
 	for _, a := range e.all() {
 		a.leaveOff(routes[a.name].Share == 0)

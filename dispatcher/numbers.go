@@ -128,6 +128,14 @@ func (t *Numbers) Carriers() []string { return slices.Clone(t.carriers) }
 // Size is how many ranges and ported numbers there are.
 func (t *Numbers) Size() (ranges, ported int) { return len(t.prefixes), len(t.moved) }
 
+// same tells whether the same numbers were ported to the same carriers, by their index.
+func (t *Numbers) same(o *Numbers) bool {
+	if t == nil || o == nil {
+		return t == o
+	}
+	return t == o || slices.Equal(t.moved, o.moved) && slices.Equal(t.to, o.to)
+}
+
 // ported is the carrier that a number was ported to, or -1. A nil table knows of none.
 func (t *Numbers) ported(number uint64) int {
 	if t == nil || len(t.moved) == 0 {

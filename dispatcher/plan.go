@@ -87,13 +87,17 @@ func makeLane(ch warning.Channel, tells warning.Telling, ways [2][]*router, snap
 		in[d] = slices.Contains(tells[d], ch)
 	}
 	parts := make([]laneBuilder, partsOf(len(sel.Blocks)))
-	sideBySide(len(sel.Blocks), func(k, from, to int) {
-		b := newLaneBuilder(r, in, ways, accounts, batches)
-		for n := from; n < to; n++ {
-			b.block(sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
-		}
-		parts[k] = b
-	})
+	for k := range parts {
+		parts[k] = newLaneBuilder(r, in, ways, accounts)
+	}
+	each := func(do func(b *laneBuilder, block uint32, people warning.Block, mask *warning.Mask)) {
+		sideBySide(len(sel.Blocks), func(k, from, to int) {
+			for n := from; n < to; n++ {
+				do(&parts[k], sel.Blocks[n], snap.Block(int(sel.Blocks[n])), &sel.Masks[n])
+			}
+		})
+	}
+	each((*laneBuilder).count)
 	l = sortedLane{people: make([][2][languages]int64, accounts), batches: make([][]Batch, accounts)}
 	for k := range parts {
 		l.add(&parts[k].unplaced)
@@ -105,15 +109,24 @@ func makeLane(ch warning.Channel, tells warning.Telling, ways [2][]*router, snap
 			}
 		}
 	}
-	for a := range l.batches {
-		var lists [][]Batch
+	if !batches {
+		return l
+	}
+	for a := range l.batches { // each part has its place in a list that is as long as it must be: a large one is megabytes
+		n := 0
+		for k := range parts {
+			n += parts[k].batches[a][warning.Responsible] + parts[k].batches[a][warning.Public]
+		}
+		all, at := make([]Batch, n), 0
 		for _, duty := range []warning.Duty{warning.Responsible, warning.Public} {
 			for k := range parts {
-				lists = append(lists, parts[k].batches[a][duty])
+				to := at + parts[k].batches[a][duty]
+				parts[k].room[a][duty], at = all[at:at:to], to
 			}
 		}
-		l.batches[a] = slices.Concat(lists...)
+		l.batches[a] = all
 	}
+	each((*laneBuilder).fill)
 	return l
 }
 
@@ -148,22 +161,27 @@ func (u *unplaced) add(o *unplaced) {
 	}
 }
 
-// laneBuilder sorts the people of one channel, or of a part of it, into batches by account and duty.
+// laneBuilder sorts the people of one channel, or of a part of it, into batches by account and duty: it counts, and then
+// it fills in.
 type laneBuilder struct {
 	router  *router
 	in      [2]bool // by duty: the lane is for them
 	ways    [2][]*router
 	people  [][2][languages]int64
-	batches [][2][]Batch
-	keep    bool // the batches
+	batches [][2]int // how many
+	room    [][2][]Batch
 	unplaced
 }
 
-func newLaneBuilder(r *router, in [2]bool, ways [2][]*router, accounts int, keep bool) laneBuilder {
-	return laneBuilder{router: r, in: in, ways: ways, people: make([][2][languages]int64, accounts), batches: make([][2][]Batch, accounts), keep: keep}
+func newLaneBuilder(r *router, in [2]bool, ways [2][]*router, accounts int) laneBuilder {
+	return laneBuilder{
+		router: r, in: in, ways: ways,
+		people: make([][2][languages]int64, accounts), batches: make([][2]int, accounts), room: make([][2][]Batch, accounts),
+	}
 }
 
-func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Mask) {
+// count counts who of a block goes where.
+func (b *laneBuilder) count(block uint32, people warning.Block, mask *warning.Mask) {
 	piles := b.router.pilesOf(block, people, mask)
 	for i := range piles {
 		p := &piles[i]
@@ -186,9 +204,19 @@ func (b *laneBuilder) block(block uint32, people warning.Block, mask *warning.Ma
 			}
 		default:
 			b.people[p.account][p.duty][p.language] += int64(n)
-			if b.keep {
-				b.batches[p.account][p.duty] = append(b.batches[p.account][p.duty], Batch{Block: block, Duty: p.duty, Language: p.language, Mask: m})
-			}
+			b.batches[p.account][p.duty]++
+		}
+	}
+}
+
+// fill makes the batches that were counted.
+func (b *laneBuilder) fill(block uint32, people warning.Block, mask *warning.Mask) {
+	piles := b.router.pilesOf(block, people, mask)
+	for i := range piles {
+		p := &piles[i]
+		if m, n := p.mask.Both(mask); n > 0 && p.account >= 0 && b.in[p.duty] {
+			into := &b.room[p.account][p.duty]
+			*into = append(*into, Batch{Block: block, Duty: p.duty, Language: p.language, Mask: m})
 		}
 	}
 }

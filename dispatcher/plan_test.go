@@ -3,9 +3,11 @@ package dispatcher
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -128,6 +130,26 @@ func threeCarriers() *routing {
 		})
 	}
 	return g
+}
+
+// TestAPlanTakesTheMemoryOfItsBatches and hardly more, once its blocks are sorted: of everybody it is tens of megabytes beside
+// a directory that fills the machine.
+func TestAPlanTakesTheMemoryOfItsBatches(t *testing.T) {
+	snap, sel := crowded(1000)
+	w := &warning.Warning{Spec: warning.Spec{Status: warning.Exercise, Channels: []warning.Channel{warning.SMS}}}
+	g := threeCarriers()
+	made := makePlan(w, w.Spec.Tells(w.ReleasedAt), snap, &sel, g) // which sorts
+	takes := uint64(0)
+	for _, s := range made.Strands {
+		takes += uint64(len(s.Batches)) * uint64(unsafe.Sizeof(Batch{}))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	makePlan(w, w.Spec.Tells(w.ReleasedAt), snap, &sel, g)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > takes+takes/4 {
+		t.Errorf("a plan whose batches take %d KB takes %d KB", takes>>10, took>>10)
+	}
 }
 
 // BenchmarkMakePlan is the plan of a million people, and what a preview counts of it.

@@ -110,20 +110,35 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		e.nudge()
 		return nil
 	}
-	err = e.putPlan(ctx, r.rev, plan)
+	var opened []opened
+	var opening sync.WaitGroup
+	if fresh {
+		strands := slices.Clone(plan.Strands) // storing says in them where
+		opening.Go(func() { opened = e.openAhead(ctx, strands) })
+	}
+	stored, err := e.putPlan(ctx, r.rev, plan)
 	if errors.Is(err, ErrGone) { // it waited for too long behind its batches: they are stored again
 		e.log.Warn("a part of a plan that was stored ahead is gone", zap.String("warning", id))
 		for i := range plan.Strands {
 			plan.Strands[i].Ref = ""
 		}
-		err = e.putPlan(ctx, r.rev, plan)
+		stored, err = e.putPlan(ctx, r.rev, plan)
 	}
+	opening.Wait()
 	if errors.Is(err, ErrChanged) { // held or cancelled meanwhile; or held and released: then it is to plan again
 		return nil
 	}
 	if err == nil {
+		var took []*account
+		if stored.New {
+			took = offer(opened, stored.IDs)
+		}
 		e.finish(id, plan.Pending)
-		e.nudge()
+		for _, a := range e.all() {
+			if !slices.Contains(took, a) {
+				a.nudge()
+			}
+		}
 		kick(e.patrol.look)
 	}
 	return err
@@ -147,9 +162,9 @@ type plansToStore struct {
 }
 
 // putPlan stores a plan. Its large batches go first, alone, so that no small plan waits for them.
-func (e *Engine) putPlan(ctx context.Context, rev uint64, p Plan) error {
+func (e *Engine) putPlan(ctx context.Context, rev uint64, p Plan) (Stored, error) {
 	if err := e.records.PutBatches(ctx, p.Warning, p.Strands); err != nil {
-		return err
+		return Stored{}, err
 	}
 	q, done := &e.toStore, make(chan Stored, 1)
 	q.mu.Lock()
@@ -167,5 +182,62 @@ func (e *Engine) putPlan(ctx context.Context, rev uint64, p Plan) error {
 			answers[i] <- s
 		}
 	}
-	return (<-done).Err
+	s := <-done
+	return s, s.Err
+}
+
+// opened is a strand that its account made ready while its plan was being stored.
+type opened struct {
+	by    *account
+	fence Fence // by which it was owned then
+	*strand
+}
+
+// openAhead opens the strands of a plan for the accounts that this process owns; parallel to strands, with none where that is not so.
+func (e *Engine) openAhead(ctx context.Context, strands []Strand) []opened {
+	all := make([]opened, len(strands))
+	var group sync.WaitGroup
+	for i := range strands {
+		a := e.account(strands[i].Account)
+		if a == nil {
+			continue
+		}
+		a.mu.Lock()
+		owned, fence := a.owned, a.fence
+		a.mu.Unlock()
+		if !owned {
+			continue
+		}
+		group.Go(func() {
+			if s, err := a.openOne(ctx, strands[i]); err == nil { // an error comes again where the account reads it
+				all[i] = opened{a, fence, s}
+			}
+		})
+	}
+	group.Wait()
+	return all
+}
+
+// offer gives strands whose plan was stored a moment ago to their accounts, and answers which took them. These ask for grants
+// before they read anything; by the answer they learn that there is something to read and to obey.
+func offer(all []opened, ids []StrandID) (took []*account) {
+	for i, o := range all {
+		if o.by != nil && o.by.offered(o.strand, ids[i], o.fence) {
+			took = append(took, o.by)
+		}
+	}
+	return took
+}
+
+// offered takes in a strand unless it was read already, or the account had another owner since it was opened.
+func (a *account) offered(s *strand, id StrandID, fence Fence) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.owned || a.fence != fence || id <= a.newest {
+		return false
+	}
+	s.ID = id
+	a.add(s)
+	kick(a.commit)
+	return true
 }

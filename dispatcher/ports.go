@@ -16,6 +16,8 @@ type Snapshot interface {
 	Blocks() int
 	// Block is one block; its columns are views, which nobody writes to: the same columns in memory stay the same people.
 	Block(i int) warning.Block
+	// Learn finds out ahead what Resolve has to know of block i.
+	Learn(i int)
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
@@ -47,9 +49,9 @@ type Land interface {
 	// Border measures what of the areas lies beyond the jurisdiction, without counting people, and the part of the
 	// jurisdiction's surface that they cover, 0 to 1. Faulty areas are refused.
 	Border(areas []warning.Area) (o warning.Outside, share float64, err error)
-	// Beyond adds to people who of a block is where outside of the jurisdiction, by the code of the neighbour; not where no
+	// Beyond tells found who of a block is where outside of the jurisdiction, with the code of the neighbour; not where no
 	// neighbour is known.
-	Beyond(b warning.Block, mask *warning.Mask, people map[string]int64)
+	Beyond(b warning.Block, mask *warning.Mask, found func(slot int, neighbour string))
 	// Within tells whether all of the areas lie in the units, six digits each.
 	Within(areas []warning.Area, units []string) bool
 	// Clip is the areas without what lies beyond the jurisdiction, refused where they cannot be cut.
@@ -267,9 +269,11 @@ type Part struct {
 	Plan
 }
 
-// Stored is what came of a Part: the ids of the strands of all parts of its plan.
+// Stored is what came of a Part: the ids of the strands of all parts of its plan, and whether this call stored it: it was
+// there already where not, perhaps as another process made it.
 type Stored struct {
 	IDs []StrandID
+	New bool
 	Err error
 }
 

@@ -54,20 +54,14 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 			return e.lookBack(ctx, &o, texts, warning.DigestOf(s))
 		}
 	}
-	var remarks []warning.Violation
-	var group sync.WaitGroup
-	if snap, ok := e.dir.Current(); ok {
-		group.Go(func() { remarks = snap.Remarks(s.Areas) })
-	}
 	r, err := e.resolve(s, at)
-	group.Wait()
 	if err != nil {
 		return Preview{}, err
 	}
 	p := Preview{
 		People: r.counts.InArea, LeftOut: r.counts.LeftOut, Share: r.share,
 		Addressable: r.counts.InArea - r.counts.NoAddress - r.counts.OptedOut, Texts: texts, Digest: warning.DigestOf(s), Units: r.units, Towns: r.towns,
-		Remarks: append(remarks, e.unserved(&s)...), Told: s.ToldBy(at), Channels: channelsOf(r.tallies, costs),
+		Remarks: slices.Concat(r.remarks, e.unserved(&s)), Told: s.ToldBy(at), Channels: channelsOf(r.tallies, costs),
 	}
 	p.Residents = residentsOf(p.Units)
 	if p.Border, p.Beyond = e.policy().Admit(r.beyond); p.Beyond != nil {

@@ -113,6 +113,7 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 		a.burst.AllowN(now, min(messages, a.burst.Burst()))
 		a.sentTotal.add(now, messages)
 		s.sent += int64(messages)
+		s.pace.add(now, messages)
 		if s.first.IsZero() {
 			s.first = now
 		}
@@ -151,10 +152,8 @@ func (a *account) flightCap(rate int) int {
 
 // unsent is how many messages are granted and not given to a socket.
 func (a *account) unsent() (n int) {
-	for _, s := range a.live {
-		for _, f := range s.flows() {
-			n += s.held(f)
-		}
+	for _, held := range a.flows() {
+		n += held
 	}
 	return n
 }

@@ -310,7 +310,7 @@ func (c *Change) Apply() (byHand []string, leaving []Leaving) {
 		}
 	}
 	c.Drop()
-	e.routing.Store(next)
+	e.routing.Store(next.after(was))
 	for _, a := range c.gone {
 		people, owned := a.goAway()
 		if !owned { // who waits there is another process's business

@@ -24,6 +24,7 @@ type resolved struct {
 	sel     warning.Selection
 	share   float64
 	beyond  warning.Outside
+	remarks []warning.Violation // on the areas
 	units   []PreviewUnit
 	towns   []PreviewUnit
 	counts  Plan // of no warning yet; its strands are without batches
@@ -84,6 +85,7 @@ func (e *Engine) find(r *resolved, s *warning.Spec) error {
 	var outside error
 	var group sync.WaitGroup
 	group.Go(func() { r.beyond, r.share, outside = e.land.Border(s.Areas) })
+	group.Go(func() { r.remarks = r.snap.Remarks(s.Areas) })
 	var err error
 	r.sel, err = selected(s, r.snap, r.who)
 	group.Wait()

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"math/bits"
+	"reflect"
 	"slices"
 	"sort"
 	"strconv"
@@ -23,9 +24,9 @@ type router struct {
 	all     lanes // for whom no open account may carry: they wait for theirs
 	weights []uint64
 
-	keeps  sync.Once
-	kept   *atomic.Int32     // how many routers of the routing keep blocks sorted
-	sorted *perBlock[[]pile] // nil: not kept
+	first  sync.Once     // look at a block
+	kept   *atomic.Int32 // how many routers of the routing keep what they know of blocks
+	sorted atomic.Pointer[perBlock[[]pile]]
 }
 
 // lanes is a router over some of the accounts.
@@ -79,11 +80,16 @@ func (g *routing) router(ch warning.Channel, status warning.Status) *router {
 	if r, ok := g.routers.Load(lane{ch, status}); ok {
 		return r.(*router)
 	}
+	return g.routerLike(lane{ch, status}, nil)
+}
+
+// routerLike makes the router of a lane, or takes like where that leads every number the same way and knows blocks.
+func (g *routing) routerLike(l lane, like *router) *router {
 	weights := make([]uint64, len(g.accounts))
 	whole := true
 	for i := range g.accounts {
 		a := &g.accounts[i]
-		if !slices.Contains(a.Channels, ch) || !slices.Contains(a.Statuses, status) {
+		if !slices.Contains(a.Channels, l.channel) || !slices.Contains(a.Statuses, l.status) {
 			continue
 		}
 		weights[i] = 1000 * uint64(max(1, a.Weight))
@@ -94,10 +100,29 @@ func (g *routing) router(ch warning.Channel, status warning.Status) *router {
 	at := slices.IndexFunc(g.made, func(r *router) bool { return slices.Equal(r.weights, weights) })
 	if at < 0 {
 		at = len(g.made)
-		g.made = append(g.made, g.newRouter(weights, whole))
+		r := g.newRouter(weights, whole)
+		if like != nil && like.sorted.Load() != nil && r.same(like) {
+			r = like
+			g.kept.Add(1)
+		}
+		g.made = append(g.made, r)
 	}
-	g.routers.Store(lane{ch, status}, g.made[at])
+	g.routers.Store(l, g.made[at])
 	return g.made[at]
+}
+
+// after lets g go on with the routers of was that lead every number the same way: what they know of blocks stays known.
+func (g *routing) after(was *routing) *routing {
+	was.routers.Range(func(l, r any) bool {
+		g.routerLike(l.(lane), r.(*router))
+		return true
+	})
+	return g
+}
+
+// same tells whether two routers lead every number to the same account.
+func (r *router) same(o *router) bool {
+	return slices.Equal(r.weights, o.weights) && reflect.DeepEqual(r.open, o.open) && reflect.DeepEqual(r.all, o.all) && r.numbers.same(o.numbers)
 }
 
 // newRouter is the router over the accounts that have a weight; whole says that all of them are wholly trusted.

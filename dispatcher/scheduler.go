@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"sort"
 
@@ -41,6 +42,7 @@ type Flow struct {
 	strand *strand
 	had    int  // messages that it has had since it joined, counted on from what the others had then
 	waits  bool // it had a claim when grants were asked for last
+	fresh  bool // it has joined, and the request that it joined with is under way
 	queued bool
 }
 
@@ -151,10 +153,74 @@ func join(claims []claim) {
 	}
 	for i, c := range claims {
 		if !old(c) {
-			c.f.had, claims[i].at = least, least
+			c.f.had, claims[i].at, c.f.fresh = least, least, true
 		}
 		c.f.waits = c.want > 0
 	}
+}
+
+// arrive ends the joining of flows when the answer has come to the request that they joined with. While it was under
+// way the others of their class were sent to, some more than others. From now on all of the class are level but for one
+// person, counting the messages that they hold grants for: nobody stands still until the others have come up.
+func arrive(flows iter.Seq2[*Flow, int]) {
+	var classes [Classes]struct {
+		joined        bool
+		n, sum, least int // of those who were there: what they had or may send, and the fewest that one has had
+	}
+	for f, held := range flows {
+		c := &classes[f.Class]
+		switch {
+		case f.fresh:
+			c.joined = true
+		case f.waits || held > 0:
+			if c.n == 0 || f.had < c.least {
+				c.least = f.had
+			}
+			c.n++
+			c.sum += f.had + held
+		}
+	}
+	for f, held := range flows {
+		c := &classes[f.Class]
+		if !c.joined {
+			continue
+		}
+		switch {
+		case c.n == 0:
+		case f.fresh:
+			f.had = max(c.least, c.sum/c.n-held)
+		default:
+			f.had = min(max(f.had+held, c.sum/c.n-f.Cost), c.sum/c.n+f.Cost) - held
+		}
+		f.fresh = false
+	}
+}
+
+// surplus is how many people each of a class gives back when others join it, so that grants that are not used make way
+// for theirs: all come to the same level. Half of the budget stays, so that
+// sending goes on while the answer is awaited.
+func surplus(claims []claim, budget, free int) []int {
+	back := make([]int, len(claims))
+	if !slices.ContainsFunc(claims, func(c claim) bool { return c.f.fresh && c.want > 0 }) {
+		return back
+	}
+	anew, held := make([]claim, len(claims)), 0
+	for i, c := range claims {
+		has := c.at - c.f.had
+		anew[i] = claim{f: c.f, want: c.want + has/c.f.Cost, at: c.f.had}
+		held += has
+	}
+	total := 0
+	for i, n := range portions(anew, held+max(0, free)) {
+		back[i] = max(0, (claims[i].at-claims[i].f.had)/claims[i].f.Cost-n)
+		total += back[i] * claims[i].f.Cost
+	}
+	if spare := max(0, held-budget/2); total > spare {
+		for i := range back {
+			back[i] = back[i] * spare / total
+		}
+	}
+	return back
 }
 
 // portions divides free messages among the claims of one class: how many people of each. All are filled up to the same

@@ -82,6 +82,11 @@ func (l *layers) grant() (conclude func()) {
 	}
 	join(claims)
 	free := l.budget - l.unsent()
+	for i, n := range surplus(claims, l.budget, free) {
+		l.flows[i].Work -= n
+		claims[i].at -= n * l.flows[i].Cost
+		free += n * l.flows[i].Cost
+	}
 	if free <= 0 {
 		return func() {}
 	}
@@ -91,6 +96,13 @@ func (l *layers) grant() (conclude func()) {
 			l.flows[i].Work += n
 			l.s.Ready(l.flows[i])
 		}
+		arrive(func(yield func(*Flow, int) bool) {
+			for _, f := range l.flows {
+				if !yield(f, f.Work*f.Cost) {
+					return
+				}
+			}
+		})
 	}
 }
 
@@ -148,6 +160,55 @@ func TestFairLanes(t *testing.T) {
 				most = max(most, ahead)
 				if most-ahead > k*short {
 					t.Fatalf("lane %d of %d is %d messages short in a stretch that ends with person %d", i, k, (most-ahead)/k, n)
+				}
+			}
+		}
+	})
+}
+
+// TestFairLanesThatCome: from the moment on when each of k lanes has been sent to, whoever came first, each gets its part
+// of every stretch less three persons, though the others keep some of the grants that they held: neither is owed what the
+// others had before.
+func TestFairLanesThatCome(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := &layers{budget: rapid.IntRange(8, 100).Draw(t, "budget")}
+		k := rapid.IntRange(2, 60).Draw(t, "lanes")
+		all := make([]*Flow, k)
+		for i := range all {
+			all[i] = &Flow{Class: classOf(warning.Red, rankPublic), Order: uint32(i), Cost: 1}
+		}
+		some := rapid.IntRange(0, l.budget/4) // grants are asked for before half of them is used
+		commits := func(n int) {
+			for range n {
+				conclude := l.grant()
+				l.send(some.Draw(t, "meanwhile"), 8)
+				conclude()
+				l.send(some.Draw(t, "after"), 8)
+			}
+		}
+		for len(l.flows) < k {
+			l.flows = all[:min(k, len(l.flows)+rapid.IntRange(1, 20).Draw(t, "come"))]
+			commits(rapid.IntRange(1, 10).Draw(t, "commits before the next"))
+		}
+		from := 0
+		for _, f := range all {
+			for !slices.Contains(l.sent, f) {
+				l.grant()()
+				l.send(1, 1)
+			}
+			from = max(from, slices.Index(l.sent, f))
+		}
+		commits(rapid.IntRange(5, 100).Draw(t, "commits"))
+		for i, f := range all {
+			ahead, most := 0, 0
+			for n, g := range l.sent[from:] {
+				ahead--
+				if g == f {
+					ahead += k
+				}
+				most = max(most, ahead)
+				if most-ahead > 3*k {
+					t.Fatalf("lane %d of %d is %d messages short in a stretch that ends with message %d", i, k, (most-ahead)/k, n)
 				}
 			}
 		}

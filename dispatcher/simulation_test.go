@@ -84,6 +84,7 @@ func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Select
 	return s, nil
 }
 
+func (t *town) Learn(int)                                  {}
 func (t *town) Remarks([]warning.Area) []warning.Violation { return nil }
 
 // Order takes the longitude of the focus as the block that is told first; the others follow as in a ring.
@@ -376,8 +377,10 @@ type land struct{ beyond map[string]warning.Outside }
 func (l *land) Border(areas []warning.Area) (warning.Outside, float64, error) {
 	return l.beyond[areas[0].Name], 0.01, nil
 }
-func (l *land) Beyond(_ warning.Block, m *warning.Mask, people map[string]int64) {
-	people["511600"] += int64(m.Count())
+func (l *land) Beyond(_ warning.Block, m *warning.Mask, found func(slot int, neighbour string)) {
+	for slot := range m.Slots {
+		found(slot, "511600")
+	}
 }
 func (l *land) Within(areas []warning.Area, units []string) bool {
 	return slices.Contains(units, areas[0].Unit)
@@ -471,21 +474,25 @@ func (h *house) account(name, protocol string) dispatcher.AccountOptions {
 	}
 }
 
+// carriers is the accounts as they are configured.
+func (h *house) carriers() []dispatcher.AccountOptions {
+	switch {
+	case h.accounts != nil:
+		return h.accounts
+	case h.other != nil:
+		return []dispatcher.AccountOptions{h.account("mobile", "fake"), h.account("unicom", "other")}
+	}
+	return []dispatcher.AccountOptions{h.account("mobile", "fake")}
+}
+
 // start runs an engine, with other options where change says so.
 func (h *house) start(change ...func(*dispatcher.Options)) {
 	h.cut = &cut{Store: h.store}
-	accounts := h.accounts
-	if accounts == nil {
-		accounts = append(accounts, h.account("mobile", "fake"))
-		if h.other != nil {
-			accounts = append(accounts, h.account("unicom", "other"))
-		}
-	}
 	options := dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
 		Fences:   geofence.NewFences(geofence.DefaultLimits()),
 		Adapters: map[string]channels.Adapter{"fake": h.c, "other": h.other},
-		Accounts: accounts,
+		Accounts: h.carriers(),
 		Areas:    map[string]channels.AreaAdapter{"fake": h.loud},
 		Platforms: []dispatcher.AreaOptions{{
 			AreaAccount: channels.AreaAccount{Name: "loud", Channel: warning.Broadcast, Statuses: statuses, Simulated: true}, Protocol: "fake",

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -21,27 +22,32 @@ func (a *account) hungry() bool {
 	return a.unsent() < a.budget()/2 && a.waiting
 }
 
-// demand is how many people of a flow could be sent to if they were granted.
+// demand is how many people of a flow could be sent to if they were granted. Where all answers were bad and that is the
+// lane's own doing, people are tried again one at a time; and if they were flow control, the others go so too.
 func (s *strand) demand(f *Flow, now time.Time) int {
 	if s.state != warning.Released || s.closing != warning.Waiting || s.moving {
 		return 0
 	}
-	if f == &s.retry {
-		at, ok := s.nextDue()
-		switch {
-		case !ok || at.After(now):
-			return 0
-		case !s.faults.own:
-			return len(s.due)
-		case now.Before(s.nextTry):
+	want := s.waiting(f, now)
+	if s.faults.own && (f == &s.retry || s.faults.flowControl) {
+		if now.Before(s.nextTry) {
 			return 0
 		}
-		return 1
+		return min(1, want)
 	}
-	if s.led.closed != warning.Waiting || f != s.toGrant() {
+	return want
+}
+
+// waiting is how many people of a flow could be granted now.
+func (s *strand) waiting(f *Flow, now time.Time) int {
+	switch at, ok := s.nextDue(); {
+	case f == &s.retry && (!ok || at.After(now)):
 		return 0
-	}
-	if f == &s.responsible {
+	case f == &s.retry:
+		return len(s.due)
+	case s.led.closed != warning.Waiting || f != s.toGrant():
+		return 0
+	case f == &s.responsible:
 		return int(s.publicFrom - s.led.granted)
 	}
 	return int(s.People - s.led.granted)
@@ -61,6 +67,19 @@ func (s *strand) held(f *Flow) int {
 	return max(0, n) * s.cost
 }
 
+// flows is those of all who are not finished, with the messages that each is granted and has not sent.
+func (a *account) flows() iter.Seq2[*Flow, int] {
+	return func(yield func(*Flow, int) bool) {
+		for _, s := range a.live {
+			for _, f := range s.flows() {
+				if !yield(f, s.held(f)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // supply asks for grants in the order of promise 4 until the budget is used: the classes in turn, within a class so
 // that all have had the same. A tier below the first keeps the floor. What lower classes hold unsent is given back when
 // a higher class needs the budget.
@@ -71,16 +90,14 @@ func (a *account) supply(r *request, now time.Time) {
 	var classes [Classes][]claim
 	var held [Classes]int
 	unsent := 0
-	for _, s := range a.live {
-		for _, f := range s.flows() {
-			has, want := s.held(f), s.demand(f, now)
-			f.waits = f.waits && want > 0
-			if has > 0 || want > 0 {
-				classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has})
-			}
-			held[f.Class] += has
-			unsent += has
+	for f, has := range a.flows() {
+		want := f.strand.demand(f, now)
+		f.waits = f.waits && want > 0
+		if has > 0 || want > 0 {
+			classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has})
 		}
+		held[f.Class] += has
+		unsent += has
 	}
 	budget := a.budget()
 	a.waiting = false
@@ -100,6 +117,14 @@ func (a *account) supply(r *request, now time.Time) {
 		}
 		a.waiting = true
 		free := budget - unsent
+		if c%ranks != rankRetry {
+			for i, n := range surplus(claims, budget, free) {
+				n = a.takeFrom(r, claims[i].f, n)
+				claims[i].at -= n
+				unsent -= n
+				free += n
+			}
+		}
 		if free < budget/2 && tier == top {
 			// The lower ones make room.
 			free += a.takeBack(r, Class(c), budget/2-free)
@@ -175,8 +200,22 @@ func (a *account) grantTo(r *request, f *Flow, people int, now time.Time) int {
 	case f == &f.strand.retry:
 		people = a.grantAgain(r, f.strand, people, now)
 	default:
+		if f.strand.faults.own {
+			a.tried(f.strand, people, now)
+		}
 		r.Grants[r.grant(f.strand)].To += uint32(people)
 	}
+	return people * f.Cost
+}
+
+// takeFrom ends the last grants of people of a flow. It answers how many messages they would have cost.
+func (a *account) takeFrom(r *request, f *Flow, people int) int {
+	s := f.strand
+	if people == 0 || f == &s.responsible && s.limit > s.publicFrom {
+		return 0
+	}
+	a.giveBack(r, s, s.limit-uint32(people))
+	s.ready(&a.sched)
 	return people * f.Cost
 }
 

@@ -153,10 +153,12 @@ func (j *Jurisdiction) owns(code string) bool {
 }
 
 // reach is how many metres the farthest corner, or end of a stretch, lies from the border.
-func (j *Jurisdiction) reach(shapes []*shape, l rulings, beyond []span) (most float64) {
+func (j *Jurisdiction) reach(shapes []*shape, l rulings, beyond []span) float64 {
+	var n nearest
+	most := 0.0
 	look := func(p coord) {
 		if !j.has(p) {
-			most = max(most, j.distance(p))
+			most = max(most, j.distance(&n, p, most))
 		}
 	}
 	for _, s := range shapes {
@@ -169,7 +171,7 @@ func (j *Jurisdiction) reach(shapes []*shape, l rulings, beyond []span) (most fl
 		look(coord{int32((s.from + s.to) / 2), l.rows[s.row]})
 		look(coord{int32(s.to), l.rows[s.row]})
 	}
-	return most
+	return most / metre
 }
 
 // has tells whether p is in the jurisdiction.
@@ -180,28 +182,37 @@ func (j *Jurisdiction) has(p coord) bool {
 // metre is units of 10^-7 degree of latitude.
 const metre = scale * 180 / (math.Pi * wgs84Axis)
 
-// distance is the metres from p, which is outside, to the border. The nearest line of any unit is a part of it.
-func (j *Jurisdiction) distance(p coord) float64 {
-	n := nearest{p: p, east: math.Cos(float64(p.y) / scale * math.Pi / 180), best: math.Inf(1)}
+// distance is how far p, which is outside, lies from the border, in units of latitude. The nearest line of any unit is a part
+// of it. Where some line is no farther than enough, any such distance is the answer; n is the search before, for a point that
+// lies near, most of the time: its line is looked at first.
+func (j *Jurisdiction) distance(n *nearest, p coord, enough float64) float64 {
+	n.p, n.east, n.enough = p, math.Cos(float64(p.y)/scale*math.Pi/180), enough
+	if n.best = math.Inf(1); n.line != (edge{}) {
+		n.best = n.side(n.line)
+	}
 	for _, s := range j.outlines {
 		n.look(s.tree, 1)
 	}
-	return n.best / metre
+	return n.best
 }
 
 // nearest is the search for the line that is nearest to p, in units of latitude.
 type nearest struct {
-	p    coord
-	east float64 // how long a unit of longitude is
-	best float64
+	p      coord
+	east   float64 // how long a unit of longitude is
+	best   float64
+	enough float64 // nothing nearer is looked for than this
+	line   edge    // the nearest
 }
 
 func (n *nearest) look(t *boxTree, k int) {
-	if n.to(t.boxes[k]) >= n.best {
+	if n.best <= n.enough || n.to(t.boxes[k]) >= n.best {
 		return
 	}
 	if k >= t.leaves {
-		n.best = min(n.best, n.side(t.sides[k-t.leaves]))
+		if d := n.side(t.sides[k-t.leaves]); d < n.best {
+			n.best, n.line = d, t.sides[k-t.leaves]
+		}
 		return
 	}
 	near, far := 2*k, 2*k+1
@@ -229,32 +240,24 @@ func (n *nearest) side(e edge) float64 {
 	return fromSegment(ax, ay, bx, by)
 }
 
-// Beyond adds to people who of a block is where outside of the jurisdiction, by the code of the neighbour; not where no
-// neighbour is known. Most blocks lie in one unit as a whole, and neighbours in one.
-func (j *Jurisdiction) Beyond(b warning.Block, mask *warning.Mask, people map[string]int64) {
-	around := nothing()
-	for slot := range mask.Slots {
-		around.add(coord{b.Lon[slot], b.Lat[slot]})
-	}
+// Beyond tells found who of a block is where outside of the jurisdiction, with the code of the neighbour; not where no
+// neighbour is known. Most people have no border near, and neighbours are in one unit.
+func (j *Jurisdiction) Beyond(b warning.Block, mask *warning.Mask, found func(slot int, neighbour string)) {
+	var unit *Unit // of the jurisdiction, in which somebody was, and an outline of it
 	var last *shape
 	for slot := range mask.Slots {
 		p := coord{b.Lon[slot], b.Lat[slot]}
+		if u := j.edition.around(p); u != nil && (u == unit || j.mine[u.Code]) {
+			unit = u
+			continue
+		}
 		if last != nil && last.locate(p) != outside {
 			continue
 		}
-		last = nil
-		for _, o := range j.outlines {
-			if o.locate(p) != outside {
-				last = o
-				break
-			}
-		}
-		if last == nil {
-			if code := j.neighbour(p); code != "" {
-				people[code]++
-			}
-		} else if len(last.tree.meeting(nil, 1, around)) == 0 {
-			return // no line of the unit is among them, so all are in it
+		if at := slices.IndexFunc(j.outlines, func(o *shape) bool { return o.locate(p) != outside }); at >= 0 {
+			last = j.outlines[at]
+		} else if code := j.neighbour(p); code != "" {
+			found(slot, code)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package geofence
 import (
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"tocsin/warning"
 )
@@ -32,6 +33,81 @@ func summaryOf(c Columns) summary {
 	return s
 }
 
+// absent is who of a block was seen outside of the unit of their home, which has an outline. That hangs on the block and on
+// the edition alone, and can be found ahead (Revision.Learn); all others count where they are.
+type absent struct{ found atomic.Pointer[absentees] }
+
+type absentees struct {
+	edition *Edition
+	mask    warning.Mask
+}
+
+// learn looks at each person of a block.
+func (b about) learn(e *Edition) {
+	if b.absent.by(e) != nil {
+		return
+	}
+	found := &absentees{edition: e}
+	if b.summary.seen > 0 && !e.stays(b.summary) {
+		var home dwelling
+		for i, seen := range b.Seen {
+			if home.look(e, b.Home[i]); seen > 0 && home.left(e, coord{b.Lon[i], b.Lat[i]}) {
+				found.mask.Set(i)
+			}
+		}
+	}
+	b.absent.found.Store(found)
+}
+
+// by is who is absent by the outlines of an edition, or nil while nobody knows.
+func (a *absent) by(e *Edition) *warning.Mask {
+	if found := a.found.Load(); found != nil && found.edition == e {
+		return &found.mask
+	}
+	return nil
+}
+
+// stays tells whether everybody of a block surely is in the unit of their home, or in one without an outline.
+func (e *Edition) stays(s *summary) bool {
+	u := e.surveyed(s.low)
+	return s.low == s.high && (u == nil || e.grid.covers(e, s.box, u))
+}
+
+// dwelling is the unit of a home. Neighbours live in the same unit.
+type dwelling struct {
+	district uint32
+	unit     *Unit // nil: without an outline
+}
+
+func (d *dwelling) look(e *Edition, home uint32) {
+	if district := warning.DistrictOf(home); district != d.district {
+		d.district, d.unit = district, e.surveyed(district)
+	}
+}
+
+// left tells whether p is outside.
+func (d *dwelling) left(e *Edition, p coord) bool {
+	return d.unit != nil && e.around(p) != d.unit && d.unit.outline.locate(p) == outside
+}
+
+// surveyed is the district with this code where it has an outline, or nil.
+func (e *Edition) surveyed(district uint32) *Unit {
+	if u, ok := e.byCode[district]; ok && u.outline != nil {
+		return u
+	}
+	return nil
+}
+
+// around is the unit around p where no border is near, or nil: then nothing is known.
+func (e *Edition) around(p coord) *Unit {
+	if e.box.has(p) {
+		if c := e.grid.at(p); c < cellBorder {
+			return e.Units[c]
+		}
+	}
+	return nil
+}
+
 // attendance decides who counts.
 type attendance struct {
 	warning.Presence
@@ -39,9 +115,9 @@ type attendance struct {
 	named   map[uint32]bool   // units that the areas name
 	homes   map[uint32]bool   // towns without an outline among them
 	drawn   map[uint32]*shape // districts of the editions by which they name units, and towns of those by which they name some
+	apart   []uint32          // districts of homes and drawn: who lives there is looked at one by one
 	home    uint32            // that was looked up last
-	unit    *Unit             // its unit, where that is a district with an outline, or nil
-	outline *shape            // of its unit, or nil
+	outline *shape            // of its unit in drawn, or nil
 	inside  bool              // whether the areas name it
 	town    bool              // whether they name it as a town without an outline
 }
@@ -71,68 +147,74 @@ func newAttendance(p warning.Presence, e *Edition, areas []warning.Area, atlas *
 			}
 		}
 	}
+	for home := range a.homes {
+		a.apart = append(a.apart, warning.DistrictOf(home))
+	}
+	for home := range a.drawn {
+		a.apart = append(a.apart, warning.DistrictOf(home))
+	}
+	slices.Sort(a.apart)
 	return a
 }
 
-// look looks up the unit of a home. Neighbours live in the same unit.
+// look looks up a home. Neighbours live in the same unit.
 func (a *attendance) look(home uint32) {
 	if home == a.home {
 		return
 	}
 	district := warning.DistrictOf(home)
-	a.home, a.unit, a.outline, a.town = home, nil, a.drawn[home], a.homes[home]
+	a.home, a.outline, a.town = home, a.drawn[home], a.homes[home]
 	if a.outline == nil {
 		a.outline = a.drawn[district]
 	}
 	a.inside = a.named[home] || a.named[district]
-	if u, ok := a.edition.byCode[district]; ok && u.outline != nil && a.outline == nil {
-		a.unit, a.outline = u, u.outline
-	}
 }
 
-// away tells whether somebody was seen outside of the unit of their home, which was looked up.
-func (a *attendance) away(p coord) bool {
-	if a.outline == nil {
-		return false
+// oneByOne tells whether somebody of a block may live where homes say who counts, or where another outline does.
+func (a *attendance) oneByOne(s *summary) bool {
+	at, _ := slices.BinarySearch(a.apart, s.low)
+	return at < len(a.apart) && a.apart[at] <= s.high
+}
+
+// block is who of a block counts, given who is inside by position. Where it is known who is absent, only they are asked.
+func (a *attendance) block(b about, m warning.Mask) warning.Mask {
+	c, s := b.Columns, b.summary
+	known, apart := b.absent.by(a.edition), a.oneByOne(s)
+	ask := warning.First(len(c.Home))
+	switch {
+	case apart:
+	case s.seen == 0:
+		return m
+	case known != nil:
+		ask = *known
+	case a.edition.stays(s):
+		return m
 	}
-	if e := a.edition; a.unit != nil && e.box.has(p) {
-		if c := e.grid.at(p); c < cellBorder && e.Units[c] == a.unit {
-			return false
+	var home dwelling
+	away := func(i int) bool {
+		p := coord{c.Lon[i], c.Lat[i]}
+		switch {
+		case a.outline != nil:
+			return a.outline.locate(p) == outside
+		case known != nil:
+			return known.Has(i)
 		}
+		home.look(a.edition, c.Home[i])
+		return home.left(a.edition, p)
 	}
-	return a.outline.locate(p) == outside
-}
-
-// asPlaced tells whether everybody of a block surely counts by position.
-func (a *attendance) asPlaced(s *summary) bool {
-	if len(a.homes) > 0 {
-		return false
-	}
-	if s.seen == 0 {
-		return true
-	}
-	if s.low != s.high || len(a.drawn) > 0 {
-		return false
-	}
-	a.look(s.low)
-	return a.unit == nil || a.edition.grid.covers(a.edition, s.box, a.unit)
-}
-
-// block is who of a block counts, given who is inside by position.
-func (a *attendance) block(c Columns, m warning.Mask) warning.Mask {
-	for i, home := range c.Home {
-		if c.Seen[i] == 0 && len(a.homes) == 0 {
+	for i := range ask.Slots {
+		seen, is := c.Seen[i], m.Has(i)
+		if seen == 0 && !apart {
 			continue
 		}
-		a.look(home)
-		is := m.Has(i)
+		a.look(c.Home[i])
 		switch {
-		case a.town && (a.Both || c.Seen[i] == 0 || !a.Fresh(c.Seen[i]) || !a.away(coord{c.Lon[i], c.Lat[i]})):
+		case a.town && (a.Both || seen == 0 || !a.Fresh(seen) || !away(i)):
 			m.Set(i)
-		case c.Seen[i] == 0:
-		case a.inside == is || is && (a.Both || a.Fresh(c.Seen[i])):
-		case a.inside && !a.Both && a.Fresh(c.Seen[i]):
-		case !a.away(coord{c.Lon[i], c.Lat[i]}):
+		case seen == 0:
+		case a.inside == is || is && (a.Both || a.Fresh(seen)):
+		case a.inside && !a.Both && a.Fresh(seen):
+		case !away(i):
 		case is:
 			m[i>>6] &^= 1 << (i & 63)
 		default:
@@ -163,19 +245,10 @@ func (a *attendance) attendPart(r *run, by warning.Selection, from, to int) (out
 		if next < len(by.Blocks) && int(by.Blocks[next]) == i {
 			m = by.Masks[next]
 			next++
+		} else if len(a.named) == 0 { // whose home is not named counts by position, if at all
+			continue
 		}
-		s := &r.born.summaries[i]
-		c, changed := r.now[i]
-		if changed {
-			fresh := summaryOf(c)
-			s = &fresh
-		} else {
-			c = Columns(r.born.Block(i))
-		}
-		if !a.asPlaced(s) {
-			m = a.block(c, m)
-		}
-		if m != (warning.Mask{}) {
+		if m = a.block(r.about(i), m); m != (warning.Mask{}) {
 			out.Blocks, out.Masks = append(out.Blocks, uint32(i)), append(out.Masks, m)
 		}
 	}

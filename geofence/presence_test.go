@@ -80,8 +80,20 @@ func TestWhoCountsAsBeingThere(t *testing.T) {
 		}
 	}
 	people.Append(crowded)
-	r := geofence.NewRevision(build(t, people))
+	unknown := geofence.NewRevision(build(t, people))
+	learnt := geofence.NewRevision(build(t, people))
+	for b := range learnt.Blocks() {
+		learnt.Learn(b)
+	}
+	moved, bad, err := learnt.Change(movesOf(learnt, codes))
+	if err != nil || len(bad) > 0 {
+		t.Fatal(err, bad)
+	}
+	for b := range moved.Blocks() / 2 {
+		moved.Learn(b)
+	}
 	rapid.Check(t, func(t *rapid.T) {
+		r := rapid.SampledFrom([]*geofence.Revision{unknown, learnt, moved}).Draw(t, "revision")
 		areas := []warning.Area{{Unit: rapid.SampledFrom([]string{"500103", "500106", "500101", "500105"}).Draw(t, "unit")}}
 		if areas[0].Unit == "500105" {
 			areas[0].AsOf = geofence.EditionAt(areas[0].AsOf).Until.AddDate(0, 0, -2)
@@ -130,9 +142,21 @@ func TestWhoCountsAsBeingThere(t *testing.T) {
 			t.Fatalf("%d people, asking everybody finds %d", len(got), len(want))
 		}
 	})
-	if sel, err := r.Resolve([]warning.Area{{Unit: "500103"}}, warning.Presence{Now: now + 1_000_000}); err != nil || sel.People() < 300 {
+	if sel, err := learnt.Resolve([]warning.Area{{Unit: "500103"}}, warning.Presence{Now: now + 1_000_000}); err != nil || sel.People() < 300 {
 		t.Errorf("%d people live in a district with homes elsewhere: %v", sel.People(), err)
 	}
+}
+
+// movesOf gives every tenth person of every block a home in another unit.
+func movesOf(r *geofence.Revision, codes []uint32) (changes []warning.Change) {
+	for b := range r.Blocks() {
+		for i, number := range r.Block(b).Number {
+			if i%10 == 0 {
+				changes = append(changes, warning.Change{Number: number, Deed: warning.DeedPut, Home: &codes[i/10%len(codes)]})
+			}
+		}
+	}
+	return changes
 }
 
 func digits(code uint32) string {

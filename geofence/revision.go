@@ -35,9 +35,16 @@ type run struct {
 	name   [sha256.Size]byte // of the run as it was made; it keeps it
 	born   *Snapshot
 	hashes [][sha256.Size]byte  // of the blocks as they are now
-	now    map[int]Columns      // the blocks that are not as they were in born
+	now    map[int]*changed     // the blocks that are not as they were in born
 	gone   map[int]warning.Mask // the places that are empty, by block
 	people int
+}
+
+// changed is a block as it is now, with what its snapshot would know of it.
+type changed struct {
+	Columns
+	summary
+	absent absent
 }
 
 // NewRevision is a snapshot without changes.
@@ -82,10 +89,24 @@ func revisionOf(runs []*run, e *Edition, l Limits) *Revision {
 func (r *run) blocks() int { return len(r.hashes) }
 
 func (r *run) block(i int) Columns {
-	if c, ok := r.now[i]; ok {
-		return c
+	if now, ok := r.now[i]; ok {
+		return now.Columns
 	}
 	return Columns(r.born.Block(i))
+}
+
+// about is a block, and what is known of it.
+type about struct {
+	Columns
+	summary *summary
+	absent  *absent
+}
+
+func (r *run) about(i int) about {
+	if now, ok := r.now[i]; ok {
+		return about{now.Columns, &now.summary, &now.absent}
+	}
+	return about{Columns(r.born.Block(i)), &r.born.summaries[i], &r.born.absent[i]}
 }
 
 // columns is everybody in views; the empty places are among them.
@@ -132,6 +153,17 @@ func (r *Revision) Block(i int) warning.Block {
 		i -= run.blocks()
 	}
 	panic("geofence: no such block")
+}
+
+// Learn finds out ahead what Resolve has to know of block i, so that it need not look at everybody.
+func (r *Revision) Learn(i int) {
+	for _, run := range r.runs {
+		if i < run.blocks() {
+			run.about(i).learn(r.edition)
+			return
+		}
+		i -= run.blocks()
+	}
 }
 
 // Resolve finds who counts as being in the areas, each person once. Faulty areas are refused as by Snapshot.Resolve.
@@ -422,12 +454,12 @@ func (r *run) copied() *run {
 	next := *r
 	next.hashes, next.now, next.gone = slices.Clone(r.hashes), maps.Clone(r.now), maps.Clone(r.gone)
 	if next.now == nil {
-		next.now = map[int]Columns{}
+		next.now = map[int]*changed{}
 	}
 	return &next
 }
 
 func (r *run) put(i int, c Columns, hash [32]byte) {
-	r.now[i], r.hashes[i] = c, hash
+	r.now[i], r.hashes[i] = &changed{Columns: c, summary: summaryOf(c)}, hash
 	r.empty(i, c.Flags)
 }

@@ -11,6 +11,14 @@ type Mask [BlockSize / 64]uint64
 // Has tells whether slot is chosen.
 func (m *Mask) Has(slot int) bool { return m[slot>>6]>>(slot&63)&1 != 0 }
 
+// First chooses the first n slots.
+func First(n int) (m Mask) {
+	for w := range m {
+		m[w] = 1<<min(64, max(0, n-64*w)) - 1
+	}
+	return m
+}
+
 // Set chooses slot.
 func (m *Mask) Set(slot int) { m[slot>>6] |= 1 << (slot & 63) }
 

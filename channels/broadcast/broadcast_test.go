@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"tocsin/channels"
 	"tocsin/channels/broadcast"
 	"tocsin/channels/channelstest"
+	"tocsin/loadtest/place"
 	"tocsin/loadtest/platform"
 	"tocsin/warning"
 )
@@ -83,13 +83,8 @@ func newPeer(t *testing.T) *peer {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	p := &peer{t: t, cfg: platform.Default()}
-	p.cfg.Listen, p.cfg.Log, p.cfg.CoverageOver = l.Addr().String(), file("platform.jsonl"), 200*time.Millisecond
+	p.cfg.Listen, p.cfg.Log, p.cfg.CoverageOver = place.Of(t).Address, file("platform.jsonl"), 200*time.Millisecond
 	p.cfg.Key, p.cfg.ClientKey = file("theirs.pem"), file("ours.pub.pem")
 	p.account = channels.AreaAccount{
 		Name: "loudspeakers", Channel: warning.Broadcast, Address: "http://" + p.cfg.Listen + "/ebd",

@@ -23,12 +23,15 @@ import (
 	"tocsin/channels"
 	"tocsin/channels/push"
 	"tocsin/loadtest/broker"
+	"tocsin/loadtest/place"
 	"tocsin/warning"
 )
 
 // TestBrokerComesBack: without it nothing waits and nothing is queued, and with it all goes on.
 func TestBrokerComesBack(t *testing.T) {
-	b := startBroker(t)
+	at := place.Of(t).Address
+	start := func() *site { return startBroker(t, func(cfg *broker.Config) { cfg.Listen = at }) }
+	b := start()
 	c := openAccount(t, b.address)
 	play(t, c, message(1, wanzhou))
 	b.end()
@@ -39,7 +42,7 @@ func TestBrokerComesBack(t *testing.T) {
 	if o := c.(channels.AreaStopper).Stop(t.Context(), message(1, wanzhou)); o.Kind != channels.Retry || o.Reason != channels.LinkDown {
 		t.Errorf("stopping without a broker: %+v", o)
 	}
-	again := startBroker(t, func(cfg *broker.Config) { cfg.Listen = b.address })
+	again := start()
 	link(t, c, "a new connection", func(h channels.LinkHealth) bool { return h.Up })
 	newPhone(t, again.address, "phone", street, 0, "warning").see(t, "who comes to the new broker", 0, 0)
 	play(t, c, message(2, wanzhou))

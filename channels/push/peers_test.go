@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tocsin/channels"
+	"tocsin/loadtest/place"
 	"tocsin/warning"
 )
 
@@ -30,7 +31,7 @@ type mosquitto struct {
 // startMosquitto installs nothing: make test-peers does.
 func startMosquitto(t *testing.T) *mosquitto {
 	t.Helper()
-	m := &mosquitto{plain: freeAddress(t), secure: freeAddress(t), pki: newAuthority(t)}
+	m := &mosquitto{plain: place.Of(t).Address, secure: place.Of(t).Address, pki: newAuthority(t)}
 	dir := t.TempDir()
 	passwords := filepath.Join(dir, "passwords")
 	if err := os.WriteFile(passwords, nil, 0o600); err != nil {
@@ -105,17 +106,6 @@ func peerProgram(t *testing.T, name string) string {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
-
-// freeAddress is one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // TestPeerMosquitto: phones of a broker that others wrote see what docs/push.md promises.
 func TestPeerMosquitto(t *testing.T) {

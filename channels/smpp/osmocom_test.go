@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tocsin/channels"
+	"tocsin/loadtest/place"
 )
 
 // mscConf is a short message centre without a mobile network behind it.
@@ -82,7 +83,7 @@ func startMSC(t *testing.T, password string) string {
 	t.Helper()
 	dir := t.TempDir()
 	host := fmt.Sprintf("127.%d.%d.1", os.Getpid()>>8&255, os.Getpid()&255) // for ports that cannot be chosen
-	at := struct{ Dir, Host, SGS, SMPP, Password string }{dir, host, freePort(t), freePort(t), password}
+	at := struct{ Dir, Host, SGS, SMPP, Password string }{dir, host, place.Of(t).Port(), place.Of(t).Port(), password}
 	path := filepath.Join(dir, "msc.cfg")
 	f, err := os.Create(path)
 	if err != nil {
@@ -103,21 +104,6 @@ func startMSC(t *testing.T, password string) string {
 	})
 	reachable(t, at.SMPP)
 	return "127.0.0.1:" + at.SMPP
-}
-
-// freePort is a port of loopback that nobody listens on now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // reachable waits until somebody listens on a port of loopback.

@@ -292,7 +292,7 @@ func (s *Store) PutBatches(_ context.Context, id string, strands []dispatcher.St
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range strands {
-		if st := &strands[i]; st.ID == 0 && len(st.Batches) >= manyBatches {
+		if st := &strands[i]; st.ID == 0 && st.Ref == "" && len(st.Batches) >= manyBatches {
 			st.Ref = fmt.Sprintf("%s:%d", id, i)
 			s.ahead[st.Ref] = true
 		}
@@ -309,10 +309,28 @@ func (s *Store) ForgetAhead() int {
 }
 
 // PutPlan stores the strands of a released warning.
-func (s *Store) PutPlan(_ context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
+func (s *Store) PutPlan(ctx context.Context, rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
+	done := s.PutPlans(ctx, []dispatcher.Part{{Rev: rev, Plan: p}})[0]
+	return done.IDs, done.Err
+}
+
+// PutPlans stores parts of many plans, each by itself.
+func (s *Store) PutPlans(_ context.Context, parts []dispatcher.Part) []dispatcher.Stored {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.Parts = max(1, p.Parts)
+	out := make([]dispatcher.Stored, len(parts))
+	for i, p := range parts {
+		p.Parts = max(1, p.Parts)
+		out[i].New = s.plans[p.Warning].plan.Parts < p.Parts
+		if out[i].IDs, out[i].Err = s.putPlan(p.Rev, p.Plan); out[i].Err != nil {
+			out[i].New = false
+		}
+	}
+	return out
+}
+
+// putPlan stores one part. mu is held.
+func (s *Store) putPlan(rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, error) {
 	part := slices.Clone(p.Strands) // without where its batches are
 	for i := range part {
 		part[i].Ref = ""
@@ -387,15 +405,6 @@ func (s *Store) grows(h *dispatcher.Strand) error {
 		return fmt.Errorf("%w: strand %d has %d people", dispatcher.ErrChanged, h.ID, old.People)
 	}
 	return nil
-}
-
-// PutPlans stores parts of many plans, each by itself.
-func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
-	out := make([]dispatcher.Stored, len(parts))
-	for i := range parts {
-		out[i].IDs, out[i].Err = s.PutPlan(ctx, parts[i].Rev, parts[i].Plan)
-	}
-	return out
 }
 
 // PlanOf is the figures of a warning's plan and its strands, without their batches, with their counts.

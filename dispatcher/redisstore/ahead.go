@@ -35,29 +35,39 @@ const (
 // PutBatches stores the batches of those new strands of a warning that have many, and says in Ref where. Batches that are
 // stored already live on for a while.
 func (s *Store) PutBatches(ctx context.Context, id string, strands []dispatcher.Strand) error {
-	chunks := make([][][]byte, len(strands))
 	refs := make([]string, len(strands))
 	var group sync.WaitGroup
 	for i := range strands {
 		if st := &strands[i]; st.ID == 0 && st.Ref == "" && !inline(st.Batches) {
-			group.Go(func() { chunks[i], refs[i] = s.chunked(id, st.Batches) })
+			group.Go(func() { refs[i] = refOf(id, st.Batches) })
 		}
 	}
 	group.Wait()
-	var names []string
-	var data [][]byte
+	type place struct{ strand, chunk int }
+	var places []place
 	for i := range strands {
-		for j := range chunks[i] {
-			names, data = append(names, s.keys.batches(refs[i], j)), append(data, chunks[i][j])
+		if refs[i] != "" {
+			for j := range chunksOf(&strands[i]) {
+				places = append(places, place{i, j})
+			}
 		}
 	}
+	// They are encoded another time, a piece at a time: all of a large plan would be tens of megabytes.
+	var data [aheadPieces][]byte
 	// A chunk that is there has the same content; one that a plan names must not get a time to live again.
-	err := s.pipeline(ctx, 2*len(names), 2*aheadPieces, func(p redis.Pipeliner, i int) {
-		if i%2 == 0 {
-			p.SetNX(ctx, names[i/2], data[i/2], aheadLife)
-		} else {
-			p.ExpireGT(ctx, names[i/2], aheadLife)
+	err := s.pipeline(ctx, 2*len(places), 2*aheadPieces, func(p redis.Pipeliner, i int) {
+		at := places[i/2]
+		name := s.keys.batches(refs[at.strand], at.chunk)
+		if i%2 == 1 {
+			p.ExpireGT(ctx, name, aheadLife)
+			return
 		}
+		buf := &data[i/2%aheadPieces]
+		if *buf == nil {
+			*buf = make([]byte, 0, mostBatch*chunkBatches)
+		}
+		*buf = appendBatches((*buf)[:0], chunkAt(strands[at.strand].Batches, at.chunk))
+		p.SetNX(ctx, name, *buf, aheadLife)
 	}, func(int, redis.Cmder) error { return nil })
 	if err != nil {
 		return err
@@ -75,19 +85,24 @@ func inline(batches []dispatcher.Batch) bool {
 	return len(batches) <= inlineBatches/mostBatch || len(batches) <= chunkBatches && len(appendBatches(nil, batches)) <= 1+inlineBatches
 }
 
-// chunked is the chunks of a strand of a warning, and their common name.
-func (s *Store) chunked(id string, batches []dispatcher.Batch) (chunks [][]byte, ref string) {
+// refOf is the common name of the chunks of a strand of a warning.
+func refOf(id string, batches []dispatcher.Batch) string {
 	content := sha256.New()
-	for rest := batches; len(rest) > 0; rest = rest[min(chunkBatches, len(rest)):] {
-		c := appendBatches(make([]byte, 0, mostBatch*chunkBatches), rest[:min(chunkBatches, len(rest))])
-		content.Write(c)
-		chunks = append(chunks, c)
+	buf := make([]byte, 0, mostBatch*chunkBatches)
+	for j := 0; j*chunkBatches < len(batches); j++ {
+		buf = appendBatches(buf[:0], chunkAt(batches, j))
+		content.Write(buf)
 	}
-	return chunks, fmt.Sprintf("%s:%x", id, content.Sum(nil)[:16])
+	return fmt.Sprintf("%s:%x", id, content.Sum(nil)[:16])
 }
 
 // chunksOf is in how many chunks the batches of a strand lie.
 func chunksOf(st *dispatcher.Strand) int { return (len(st.Batches) + chunkBatches - 1) / chunkBatches }
+
+// chunkAt is the batches of chunk j.
+func chunkAt(batches []dispatcher.Batch, j int) []dispatcher.Batch {
+	return batches[j*chunkBatches : min((j+1)*chunkBatches, len(batches))]
+}
 
 // fresh is the batches of strands that were stored a moment ago, by Ref: the owner of their account is mostly in this
 // process, and need not read megabytes back before its first message.

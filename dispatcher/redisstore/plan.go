@@ -72,8 +72,10 @@ func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatc
 	return out
 }
 
-// planScripts is how many scripts of plans are sent together.
-const planScripts = 64
+const (
+	planScripts = 64  // how many scripts of plans are sent together
+	planNew     = '1' // begins the answer of one that has stored its part
+)
 
 // planScripts runs the scripts of those that have no error yet.
 func (s *Store) planScripts(ctx context.Context, written []planWrite, out []dispatcher.Stored) error {
@@ -98,11 +100,15 @@ func (s *Store) planScripts(ctx context.Context, written []planWrite, out []disp
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
 			all, err = s.run(ctx, planScript, written[i].keys, written[i].args...).Text()
 		}
+		if err == nil && all == "" {
+			err = errors.New("no answer of the script")
+		}
 		if err != nil {
 			out[i].Err = failed("plan", err)
 			continue
 		}
-		out[i].IDs = strandIDs(all)
+		out[i].New = all[0] == planNew
+		out[i].IDs = strandIDs(all[1:])
 	}
 	return nil
 }

@@ -441,6 +441,7 @@ func plansAhead(t *testing.T, s Store) {
 	lost := ahead
 	lost.Strands = slices.Clone(ahead.Strands)
 	lost.Strands[1].Ref = "nowhere"
+	no(t, s.PutBatches(t.Context(), id(1), lost.Strands)) // which believes what it is told
 	_, err := s.PutPlan(t.Context(), 1, lost)
 	must(t, err, dispatcher.ErrGone)
 	_, _, err = s.PlanOf(t.Context(), id(1))
@@ -515,10 +516,11 @@ func strandsGrow(t *testing.T, s Store) {
 	_, err = s.PutPlan(t.Context(), 1, more)
 	must(t, err, dispatcher.ErrChanged) // it has not the people for it
 	more.Strands[0].People = 2030
-	for range 2 { // the answer was lost
+	for i := range 2 { // the answer was lost
 		done := s.PutPlans(t.Context(), []dispatcher.Part{{Rev: 1, Plan: more}, {Rev: 7, Plan: more}})
 		no(t, done[0].Err)
 		same(t, "the ids", done[0].IDs, ids)
+		same(t, "whether it was stored now", done[0].New, i == 0)
 	}
 	after, err := s.Load(t.Context(), "a", before.Generation, false)
 	no(t, err)

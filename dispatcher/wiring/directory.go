@@ -187,10 +187,10 @@ func (d *directory) takeAfter(before, s *geofence.Revision) bool {
 // the usual 100 as much memory as the whole directory takes would be lost to garbage before anybody looked for it.
 func garbage(people int) int {
 	const (
-		perPerson = 33        // bytes
-		most      = 200 << 20 // of garbage beside them
+		perPerson = 33       // bytes
+		most      = 64 << 20 // of garbage beside them
 	)
-	return max(10, min(100, most/(people*perPerson/100+1)))
+	return max(5, min(100, most/(people*perPerson/100+1)))
 }
 
 // follow keeps the directory up to date, carries out changes, and drops what is not needed any more, until ctx ends.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"tocsin/loadtest/broker"
+	"tocsin/loadtest/place"
 	"tocsin/loadtest/platform"
 	pb "tocsin/proto/tocsin/v1"
 )
@@ -176,18 +176,6 @@ func TestWhereAMessageStandsAfterAMisbehaviour(t *testing.T) {
 	}
 }
 
-// spare is an address of the loopback that nobody uses until the test does. All other tests are at 127.0.0.1, where one of
-// them might take the port meanwhile.
-func spare(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.1.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // server is a platform or a broker.
 type server interface{ Serve(context.Context) error }
 
@@ -225,7 +213,7 @@ func plays(t *testing.T, dir, name, log string, b platform.Behaviour, away bool)
 		return p
 	}
 	if away {
-		cfg.Listen = spare(t)
+		cfg.Listen = place.Of(t).Address
 		return "http://" + cfg.Listen + "/", stage{log, func() { start() }}
 	}
 	p := start()
@@ -237,7 +225,7 @@ func pushes(t *testing.T, name, log string, b broker.Config, away bool) (address
 	t.Helper()
 	cfg := broker.Default()
 	cfg.Throttled, cfg.Unspecified, cfg.Swallowed, cfg.DropLink = b.Throttled, b.Unspecified, b.Swallowed, b.DropLink
-	cfg.Name, cfg.Log, cfg.Listen = name, log, spare(t)
+	cfg.Name, cfg.Log, cfg.Listen = name, log, place.Of(t).Address
 	start := func() (end func()) {
 		x, err := broker.Listen(cfg)
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 
 	"tocsin/loadtest/carrier"
 	"tocsin/loadtest/carrierlog"
+	"tocsin/loadtest/place"
 )
 
 // kannelConf makes Kannel a client of the carrier at Carrier; everything listens on loopback.
@@ -149,7 +150,7 @@ func TestPeerKannel(t *testing.T) {
 func startKannel(t *testing.T, port string) string {
 	t.Helper()
 	dir := t.TempDir()
-	at := struct{ Dir, Carrier, Admin, Box, Send string }{dir, port, freePort(t), freePort(t), freePort(t)}
+	at := struct{ Dir, Carrier, Admin, Box, Send string }{dir, port, place.Of(t).Port(), place.Of(t).Port(), place.Of(t).Port()}
 	path := filepath.Join(dir, "kannel.conf")
 	f, err := os.Create(path)
 	if err != nil {
@@ -206,21 +207,6 @@ func foreign(t *testing.T, program string) string {
 		t.Fatalf("%v: run make test-peers", err)
 	}
 	return path
-}
-
-// freePort is a port of loopback that nobody listens on now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // reachable waits until somebody listens on a port of loopback.

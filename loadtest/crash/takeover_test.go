@@ -4,32 +4,24 @@ import (
 	"context"
 	"net"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"tocsin/dispatcher/managed"
+	"tocsin/loadtest/place"
 	"tocsin/loadtest/rig"
 	pb "tocsin/proto/tocsin/v1"
 )
 
 // redisOfOthers is a redis-server that keeps promise 1 and is not the engine's own.
-func redisOfOthers(t *testing.T) (address string) {
+func redisOfOthers(t *testing.T) string {
 	t.Helper()
 	server, _, err := managed.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := strings.Cut(address, ":")
-	cmd := exec.Command(server, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "yes",
+	at := place.Of(t)
+	cmd := exec.Command(server, "--bind", "127.0.0.1", "--port", at.Port(), "--dir", t.TempDir(), "--save", "", "--appendonly", "yes",
 		"--appendfsync", "always", "--maxmemory-policy", "noeviction")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -39,13 +31,13 @@ func redisOfOthers(t *testing.T) (address string) {
 		_ = cmd.Wait()
 	})
 	until(t, func() error {
-		c, err := net.Dial("tcp", address)
+		c, err := net.Dial("tcp", at.Address)
 		if err != nil {
 			return err
 		}
 		return c.Close()
 	})
-	return address
+	return at.Address
 }
 
 // TestASecondEngineStandsByAndTakesOver kills the engine that owns all accounts; another one over the same Redis goes

@@ -3,7 +3,6 @@ package house
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"tocsin/dispatcher/managed"
 	"tocsin/dispatcher/wiring"
+	"tocsin/loadtest/place"
 	pb "tocsin/proto/tocsin/v1"
 )
 
@@ -120,22 +120,14 @@ func TestServeRefusesARedisThatForgets(t *testing.T) {
 }
 
 // foreignRedis runs a redis-server that is not ours, on the loopback, until the test ends.
-func foreignRedis(t *testing.T, settings ...string) (address string) {
+func foreignRedis(t *testing.T, settings ...string) string {
 	t.Helper()
 	server, _, err := managed.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := strings.Cut(address, ":")
-	cmd := exec.Command(server, append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", ""}, settings...)...)
+	at := place.Of(t)
+	cmd := exec.Command(server, append([]string{"--bind", "127.0.0.1", "--port", at.Port(), "--dir", t.TempDir(), "--save", ""}, settings...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +135,7 @@ func foreignRedis(t *testing.T, settings ...string) (address string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	client := managed.Client(address)
+	client := managed.Client(at.Address)
 	t.Cleanup(func() { _ = client.Close() })
 	until(t, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -153,5 +145,5 @@ func foreignRedis(t *testing.T, settings ...string) (address string) {
 		}
 		return nil
 	})
-	return address
+	return at.Address
 }

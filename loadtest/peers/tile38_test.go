@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidwall/geojson/geometry"
 
+	"tocsin/loadtest/place"
 	"tocsin/warning"
 )
 
@@ -22,13 +23,8 @@ var tile38 = flag.String("tile38", "", "path of a tile38-server (go install gith
 // server keeps people in a tile38-server of its own on the loopback. It is asked in its own protocol, so the way there, its
 // reading of the outline and the answer are part of its time; it answers with the count alone.
 func server(tb testing.TB, points []geometry.Point) func(warning.Ring) int {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
-	cmd := exec.Command(*tile38, "-h", "127.0.0.1", "-p", port, "-d", tb.TempDir(), "--appendonly", "no", "-q")
+	at := place.Of(tb)
+	cmd := exec.Command(*tile38, "-h", "127.0.0.1", "-p", at.Port(), "-d", tb.TempDir(), "--appendonly", "no", "-q")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
@@ -37,9 +33,12 @@ func server(tb testing.TB, points []geometry.Point) func(warning.Ring) int {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	var conn net.Conn
+	var (
+		conn net.Conn
+		err  error
+	)
 	for until := time.Now().Add(10 * time.Second); ; {
-		if conn, err = net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+		if conn, err = net.Dial("tcp", at.Address); err == nil {
 			break
 		}
 		if time.Now().After(until) {

@@ -26,7 +26,7 @@ func Loudspeakers() []Area {
 
 func (r *Rig) startAreas(ctx context.Context) error {
 	for _, a := range r.o.Areas {
-		address, err := freePort()
+		address, err := r.keep()
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"tocsin/loadtest/place"
 	pb "tocsin/proto/tocsin/v1"
 )
 
@@ -82,6 +83,7 @@ type Rig struct {
 	carriers []*process // and platforms
 	ports    []string
 	places   []string // addresses of platforms
+	kept     []place.Place
 	ca       []byte
 	tokens   map[string]string
 	conns    map[string]*grpc.ClientConn
@@ -134,13 +136,14 @@ func (r *Rig) People() string {
 // Config is the engine's configuration, for commands to try.
 func (r *Rig) Config() string { return r.config }
 
-// freePort is an address on the loopback that nobody uses now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// keep is an address of the loopback that is the rig's until it goes down.
+func (r *Rig) keep() (string, error) {
+	p, err := place.Keep()
 	if err != nil {
 		return "", err
 	}
-	return l.Addr().String(), l.Close()
+	r.kept = append(r.kept, p)
+	return p.Address, nil
 }
 
 // Raise is a rig that is up. Where it does not come up nothing of it stays.
@@ -244,7 +247,7 @@ func (r *Rig) MeasuredImport(ctx context.Context) (u Used, err error) {
 
 func (r *Rig) startCarriers(ctx context.Context) error {
 	for _, a := range r.o.Accounts {
-		address, err := freePort()
+		address, err := r.keep()
 		if err != nil {
 			return err
 		}
@@ -285,7 +288,7 @@ func (r *Rig) Log(account string) string { return r.path(account + ".jsonl") }
 
 // setUp writes the configuration and makes keys, certificates and users.
 func (r *Rig) setUp(ctx context.Context) (err error) {
-	if r.address, err = freePort(); err != nil {
+	if r.address, err = r.keep(); err != nil {
 		return err
 	}
 	r.config = r.path("tocsin.yaml")
@@ -420,6 +423,10 @@ func (r *Rig) Down() {
 	}
 	r.redis.stop(10 * time.Second)
 	r.StopCarriers()
+	for _, p := range r.kept {
+		p.Release()
+	}
+	r.kept = nil
 }
 
 // StopRedis ends the engine's own Redis in order.

@@ -31,7 +31,7 @@ func (r *Rig) StandBy(ctx context.Context) error {
 }
 
 func (r *Rig) startOther() error {
-	address, err := freePort()
+	address, err := r.keep()
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (r *Rig) Owners(ctx context.Context) (map[string]string, error) {
 
 // startRedis runs a redis-server that keeps promise 1, for several engines.
 func (r *Rig) startRedis(ctx context.Context) (err error) {
-	if r.o.Redis, err = freePort(); err != nil {
+	if r.o.Redis, err = r.keep(); err != nil {
 		return err
 	}
 	_, port, _ := strings.Cut(r.o.Redis, ":")

@@ -6,7 +6,7 @@
 --       6 how many strands  7 how many parts with this one  8 print of this part  9.. of each strand: head (JSON), account,
 --       people, reference of its batches, chunks, id '0' or of the strand that grows, people that this one has before,
 --       batches behind the chunks
--- returns the ids of the strands of all parts, u32 each
+-- returns '1', or '0' where this part was there already; then the ids of the strands of all parts, u32 each
 -- errors NOTFOUND CHANGED CHUNKS
 local planned = redis.call('HMGET', KEYS[2], 'version', 'strands', 'parts', 'print', 'archived')
 local parts, before = tonumber(ARGV[7]), tonumber(planned[3] or 0)
@@ -19,7 +19,7 @@ end
 if before > parts and parts > 1 then -- it may be the caller's own, or another's of that number: who calls reads again
   return redis.error_reply('CHANGED the plan of warning ' .. ARGV[2] .. ' has ' .. before .. ' parts')
 end
-if before >= parts then return planned[2] end
+if before >= parts then return '0' .. planned[2] end
 if before < parts - 1 then
   return redis.error_reply('CHANGED the plan of warning ' .. ARGV[2] .. ' has ' .. before .. ' parts')
 end
@@ -46,8 +46,9 @@ for i = 0, n - 1 do
     end
   end
 end
-for i = 6 + n, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then return redis.error_reply('CHUNKS are gone, plan again') end
+for i = 6 + n, #KEYS, 1000 do
+  local last = math.min(i + 999, #KEYS)
+  if redis.call('EXISTS', unpack(KEYS, i, last)) <= last - i then return redis.error_reply('CHUNKS are gone, plan again') end
 end
 
 for i = 6 + n, #KEYS do redis.call('PERSIST', KEYS[i]) end
@@ -76,4 +77,4 @@ end
 local all = (planned[2] or '') .. table.concat(ids)
 redis.call('HSET', KEYS[2], 'v', 1, 'version', ARGV[4], 'figures', ARGV[5], 'strands', all, 'parts', parts, 'print', ARGV[8])
 redis.call('SREM', KEYS[3], ARGV[2])
-return all
+return '1' .. all
