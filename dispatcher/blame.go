@@ -8,7 +8,8 @@ import (
 
 // This file tells whose fault bad answers are: where one lane has nothing but bad ones while the carrier takes the
 // others, it is the lane's own. Then its answers do not slow the account down nor send people another way, and its
-// people are tried again only as often as the floor of the lower tiers allows: it blocks nobody.
+// people are tried again only as often as the floor of the lower tiers allows: it blocks nobody. Flow control that is the
+// lane's own slows the lane in the account's stead: its first tries go no faster either.
 
 // A lane's bad answers are its own from so many in a row on, when others had so many good ones in the same time. In a
 // carrier that takes every other message a row as long comes once in 65,536 times, and the next good answer ends it.
@@ -22,6 +23,8 @@ type faults struct {
 	row    int   // how many in a row
 	before int64 // good answers of the account when the first of them came
 	own    bool  // they are the lane's own
+	// flowControl says that the newest of its own was: the lane is slowed as the account would be.
+	flowControl bool
 
 	// Of the row, what is not held against the carrier yet.
 	throttled bool
@@ -50,7 +53,7 @@ func (a *account) blame(s *strand, r channels.Reason, now time.Time) {
 	f.own = f.own || f.row >= ownRow && a.good-f.before >= ownOthers
 	switch {
 	case f.own:
-		f.throttled, f.failures = false, 0
+		f.throttled, f.failures, f.flowControl = false, 0, r == channels.Throttled
 		if a.slow.by == f { // nobody else had answers then
 			a.slow = slowdown{}
 		}
@@ -82,7 +85,7 @@ func (a *account) charge(f *faults, now time.Time) {
 	f.throttled, f.failures = false, 0
 }
 
-// tried says that people of a strand are tried again.
+// tried says that people of a strand with faults of its own are tried: the next ones wait.
 func (a *account) tried(s *strand, people int, now time.Time) {
 	s.nextTry = now.Add(time.Duration(float64(people*s.cost) / (floorShare * float64(a.rate)) * float64(time.Second)))
 }

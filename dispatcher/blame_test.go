@@ -51,9 +51,16 @@ func TestALaneWithNothingButErrorsHarmsNobody(t *testing.T) {
 			t.Errorf("the account is slowed to %v and trusted with %v", a.Slowed, a.Route.Share)
 		}
 		pass(10 * time.Second) // 12,000 first messages take 8 s
-		last := map[string]time.Time{}
+		last, n := map[string]time.Time{}, 0
 		for _, a := range h.c.log() {
 			last[a.text] = a.at
+			if a.text == "throttled" {
+				n++
+			}
+		}
+		// 75 were granted when that was known; then the floor each, for first tries and for others.
+		if limit := 16 + 75 + 12*2*30; n > limit {
+			t.Errorf("what the carrier throttles was tried %d times in 12 s, at most %d are asked", n, limit)
 		}
 		if d := last["good"].Sub(good.ReleasedAt); d > 6200*time.Millisecond {
 			t.Errorf("the good red took %v, at a third of the contract it is 6 s", d)

@@ -113,6 +113,7 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 		a.burst.AllowN(now, min(messages, a.burst.Burst()))
 		a.sentTotal.add(now, messages)
 		s.sent += int64(messages)
+		s.pace.add(now, messages)
 		if s.first.IsZero() {
 			s.first = now
 		}

@@ -97,16 +97,20 @@ func (e *Engine) Progress(ctx context.Context, id string) (Progress, error) {
 	}
 	p.Planned, p.InArea = true, plan.InArea
 	p.Lanes = e.lanes(&plan, tails)
+	carries := map[*account]bool{}
 	for i := range plan.Strands {
 		a := e.account(plan.Strands[i].Account)
 		if a == nil {
 			continue
 		}
 		a.mu.Lock()
-		p.Contract += float64(a.rate)
-		n := a.sentTotal.lastSecond(time.Now())
-		p.Messages += n
+		if !carries[a] { // SMS and flash share one contract
+			carries[a] = true
+			p.Contract += float64(a.rate)
+		}
 		if s := a.byID[tails[i].Strand]; s != nil && s.cost > 0 {
+			n := s.pace.lastSecond(time.Now())
+			p.Messages += n
 			p.People += n / int64(s.cost)
 		}
 		a.mu.Unlock()

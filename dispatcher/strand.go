@@ -30,7 +30,7 @@ type strand struct {
 	left  *leavers // who is not to be sent to any more
 
 	faults  faults
-	nextTry time.Time // with faults of its own: nobody is tried again before
+	nextTry time.Time // with faults of its own: nobody is tried before
 
 	responsible, public, retry Flow
 	prepared                   []channels.Prepared // by language
@@ -49,8 +49,9 @@ type strand struct {
 	stays    *routing       // nobody who waits here may go another way, by this one
 	first    time.Time
 	last     time.Time
-	sent     int64 // messages given to sockets
-	highest  int   // most messages in any second while it was sending
+	sent     int64    // messages given to sockets
+	pace     progress // of them, by this process
+	highest  int      // most messages in any second while it was sending
 }
 
 // openStrand makes ready what the plan stored. prepare turns words into what the account's wire needs.

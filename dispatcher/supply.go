@@ -22,27 +22,32 @@ func (a *account) hungry() bool {
 	return a.unsent() < a.budget()/2 && a.waiting
 }
 
-// demand is how many people of a flow could be sent to if they were granted.
+// demand is how many people of a flow could be sent to if they were granted. Where all answers were bad and that is the
+// lane's own doing, people are tried again one at a time; and if they were flow control, the others go so too.
 func (s *strand) demand(f *Flow, now time.Time) int {
 	if s.state != warning.Released || s.closing != warning.Waiting || s.moving {
 		return 0
 	}
-	if f == &s.retry {
-		at, ok := s.nextDue()
-		switch {
-		case !ok || at.After(now):
-			return 0
-		case !s.faults.own:
-			return len(s.due)
-		case now.Before(s.nextTry):
+	want := s.waiting(f, now)
+	if s.faults.own && (f == &s.retry || s.faults.flowControl) {
+		if now.Before(s.nextTry) {
 			return 0
 		}
-		return 1
+		return min(1, want)
 	}
-	if s.led.closed != warning.Waiting || f != s.toGrant() {
+	return want
+}
+
+// waiting is how many people of a flow could be granted now.
+func (s *strand) waiting(f *Flow, now time.Time) int {
+	switch at, ok := s.nextDue(); {
+	case f == &s.retry && (!ok || at.After(now)):
 		return 0
-	}
-	if f == &s.responsible {
+	case f == &s.retry:
+		return len(s.due)
+	case s.led.closed != warning.Waiting || f != s.toGrant():
+		return 0
+	case f == &s.responsible:
 		return int(s.publicFrom - s.led.granted)
 	}
 	return int(s.People - s.led.granted)
@@ -195,6 +200,9 @@ func (a *account) grantTo(r *request, f *Flow, people int, now time.Time) int {
 	case f == &f.strand.retry:
 		people = a.grantAgain(r, f.strand, people, now)
 	default:
+		if f.strand.faults.own {
+			a.tried(f.strand, people, now)
+		}
 		r.Grants[r.grant(f.strand)].To += uint32(people)
 	}
 	return people * f.Cost

@@ -3,6 +3,8 @@ package dispatcher_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -138,6 +140,33 @@ func TestNobodySubtractsTownsFromADistrict(t *testing.T) {
 			if u.Few && u.Residents != 0 {
 				t.Fatalf("%+v says who lives there", u)
 			}
+		}
+	})
+}
+
+// TestProgressIsTheWarningsOwn: what is sent to others at the same accounts is not its speed, and a contract that two of
+// its channels share counts once.
+func TestProgressIsTheWarningsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 12000, 1500)
+		defer h.close()
+		blue := h.warn(spec(warning.Blue, "blue", ""))
+		red := spec(warning.Red, "red", "")
+		red.Channels = []warning.Channel{warning.SMS, warning.FlashSMS}
+		w := h.warn(red)
+		pass(3500 * time.Millisecond)
+		at := func(id string) dispatcher.Progress {
+			p, err := h.e.Progress(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		if p := at(w.ID); p.Contract != 1500 || p.Messages < 1400 || p.Messages > 1500 {
+			t.Errorf("red has %d messages of a second of %v", p.Messages, p.Contract)
+		}
+		if p := at(blue.ID); p.Contract != 1500 || p.Messages < 20 || p.Messages > 40 {
+			t.Errorf("blue has %d messages of a second of %v, the floor is 30", p.Messages, p.Contract)
 		}
 	})
 }

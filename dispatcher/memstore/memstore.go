@@ -292,7 +292,7 @@ func (s *Store) PutBatches(_ context.Context, id string, strands []dispatcher.St
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range strands {
-		if st := &strands[i]; st.ID == 0 && len(st.Batches) >= manyBatches {
+		if st := &strands[i]; st.ID == 0 && st.Ref == "" && len(st.Batches) >= manyBatches {
 			st.Ref = fmt.Sprintf("%s:%d", id, i)
 			s.ahead[st.Ref] = true
 		}

@@ -441,6 +441,7 @@ func plansAhead(t *testing.T, s Store) {
 	lost := ahead
 	lost.Strands = slices.Clone(ahead.Strands)
 	lost.Strands[1].Ref = "nowhere"
+	no(t, s.PutBatches(t.Context(), id(1), lost.Strands)) // which believes what it is told
 	_, err := s.PutPlan(t.Context(), 1, lost)
 	must(t, err, dispatcher.ErrGone)
 	_, _, err = s.PlanOf(t.Context(), id(1))

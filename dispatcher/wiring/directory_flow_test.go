@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"tocsin/dispatcher"
 	"tocsin/geofence"
 	"tocsin/warning"
@@ -129,4 +131,80 @@ func everybody(r *geofence.Revision) (out []string) {
 		}
 	}
 	return out
+}
+
+// TestALookFromBeforeAnImportBringsNothingBack: whoever asked for the newest snapshot and reads the answer after this
+// process has taken in another keeps that one. OK from an import means that every plan from then on is made of it.
+func TestALookFromBeforeAnImportBringsNothingBack(t *testing.T) {
+	r := newRealm(t)
+	d := r.process()
+	late := &afterOneLook{}
+	r.db.AddHook(late)
+	mustImport(t, d, "before", people(t, 3000, 1))
+	for _, c := range []struct {
+		name   string
+		takeIn func() (snapshot string)
+	}{
+		{"a change", func() string {
+			done, err := change(t.Context(), d, "change", "asked", erase(somebody(d.current(), 100)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done.Snapshot
+		}},
+		{"an import", func() string { return mustImport(t, d, "meanwhile", people(t, 4000, 2)).Snapshot }},
+		{"two in a row", func() string {
+			mustImport(t, d, "third", people(t, 2000, 3))
+			return mustImport(t, d, "fourth", people(t, 2500, 4)).Snapshot
+		}},
+	} {
+		old, now := d.current(), ""
+		late.arm(func() { now = c.takeIn() })
+		if err := d.refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if now == "" || now == old.ID() {
+			t.Fatalf("%s: nothing was taken in behind the look", c.name)
+		}
+		if got := d.current().ID(); got != now {
+			t.Errorf("%s was taken back by a look from before it: %s is the newest, %s was taken in", c.name, got, now)
+			if err := d.refresh(t.Context()); err != nil { // for the next
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// afterOneLook runs something between the store's answer to one look for the newest snapshot and its reader.
+type afterOneLook struct {
+	mu sync.Mutex
+	do func()
+}
+
+func (a *afterOneLook) arm(do func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.do = do
+}
+
+func (a *afterOneLook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (a *afterOneLook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (a *afterOneLook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		err := next(ctx, c)
+		if c.Name() == "hget" {
+			a.mu.Lock()
+			do := a.do
+			a.do = nil
+			a.mu.Unlock()
+			if do != nil {
+				do()
+			}
+		}
+		return err
+	}
 }

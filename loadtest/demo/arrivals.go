@@ -101,8 +101,9 @@ type Share struct {
 // short is by how many messages the lane missed its part.
 func (s *Share) short() float64 { return s.Part - float64(s.Got) }
 
-// shareAt looks at every second that begins with an arrival while all lanes were being sent to.
-func shareAt(account string, as []arrival, lanes int, released time.Time) Share {
+// shareAt looks at every second that begins with an arrival while all lanes were being sent to, and judges the first of
+// them.
+func shareAt(account string, as []arrival, lanes, judged int, released time.Time) Share {
 	out := Share{Account: account, Lanes: lanes}
 	from, to := int64(0), int64(1)<<62
 	for _, s := range spansOf(as, lanes) {
@@ -121,7 +122,7 @@ func shareAt(account string, as []arrival, lanes int, released time.Time) Share 
 			}
 		}
 		if a.at >= from && a.at+int64(time.Second) <= to {
-			if s := (Share{Part: float64(all) / float64(lanes), Got: slices.Min(got)}); out.Part == 0 || s.short() > out.short() {
+			if s := (Share{Part: float64(all) / float64(lanes), Got: slices.Min(got[:judged])}); out.Part == 0 || s.short() > out.short() {
 				out.Part, out.Got = s.Part, s.Got
 				out.AtS, out.Lane = time.Unix(0, a.at).Sub(released).Seconds(), slices.Index(got, s.Got)
 			}

@@ -17,16 +17,16 @@ func TestShareFindsTheWorstSecond(t *testing.T) {
 		}
 		as = append(as, arrival{at: int64(i) * step, lane: lane})
 	}
-	if s := shareAt("mobile", as, 2, time.Unix(0, 0)); s.short() > 0 || s.Part != 50 || s.ForS < 4.5 || s.ForS > 4.6 {
+	if s := shareAt("mobile", as, 2, 2, time.Unix(0, 0)); s.short() > 0 || s.Part != 50 || s.ForS < 4.5 || s.ForS > 4.6 {
 		t.Errorf("%+v, want 50 of 50 in each of the 4.6 s", s)
 	}
 	for i := 250; i < 256; i += 2 {
 		as[i].lane = 1
 	}
-	if s := shareAt("mobile", as, 2, time.Unix(0, 0)); s.Got != 47 || s.Part != 50 {
+	if s := shareAt("mobile", as, 2, 2, time.Unix(0, 0)); s.Got != 47 || s.Part != 50 {
 		t.Errorf("%+v, want 47 of 50 in the worst second", s)
 	}
-	if s := shareAt("mobile", as, 3, time.Unix(0, 0)); s.ForS != 0 {
+	if s := shareAt("mobile", as, 3, 3, time.Unix(0, 0)); s.ForS != 0 {
 		t.Errorf("%+v, but the third lane got nothing at all", s)
 	}
 }

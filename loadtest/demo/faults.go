@@ -167,12 +167,12 @@ func (b *BadLane) accounted(before, after *pb.ReportResponse) {
 func (b *BadLane) sharesOf(a rig.Account, as []arrival, sent []time.Time) {
 	spans := spansOf(as, 3)
 	reds := slices.DeleteFunc(slices.Clone(as), func(x arrival) bool { return x.lane == 2 })
-	s := shareAt(a.Name, reds, 2, sent[0])
+	s := shareAt(a.Name, reds, 2, 1, sent[0])
 	b.Shares = append(b.Shares, s)
 	if s.ForS < 2 {
 		b.fault("account %s sent to both reds together for %.1f s only: say more --recipients", a.Name, s.ForS)
 	} else if s.short() > 1+jitter {
-		b.fault("account %s: a red got %d messages of a second, its part is %.1f", a.Name, s.Got, s.Part)
+		b.fault("account %s: the good red got %d messages of a second, its part is %.1f", a.Name, s.Got, s.Part)
 	}
 	red := finished(a, spans[0], sent[0], float64(a.Contract)/2)
 	b.Finished = append(b.Finished, red)

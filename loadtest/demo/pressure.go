@@ -120,7 +120,7 @@ func ShowShared(ctx context.Context, o Options) (*Shared, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := shareAt(a.Name, as, 2, sent)
+		s := shareAt(a.Name, as, 2, 2, sent)
 		if s.ForS < 2 {
 			out.fault("account %s sent both together for %.1f s only: say more --recipients", a.Name, s.ForS)
 		} else if most := 2 * segments; s.short() > float64(most) {

@@ -89,7 +89,7 @@ func ShowReds(ctx context.Context, o Options, count int) (*Reds, error) {
 				firsts[i] = s.first
 			}
 		}
-		s := shareAt(a.Name, as, count, began)
+		s := shareAt(a.Name, as, count, count, began)
 		out.Shares = append(out.Shares, s)
 		if s.ForS < 2 {
 			out.Why = append(out.Why, fmt.Sprintf("account %s sent to all reds together for %.1f s only: say more --recipients", a.Name, s.ForS))
