@@ -26,10 +26,10 @@ const (
 	fieldNewest    = "newest"
 )
 
-// blobBatch is how many blobs (of about 28 KB) go into one pipeline, and blobPipes how many pipelines there are side by
-// side: while one waits for Redis and its fsync, another encrypts.
+// blobBatch is how many blobs (of about 28 KB) go into one command or pipeline, so that nobody waits long behind it, and
+// blobPipes how many there are side by side: while one waits for Redis and its fsync, another encrypts.
 const (
-	blobBatch = 64
+	blobBatch = 32
 	blobPipes = 4
 )
 
@@ -116,16 +116,20 @@ func (s *sealer) open(b, name, sealed []byte) ([]byte, error) {
 // and is written again by a repeat.
 func (s *Store) PutBlobs(ctx context.Context, n int, piece func(b []byte, i int) (hash [32]byte, data []byte)) error {
 	return inBatches(ctx, n, func(ctx context.Context, buf *batchBuffers, from, to int) error {
-		p := s.db.Pipeline()
+		pairs := buf.pairs[:0]
 		for i := from; i < to; i++ {
 			hash, data := piece(buf.plain[:0], i)
 			name, sealed := s.seal.name(hash), buf.sealed[i-from][:0]
 			sealed = s.seal.sealTo(append(sealed, recordVersion), name, data)
 			buf.plain, buf.sealed[i-from] = data, sealed
-			p.Set(ctx, s.keys.blob(name), sealed, 0)
+			pairs = append(pairs, s.keys.blob(name), sealed)
 		}
-		_, err := exec(ctx, p)
-		return err
+		buf.pairs = pairs
+		// One command: of many Redis reads one or two at a time, and waits for an fsync after these.
+		if err := s.db.MSet(ctx, pairs...).Err(); err != nil {
+			return failed("blobs", err)
+		}
+		return nil
 	})
 }
 
@@ -133,6 +137,7 @@ func (s *Store) PutBlobs(ctx context.Context, n int, piece func(b []byte, i int)
 type batchBuffers struct {
 	plain  []byte
 	sealed [blobBatch][]byte
+	pairs  []any
 }
 
 // inBatches calls do for all of n pieces, a batch at a time, on several pipes, until one has an error.

@@ -288,6 +288,49 @@ func TestCrashBeforeThePlansHeads(t *testing.T) {
 	}
 }
 
+// counting counts the commands of a client.
+type counting struct{ n int }
+
+func (c *counting) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.n++
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.n += len(cmds)
+		return next(ctx, cmds)
+	}
+}
+
+// TestBlobsAreStoredManyInACommand: after each command that it reads Redis may wait for an fsync.
+func TestBlobsAreStoredManyInACommand(t *testing.T) {
+	db := client(t)
+	s, _ := openRealm(t, db)
+	if err := db.Ping(t.Context()).Err(); err != nil { // a connection begins with commands of its own
+		t.Fatal(err)
+	}
+	var c counting
+	db.AddHook(&c)
+	hashOf := func(i int) [32]byte { return [32]byte{byte(i), 1} }
+	err := s.PutBlobs(t.Context(), 20, func(b []byte, i int) ([32]byte, []byte) { return hashOf(i), append(b, byte(i)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.n != 1 {
+		t.Errorf("20 blobs took %d commands", c.n)
+	}
+	for i := range 20 {
+		if b, err := s.Blob(t.Context(), hashOf(i)); err != nil || len(b) != 1 || b[0] != byte(i) {
+			t.Errorf("blob %d is %v, %v", i, b, err)
+		}
+	}
+}
+
 // TestBatchesAreStoredInAFewBuffers: a large plan is encoded a megabyte at a time, not at once.
 func TestBatchesAreStoredInAFewBuffers(t *testing.T) {
 	s, _ := openRealm(t, client(t))
