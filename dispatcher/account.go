@@ -538,7 +538,9 @@ func (a *account) take(ctx context.Context, st Strand, granted uint32) error {
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.byID[st.ID] == nil { // it was not offered meanwhile
+		if offered := a.byID[st.ID]; offered != nil { // meanwhile, and may have grown since
+			a.grow(offered, st)
+		} else {
 			a.add(s)
 		}
 		return nil

@@ -49,6 +49,7 @@ type request struct {
 	recalls []*strand
 	acks    []channels.Receipts
 	chunks  []Chunk
+	joined  bool // flows have begun to wait
 }
 
 func (r *request) empty() bool {
@@ -275,7 +276,9 @@ func (a *account) conclude(r *request, done Committed) {
 		a.touch(s)
 		s.ready(&a.sched)
 	}
-	arrive(a.flows())
+	if r.joined {
+		arrive(a.flows())
+	}
 	a.moved(r.moves, now)
 	kick(a.wake)
 }

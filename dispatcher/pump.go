@@ -84,6 +84,8 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 		messages += ones(whole &^ msgs[i].Skip)
 	}
 	a.inflight += messages // before the answers can come
+	a.sched.Taken(f, len(msgs))
+	next := s.next
 	a.mu.Unlock()
 
 	took := a.carrier.Send(s.prepared[language], msgs)
@@ -96,17 +98,9 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 		a.inflight -= ones(whole &^ msgs[i].Skip)
 	}
 	if took < len(msgs) {
-		if again {
-			back := make([]uint32, 0, len(msgs)-took+len(s.again))
-			for _, m := range msgs[took:] {
-				back = append(back, uint32(m.Token))
-			}
-			s.again = append(back, s.again...)
-		} else {
-			s.next -= uint32(len(msgs) - took)
-		}
+		a.putBack(s, msgs[took:], again || s.next != next, now)
+		a.sched.Taken(f, took-len(msgs))
 	}
-	a.sched.Taken(f, took)
 	s.ready(&a.sched)
 	if took > 0 {
 		a.ring.Add(now, messages)
@@ -125,6 +119,21 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 		}
 	}
 	return took == len(msgs)
+}
+
+// putBack puts people who did not fit back to where they stood. Where others of the strand stand there now, because some
+// behind them have left the directory meanwhile, they are sent to as if granted another time. mu is held.
+func (a *account) putBack(s *strand, unsent []channels.Message, again bool, now time.Time) {
+	if !again {
+		s.next -= uint32(len(unsent))
+		return
+	}
+	back := make([]uint32, 0, len(unsent)+len(s.again))
+	for _, m := range unsent {
+		back = append(back, uint32(m.Token))
+	}
+	s.again = append(back, s.again...)
+	a.withdraw(s, now)
 }
 
 // mayLeave is how many messages may be given to sockets now; open says that the account sends at all.

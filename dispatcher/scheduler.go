@@ -116,7 +116,7 @@ func (s *Scheduler) Next(n int) (*Flow, int) {
 	return f, min(max(1, after/f.Cost), n/f.Cost, f.Work)
 }
 
-// Taken says that people of the flow that Next named were handed over.
+// Taken says that people of the flow that Next named are handed over; fewer than none: so many came back.
 func (s *Scheduler) Taken(f *Flow, people int) {
 	f.Work -= people
 	cost := people * f.Cost
@@ -137,13 +137,15 @@ func (s *Scheduler) waiting() bool {
 // claim is what a flow has and could be granted.
 type claim struct {
 	f    *Flow
-	want int // people
-	at   int // messages that the flow has had or may send already
+	want int  // people
+	at   int  // messages that the flow has had or may send already
+	try  bool // one person of a lane that is tried once in a while
 }
 
 // join lets those of a class who begin to wait stand where the one stands that has had least: nobody is owed what the
-// others had without them.
-func join(claims []claim) {
+// others had without them. It answers whether there are any. Who is only tried once in a while makes no others stand
+// back.
+func join(claims []claim) (joined bool) {
 	old := func(c claim) bool { return c.f.waits || c.at > c.f.had }
 	least, found := 0, false
 	for _, c := range claims {
@@ -153,26 +155,23 @@ func join(claims []claim) {
 	}
 	for i, c := range claims {
 		if !old(c) {
-			c.f.had, claims[i].at, c.f.fresh = least, least, true
+			c.f.had, claims[i].at, c.f.fresh = least, least, !c.try
+			joined = joined || c.f.fresh
 		}
 		c.f.waits = c.want > 0
 	}
+	return joined
 }
 
 // arrive ends the joining of flows when the answer has come to the request that they joined with. While it was under
-// way the others of their class were sent to, some more than others. From now on all of the class are level but for one
-// person, counting the messages that they hold grants for: nobody stands still until the others have come up.
+// way the others of their class were sent to, some more than others: those who joined stand at the average of what they
+// have had and hold, else they would have to stand still until all have come up.
 func arrive(flows iter.Seq2[*Flow, int]) {
 	var classes [Classes]struct {
-		joined        bool
 		n, sum, least int // of those who were there: what they had or may send, and the fewest that one has had
 	}
 	for f, held := range flows {
-		c := &classes[f.Class]
-		switch {
-		case f.fresh:
-			c.joined = true
-		case f.waits || held > 0:
+		if c := &classes[f.Class]; !f.fresh && (f.waits || held > 0) {
 			if c.n == 0 || f.had < c.least {
 				c.least = f.had
 			}
@@ -181,16 +180,8 @@ func arrive(flows iter.Seq2[*Flow, int]) {
 		}
 	}
 	for f, held := range flows {
-		c := &classes[f.Class]
-		if !c.joined {
-			continue
-		}
-		switch {
-		case c.n == 0:
-		case f.fresh:
+		if c := &classes[f.Class]; f.fresh && c.n > 0 {
 			f.had = max(c.least, c.sum/c.n-held)
-		default:
-			f.had = min(max(f.had+held, c.sum/c.n-f.Cost), c.sum/c.n+f.Cost) - held
 		}
 		f.fresh = false
 	}

@@ -64,7 +64,8 @@ type layers struct {
 	s      Scheduler
 	flows  []*Flow
 	budget int
-	sent   []*Flow // whose turn it was, a person each
+	wants  map[*Flow]int // people of small lanes who are not granted yet
+	sent   []*Flow       // whose turn it was, a person each
 }
 
 func (l *layers) unsent() (n int) {
@@ -79,6 +80,9 @@ func (l *layers) grant() (conclude func()) {
 	claims := make([]claim, len(l.flows))
 	for i, f := range l.flows {
 		claims[i] = claim{f: f, want: 1000, at: f.had + f.Work*f.Cost}
+		if n, small := l.wants[f]; small {
+			claims[i].want = n
+		}
 	}
 	join(claims)
 	free := l.budget - l.unsent()
@@ -94,6 +98,9 @@ func (l *layers) grant() (conclude func()) {
 	return func() {
 		for i, n := range got {
 			l.flows[i].Work += n
+			if _, small := l.wants[l.flows[i]]; small {
+				l.wants[l.flows[i]] -= n
+			}
 			l.s.Ready(l.flows[i])
 		}
 		arrive(func(yield func(*Flow, int) bool) {
@@ -213,6 +220,36 @@ func TestFairLanesThatCome(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNobodyStarvesWhileLanesCome: many small lanes come and go beside two that have a long way; the one whose people cost
+// five messages has its turns as before.
+func TestNobodyStarvesWhileLanesCome(t *testing.T) {
+	cheap := &Flow{Class: classOf(warning.Red, rankPublic), Order: 0, Cost: 1}
+	dear := &Flow{Class: classOf(warning.Red, rankPublic), Order: 1, Cost: 5}
+	for _, every := range []int{1, 2, 7} { // commits, of 5 ms
+		l := &layers{budget: 75, flows: []*Flow{cheap, dear}, wants: map[*Flow]int{}}
+		had, last, longest := map[*Flow]int{}, 0, 0
+		for i := range 3000 {
+			if i%every == 0 {
+				f := &Flow{Class: cheap.Class, Order: uint32(i + 2), Cost: 1}
+				l.flows, l.wants[f] = append(l.flows, f), 1
+			}
+			l.flows = slices.DeleteFunc(l.flows, func(f *Flow) bool { n, small := l.wants[f]; return small && n == 0 && f.Work == 0 })
+			l.sent = nil
+			l.grant()()
+			l.send(7, 7)
+			for _, f := range l.sent {
+				had[f] += f.Cost
+				if last += f.Cost; f == dear {
+					longest, last = max(longest, last), 0
+				}
+			}
+		}
+		if longest > 50 || had[dear] < had[cheap]*9/10 {
+			t.Errorf("a lane each %d commits: the dear lane had %d messages beside %d and waited for %d of others", every, had[dear], had[cheap], longest)
+		}
+	}
 }
 
 // TestWhoJoinsStandsWhereTheOthersStand: a lane that comes, or comes back, gets its part from then on, and nothing for

@@ -94,7 +94,7 @@ func (a *account) supply(r *request, now time.Time) {
 		want := f.strand.demand(f, now)
 		f.waits = f.waits && want > 0
 		if has > 0 || want > 0 {
-			classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has})
+			classes[f.Class] = append(classes[f.Class], claim{f: f, want: want, at: f.had + has, try: f.strand.faults.own})
 		}
 		held[f.Class] += has
 		unsent += has
@@ -111,7 +111,7 @@ func (a *account) supply(r *request, now time.Time) {
 		if top == 0 {
 			top = tier
 		}
-		join(claims)
+		r.joined = join(claims) || r.joined
 		if !slices.ContainsFunc(claims, func(c claim) bool { return c.want > 0 }) {
 			continue
 		}
@@ -200,7 +200,7 @@ func (a *account) grantTo(r *request, f *Flow, people int, now time.Time) int {
 	case f == &f.strand.retry:
 		people = a.grantAgain(r, f.strand, people, now)
 	default:
-		if f.strand.faults.own {
+		if f.strand.faults.own && f.strand.faults.flowControl {
 			a.tried(f.strand, people, now)
 		}
 		r.Grants[r.grant(f.strand)].To += uint32(people)
