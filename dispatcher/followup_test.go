@@ -53,6 +53,13 @@ func TestCorrectionGoesToWhoWasReached(t *testing.T) {
 		h.warn(spec(warning.Orange, "backlog", ""))
 		pass(500 * time.Millisecond)
 		n := len(h.c.log())
+		p, err := h.e.PreviewOf(context.Background(), commander, correction.ID)
+		if err != nil || len(p.Carriers) != 1 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		if c := p.Carriers[0]; p.People < 1000 || c.People != p.People || c.Messages != p.People || c.Ahead < 4000 || p.Finish != c.Takes+c.Waits || len(p.Faster) == 0 {
+			t.Errorf("the correction is previewed as %+v", p)
+		}
 		correction = h.release(correction)
 		pass(6 * time.Second)
 		got, want := complete(h.c.log(), "no mistake"), complete(h.c.log(), "mistake")

@@ -39,22 +39,29 @@ func (e *Engine) learnsAhead(ctx context.Context) {
 // first, once, and neither waits for the other at each block. It is false when it was broken off for something newer.
 func (e *Engine) learn(ctx context.Context, snap Snapshot, g *routing) bool {
 	routers := g.keeping()
-	for i := snap.Blocks() - 1; i >= 0; i-- {
-		newest, ok := e.dir.Current()
-		if ctx.Err() != nil || !ok || newest.ID() != snap.ID() || e.routing.Load() != g {
-			return false
-		}
-		block, people := uint32(i), snap.Block(i)
-		all := warning.First(people.Len())
+	ways := func(i int, people warning.Block, all *warning.Mask) {
 		for _, r := range routers {
-			r.pilesOf(block, people, &all)
+			r.pilesOf(uint32(i), people, all)
 		}
-		e.census.whole(block, people)
-		e.abroad(block, people, &all)
-		snap.Learn(i)
-		runtime.Gosched()
+		e.census.whole(uint32(i), people)
 	}
-	e.census.byDistrict(snap)
+	places := func(i int, people warning.Block, all *warning.Mask) {
+		e.abroad(uint32(i), people, all)
+		snap.Learn(i)
+	}
+	for _, find := range []func(int, warning.Block, *warning.Mask){ways, places} { // what every preview needs comes first
+		for i := snap.Blocks() - 1; i >= 0; i-- {
+			newest, ok := e.dir.Current()
+			if ctx.Err() != nil || !ok || newest.ID() != snap.ID() || e.routing.Load() != g {
+				return false
+			}
+			people := snap.Block(i)
+			all := warning.First(people.Len())
+			find(i, people, &all)
+			runtime.Gosched()
+		}
+		e.census.byDistrict(snap)
+	}
 	return true
 }
 

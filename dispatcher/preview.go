@@ -51,7 +51,7 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 			return Preview{}, err
 		}
 		if s.Type != warning.Update {
-			return e.lookBack(ctx, &o, texts, warning.DigestOf(s))
+			return e.lookBack(ctx, &s, o.ID, texts, costs)
 		}
 	}
 	r, err := e.resolve(s, at)
@@ -76,24 +76,38 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	return p, nil
 }
 
-// lookBack is the preview of a correction or all-clear: who was or may have been reached by the original.
-func (e *Engine) lookBack(ctx context.Context, o *warning.Warning, texts []PreviewText, digest string) (Preview, error) {
-	p := Preview{Texts: texts, Digest: digest}
-	plan, tails, err := e.planOf(ctx, o.ID)
+// lookBack is the preview of a correction or all-clear: who was or may have been reached by the original. Its messages are the
+// most that there can be: in which language people are told is not counted apart, so the longest words stand for all.
+func (e *Engine) lookBack(ctx context.Context, s *warning.Spec, original string, texts []PreviewText, c costs) (Preview, error) {
+	p := Preview{Texts: texts, Digest: warning.DigestOf(*s)}
+	plan, tails, err := e.planOf(ctx, original)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return p, unavailable(err)
 	}
+	r := resolved{routing: e.routing.Load()}
 	for i, t := range tails {
-		c := PreviewCarrier{Account: plan.Strands[i].Account}
+		reached := int64(0)
 		for state, n := range t.Counts {
 			if warning.PersonState(state).Reached() {
-				c.People += n
+				reached += n
 			}
 		}
-		p.People += c.People
-		p.Carriers = append(p.Carriers, c)
+		p.People += reached
+		ch, account := plan.Strands[i].Channel, slices.IndexFunc(r.routing.accounts, func(a AccountOptions) bool { return a.Name == plan.Strands[i].Account })
+		if account < 0 { // the configuration has it no more: others will carry them
+			p.Carriers = append(p.Carriers, PreviewCarrier{Account: plan.Strands[i].Account, People: reached})
+			continue
+		}
+		cost := c[ch]
+		longest := slices.Index(cost[:], slices.Max(cost[:]))
+		row := tally{channel: ch, account: account}
+		row.people[warning.Public][longest] = reached
+		r.tallies = append(r.tallies, row)
 	}
 	p.Addressable = p.People
+	out := e.outlookOf(s.Tier, &r, c)
+	carriers, finish := out.carriers()
+	p.Carriers, p.Finish, p.Faster = append(p.Carriers, carriers...), finish, out.faster(nil)
 	return p, nil
 }
 

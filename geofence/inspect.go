@@ -43,7 +43,7 @@ func Inspect(b []byte, crs string, l Limits) (Inspection, error) {
 	v.Parts = len(a.Polygons)
 	c := newChecker(l, nil)
 	c.polygons("area", in.readAll(a.Polygons))
-	v.Faults, v.Valid, v.Corners = c.faults, len(c.faults) == 0, c.vertices
+	v.Faults, v.Valid, v.Corners = c.faults, len(c.faults) == 0, c.vertices-c.rings // each ring ends where it begins
 	if !v.Valid {
 		return v, nil
 	}
@@ -61,12 +61,19 @@ func Inspect(b []byte, crs string, l Limits) (Inspection, error) {
 func (v *Inspection) Lines() []string {
 	var lines []string
 	if v.Valid {
-		lines = append(lines, fmt.Sprintf("sound: %d parts with %d corners", v.Parts, v.Corners))
+		lines = append(lines, fmt.Sprintf("sound: %s with %d corners", plural(v.Parts, "part"), v.Corners))
 	}
 	for _, f := range v.Faults {
 		lines = append(lines, fmt.Sprintf("%s: %s (%s) [%s]", f.Field, f.Detail, f.Remedy, f.Rule))
 	}
 	return append(lines, v.Notes...)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // ReadArea reads GeoJSON, which begins with {, or well-known text, whose numbers are in the coordinate system crs.

@@ -30,7 +30,7 @@ func TestFenceVerbs(t *testing.T) {
 		code      int
 		out, says string
 	}{
-		{"fence check -", sound, 0, "sound: 1 parts", ""},
+		{"fence check -", sound, 0, "sound: 1 part with 3 corners", ""},
 		{"fence check - -o json", sound, 0, `"valid": true`, ""},
 		{"fence check -", "POLYGON((107 30,107.2 30.2,107.2 30,107 30.2,107 30))", exitFailed, "107.1000000,30.1000000", "not sound"},
 		{"fence check -", "nonsense", exitUsage, "wkt.syntax", "cannot be read"},

@@ -36,8 +36,10 @@ func (c *Config) check(p *problems) {
 		p.add("jurisdiction.units", fmt.Sprintf("%q is not a code of six digits", c.Jurisdiction.Units), "e.g. \"500000\"")
 	}
 	between(p, "limits.request_bytes", c.Limits.RequestBytes, 1<<10, 1<<30)
+	between(p, "limits.areas", c.Limits.Areas, 1, 10_000)
 	between(p, "limits.vertices", c.Limits.Vertices, 4, 10_000_000)
 	between(p, "limits.rings", c.Limits.Rings, 1, 1_000_000)
+	between(p, "limits.work", c.Limits.Work, 100_000, 100_000_000_000)
 	for _, tier := range warning.Tiers {
 		if s := c.Limits.Share[tier]; s <= 0 || s > 1 {
 			p.add("limits.share."+tier.String(), fmt.Sprintf("%g is not above 0 and at most 1", s), "1.0 is the whole jurisdiction")

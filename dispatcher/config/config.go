@@ -85,8 +85,10 @@ type Jurisdiction struct {
 // Limits is the most that one request may bring.
 type Limits struct {
 	RequestBytes Bytes `yaml:"request_bytes"`
+	Areas        int   `yaml:"areas"`    // of one warning
 	Vertices     int   `yaml:"vertices"` // of all polygons together
 	Rings        int   `yaml:"rings"`    // of all polygons together
+	Work         int   `yaml:"work"`     // steps of checking the areas, and again of finding people in them; some ns each
 	// Share of the jurisdiction's surface, above 0 to 1, beyond which a tier needs an approval more (promise 6).
 	Share map[warning.Tier]float64 `yaml:"share"`
 }
@@ -219,7 +221,7 @@ func defaults() *Config {
 		Keep:         90 * 24 * time.Hour,
 		Jurisdiction: Jurisdiction{Units: "500000"},
 		Limits: Limits{
-			RequestBytes: 8 << 20, Vertices: 200_000, Rings: 10_000,
+			RequestBytes: 8 << 20, Areas: 100, Vertices: 200_000, Rings: 10_000, Work: 150_000_000,
 			Share: map[warning.Tier]float64{
 				warning.Red: 1, warning.Orange: 0.5, warning.Yellow: 0.35, warning.Blue: 0.35, warning.Notice: 1,
 			},

@@ -135,7 +135,7 @@ func TestExampleLoadsOnceFilledIn(t *testing.T) {
 func TestExampleShowsEveryKey(t *testing.T) {
 	for _, key := range []string{
 		"realm", "node", "data", "listen", "certificate", "key", "seal", "address", "durability", "units", "request_bytes",
-		"vertices", "rings", "share", "approvals", "at_least", "large", "margin", "drills",
+		"areas", "vertices", "rings", "work", "share", "approvals", "at_least", "large", "margin", "drills",
 		"review", "border", "metres", "tiers", "to", "hours", "by", "then", "after", "ahead", "paper", "who", "events", "until",
 		"hotline", "verified", "english", "name", "protocol", "links", "window", "system_id",
 		"password_file", "password_env", "source", "rate", "burst", "guard", "channels", "prefixes", "weight", "home", "kind",

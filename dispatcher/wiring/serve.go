@@ -232,7 +232,7 @@ func publicOf(k identity.Key) ed25519.PublicKey {
 
 func limitsOf(l config.Limits) geofence.Limits {
 	out := geofence.DefaultLimits()
-	out.Rings, out.Vertices = l.Rings, l.Vertices
+	out.Areas, out.Rings, out.Vertices, out.Work = l.Areas, l.Rings, l.Vertices, int64(l.Work)
 	return out
 }
 
