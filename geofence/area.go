@@ -217,6 +217,7 @@ func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
 	if len(parts) == 0 {
 		c.fault(field, "area.empty", "give at least one polygon", "there is no polygon")
 	}
+	others := c.vertices
 	c.count(&warning.Area{Polygons: parts})
 	if c.rings > c.limits.Rings {
 		c.fault(field, "area.limit.rings", "leave out small parts and holes", "%d rings are more than %d", c.rings, c.limits.Rings)
@@ -227,7 +228,7 @@ func (c *checker) polygons(field string, parts [][]warning.Ring) *shape {
 	if len(c.faults) > before {
 		return nil
 	}
-	n := newNest(c, field)
+	n := newNest(c, field, c.vertices-others)
 	for i, part := range parts {
 		if len(part) == 0 {
 			c.fault(fmt.Sprintf("%s.parts[%d]", field, i), "area.empty", "give the outer ring", "the part has no ring")

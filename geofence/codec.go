@@ -78,7 +78,7 @@ func Load(manifest []byte, fetch Fetch) (*Snapshot, error) {
 	s.place()
 	c := &s.columns
 	for i := warning.BlockSize; i < people; i += warning.BlockSize {
-		if morton(c.Lon[i-1], c.Lat[i-1]) > s.firsts[i/warning.BlockSize] {
+		if morton(c.Lon[i-1], c.Lat[i-1]) > morton(c.Lon[i], c.Lat[i]) {
 			return nil, fmt.Errorf("rows %d and %d of the directory are out of order", i-1, i)
 		}
 	}

@@ -2,8 +2,7 @@ package geofence
 
 import (
 	"math/bits"
-	"sort"
-	"sync"
+	"sync/atomic"
 
 	"tocsin/warning"
 )
@@ -18,145 +17,145 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 	return s.choose(shapes)
 }
 
-// choose finds who is inside the shapes. Ranges of the directory are looked at side by side.
+// choose finds who is inside the shapes. Stretches of the directory are looked at side by side.
 func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
-	chosen := make([]uint64, s.Blocks()*len(warning.Mask{}))
-	finders := make([]finder, 1+min(s.Blocks()/blocksTogether, rangesAtMost-1)) // not by the machine, since what is too much work must not be
-	var wg sync.WaitGroup
-	for i := range finders {
-		f := &finders[i]
-		*f = finder{s: s, chosen: chosen, left: s.limits.Work,
-			from: s.Blocks() * i / len(finders) * warning.BlockSize, to: min(s.People(), s.Blocks()*(i+1)/len(finders)*warning.BlockSize)}
-		wg.Go(func() {
-			for _, shape := range shapes {
-				f.find(shape)
-			}
-		})
-	}
-	wg.Wait()
-	left := s.limits.Work
-	for i := range finders {
-		left -= s.limits.Work - finders[i].left
-	}
-	if left < 0 {
+	parts := make([]warning.Selection, len(s.groups[stretch-word]))
+	var work atomic.Int64
+	togetherWith(len(parts), func(i int, f *finder) {
+		f.s, f.work = s, &work
+		parts[i] = f.look(i, shapes)
+	})
+	if work.Load() > s.limits.Work {
 		return warning.Selection{}, warning.Invalid(warning.Violation{Field: "areas", Rule: "area.limit.work",
 			Detail: "the areas are too intricate for so many people", Remedy: "simplify the outlines"})
 	}
-	return s.selection(chosen), nil
+	blocks := 0
+	for i := range parts {
+		blocks += len(parts[i].Blocks)
+	}
+	sel := warning.Selection{Snapshot: s.id}
+	if blocks == 0 {
+		return sel, nil
+	}
+	sel.Blocks, sel.Masks = make([]uint32, 0, blocks), make([]warning.Mask, 0, blocks)
+	for i := range parts {
+		sel.Blocks, sel.Masks = append(sel.Blocks, parts[i].Blocks...), append(sel.Masks, parts[i].Masks...)
+	}
+	return sel, nil
 }
 
-// Into how many ranges the directory is cut, and how large they are at least.
+// The rows of a snapshot are a tree without pointers: a group of level l is 4^l neighbours in its order, the first of them
+// at a multiple of that. Groups from a word of 64 bits to a stretch have a box of their own in the snapshot.
 const (
-	rangesAtMost   = 4
-	blocksTogether = 16
+	word    = 3
+	stretch = 8 // is what one core looks at at a time: 65,536 rows
 )
 
-// finder finds people by going down the quadtree that the order of the snapshot is: a square that no side of the shape
-// meets is chosen or not as a whole, and only people in small squares at the line are looked at one by one.
+// group is some rows, and what is known about them.
+type group struct {
+	level, number int
+	box           box
+	inside        bool // whether the lowest corner of the box is (see side of a corner that is on a line: beside)
+}
+
+// boxOf is the box around a group. That of less than a word is made from the positions.
+func (s *Snapshot) boxOf(level, number int) box {
+	if level >= word {
+		return s.groups[level-word][number]
+	}
+	from := number << (2 * level)
+	return boxOf(s.columns.Slice(from, min(from+1<<(2*level), s.People())))
+}
+
+func boxOf(c Columns) box {
+	b := nothing()
+	for i, x := range c.Lon {
+		b.add(coord{x, c.Lat[i]})
+	}
+	return b
+}
+
+// finder finds people by going down from groups to smaller groups: one whose box no side of the shape meets is chosen or
+// not as a whole, and only people in small groups at the line are looked at one by one.
 type finder struct {
-	s        *Snapshot
-	from, to int        // the rows that it looks at
-	chosen   []uint64   // bit i is row i
-	left     int64      // steps of work that are left
-	tree     *boxTree   // of the shape that is looked in
-	stack    []int32    // its nodes in the squares on the way down
-	near     []nearEdge // the sides in a small square
+	s      *Snapshot
+	first  int                             // row of the stretch
+	chosen [1 << (2 * stretch) / 64]uint64 // bit i is row first+i
+	work   *atomic.Int64                   // steps of all finders: what is too much must not depend on the machine
+	steps  int64                           // those that work does not have yet
+	tree   *boxTree                        // of the shape that is looked in
+	stack  []int32                         // its nodes in the groups on the way down
 }
 
-// square is a node of the quadtree: the keys that begin with the bits of key above 2·level, and its rows.
-type square struct {
-	key      uint64
-	level    int  // its side is 2^level
-	from, to int  // rows
-	box      box  // cut to the box of the snapshot
-	inside   bool // whether its lowest corner is (see side of a corner that is on a line: besideOf)
-}
-
-// fewTests is how many exact tests of a person against a side are cheaper than halving the square again.
+// fewTests is how many exact tests of a person against a side are cheaper than dividing the group again.
 const fewTests = 256
 
-func (f *finder) find(shape *shape) {
-	s := f.s
-	if s.People() == 0 || !shape.box.meets(s.box) {
-		return
+// look is who of a stretch is in one of the shapes.
+func (f *finder) look(number int, shapes []*shape) (sel warning.Selection) {
+	f.first = number << (2 * stretch)
+	clear(f.chosen[:])
+	q := group{level: stretch, number: number, box: f.s.boxOf(stretch, number)}
+	for _, shape := range shapes {
+		if !shape.box.meets(q.box) || !f.spend(len(shape.tree.sides)/8) {
+			continue
+		}
+		f.tree = shape.tree
+		q.inside = f.tree.east(1, q.box.min)
+		f.stack = f.tree.meeting(f.stack[:0], 1, q.box)
+		f.down(q, f.stack)
 	}
-	// The smallest square around all of the shape that can hold anybody.
-	low := coord{max(shape.box.min.x, s.box.min.x), max(shape.box.min.y, s.box.min.y)}
-	high := coord{min(shape.box.max.x, s.box.max.x), min(shape.box.max.y, s.box.max.y)}
-	key := morton(low.x, low.y)
-	root := square{level: (bits.Len64(key^morton(high.x, high.y)) + 1) / 2, from: f.from}
-	if root.key = key >> (2 * root.level) << (2 * root.level); root.key > 0 {
-		root.from = f.rowAfter(f.from, f.to, root.key-1)
+	f.work.Add(f.steps)
+	f.steps = 0
+	for i := 0; i < len(f.chosen); i += len(warning.Mask{}) {
+		if m := (*warning.Mask)(f.chosen[i:]); *m != (warning.Mask{}) {
+			sel.Blocks = append(sel.Blocks, uint32((f.first+i*64)/warning.BlockSize))
+			sel.Masks = append(sel.Masks, *m)
+		}
 	}
-	root.to = f.rowAfter(root.from, f.to, root.key+(1<<(2*root.level)-1))
-	if root.from == root.to {
-		return
-	}
-	root.box = squareBox(root.key, root.level, s.box)
-	f.tree = shape.tree
-	root.inside = f.tree.east(1, root.box.min)
-	f.stack = append(f.stack[:0], 1)
-	f.down(root, f.stack)
+	return sel
 }
 
-// squareBox is the part of a square that lies in within.
-func squareBox(key uint64, level int, within box) box {
-	low := unmorton(key)
-	size := uint32(1<<level - 1)
-	return box{
-		coord{max(low.x, within.min.x), max(low.y, within.min.y)},
-		coord{min(int32(uint32(low.x)+size), within.max.x), min(int32(uint32(low.y)+size), within.max.y)},
+// spend counts work and tells whether there is any left.
+func (f *finder) spend(steps int) bool {
+	if f.steps += int64(steps); f.steps > 1<<14 {
+		f.work.Add(f.steps)
+		f.steps = 0
 	}
+	return f.work.Load() <= f.s.limits.Work
 }
 
-// down looks at a square that the sides under these nodes may meet, and no others.
-func (f *finder) down(q square, nodes []int32) {
+// down looks at a group that the sides under these nodes may meet, and no others.
+func (f *finder) down(q group, nodes []int32) {
 	sides := 0
 	for _, k := range nodes {
 		from, to := f.tree.under(int(k))
 		sides += to - from
 	}
-	if f.left -= 8 * int64(sides+1); f.left < 0 { // each side is compared with four squares at most
-		return
-	}
+	from := q.number << (2 * q.level)
+	to := min(from+1<<(2*q.level), f.s.People())
 	switch {
 	case sides == 0:
 		if q.inside {
-			f.take(q.from, q.to)
+			f.take(from-f.first, to-f.first)
 		}
 		return
-	case (q.to-q.from)*sides <= fewTests || q.level == 0:
-		f.left -= int64((q.to - q.from) * sides)
-		f.near = f.near[:0]
-		for _, k := range nodes {
-			from, to := f.tree.under(int(k))
-			for _, e := range f.tree.sides[from:to] {
-				f.near = append(f.near, nearOf(e, q.box.min))
-			}
-		}
-		c := &f.s.columns
-		for i := q.from; i < q.to; i++ {
-			if q.holds(f.near, coord{c.Lon[i], c.Lat[i]}) {
-				f.chosen[i>>6] |= 1 << (i & 63)
-			}
-		}
+	case !f.spend(8 * (sides + 1)): // each side is compared with four boxes at most
+		return
+	case q.level <= word && (to-from)*sides <= fewTests || q.level == 0:
+		f.spend((to - from) * sides)
+		c := f.s.columns.Slice(from, to)
+		f.chosen[(from-f.first)>>6] |= f.test(&q, nodes, c.Lon, c.Lat) << (from & 63)
 		return
 	}
-	from := q.from
-	for n := range uint64(4) {
-		child := square{key: q.key + n<<(2*(q.level-1)), level: q.level - 1, from: from, to: q.to}
-		if n < 3 {
-			child.to = f.rowAfter(from, q.to, child.key+(1<<(2*child.level)-1))
+	for n := range 4 {
+		child := group{level: q.level - 1, number: 4*q.number + n, inside: q.inside}
+		if child.number<<(2*child.level) >= to {
+			return
 		}
-		from = child.to
-		if child.from == child.to {
-			continue
-		}
-		child.box = squareBox(child.key, child.level, q.box)
-		child.inside = q.inside
+		child.box = f.s.boxOf(child.level, child.number)
 		mark := len(f.stack)
 		for _, k := range nodes {
-			if n > 0 && f.tree.crossed(int(k), q.box.min, child.box.min) {
+			if f.tree.crossed(int(k), q.box.min, child.box.min) {
 				child.inside = !child.inside
 			}
 			f.stack = f.tree.meeting(f.stack, int(k), child.box)
@@ -166,68 +165,72 @@ func (f *finder) down(q square, nodes []int32) {
 	}
 }
 
-// rowAfter is the first row in from to to whose key is above last. It finds the block first, by keys that lie together.
-func (f *finder) rowAfter(from, to int, last uint64) int {
-	if from == to {
-		return from
+// test is a bit for each of up to 64 people of a group who is in the shape; the sides under these nodes meet its box, and
+// no others.
+func (f *finder) test(q *group, nodes []int32, lon, lat []int32) uint64 {
+	var in, on uint64
+	if q.inside {
+		in = ^in
 	}
-	first := from / warning.BlockSize
-	block := first + sort.Search((to-1)/warning.BlockSize-first, func(i int) bool { return f.s.firsts[first+1+i] > last })
-	from, to = max(from, block*warning.BlockSize), min(to, (block+1)*warning.BlockSize)
-	c := &f.s.columns
-	return from + sort.Search(to-from, func(i int) bool { return morton(c.Lon[from+i], c.Lat[from+i]) > last })
+	for _, k := range nodes {
+		from, to := f.tree.under(int(k))
+		for _, e := range f.tree.sides[from:to] {
+			odd, line := nearOf(e, q.box.min).between(lon, lat)
+			in ^= odd
+			for ; line != 0; line &= line - 1 {
+				if i := bits.TrailingZeros64(line); e.touches(coord{lon[i], lat[i]}) {
+					on |= 1 << i
+				}
+			}
+		}
+	}
+	return (in | on) & (^uint64(0) >> (64 - len(lon)))
 }
 
-// nearEdge is a side as it is seen from the lowest corner of a small square: from there the way to somebody in the square
+// nearEdge is a side as it is seen from the lowest corner of a small group's box: from there the way to somebody in it
 // leads to the east, and then to the north.
 type nearEdge struct {
-	a, b      coord // a is not to the east of b
-	low, high int32 // latitudes
-	beyond    bool  // on the way to the east, the corner comes to it: whoever is to the east of all of it is behind it
-	above     bool  // where its longitudes are, the way to the east leads above it
+	a, b   coord // a is not to the east of b
+	beyond bool  // on the way to the east, the corner comes to it: whoever is to the east of all of it is behind it
+	above  bool  // where its longitudes are, the way to the east leads above it
 }
 
 func nearOf(e edge, corner coord) nearEdge {
 	if e.b.less(e.a) {
 		e.a, e.b = e.b, e.a
 	}
-	n := nearEdge{a: e.a, b: e.b, low: min(e.a.y, e.b.y), high: max(e.a.y, e.b.y), above: e.a.y <= corner.y}
-	if n.low <= corner.y && corner.y < n.high {
+	n := nearEdge{a: e.a, b: e.b, above: e.a.y <= corner.y}
+	if min(e.a.y, e.b.y) <= corner.y && corner.y < max(e.a.y, e.b.y) {
 		n.above, n.beyond = beside(e.a, e.b, corner) > 0, east(e, corner)
 	}
 	return n
 }
 
-// holds tells whether p, which lies in the square, is in the shape; edges are those that meet the square. Most sides need
-// no more than a look at their ends.
-func (q *square) holds(edges []nearEdge, p coord) bool {
-	in := q.inside
-	for i := range edges {
-		e := &edges[i]
-		switch {
-		case p.x < e.a.x:
-			continue
-		case p.x >= e.b.x:
-			if p == e.b || p.x == e.a.x && e.low <= p.y && p.y <= e.high {
-				return true
-			}
-			in = in != e.beyond
-			continue
-		}
-		above := p.y > e.high
-		if !above && p.y >= e.low {
-			turn := side(e.a, e.b, p)
-			if turn == 0 {
-				return true
-			}
-			above = turn > 0
-		}
-		in = in != (above != e.above)
+// between is a bit for each of the people to whom the way leads over the side, and one for each who may be on it: all who
+// are, and some on its line. It has no branches, which could not be foretold.
+func (e nearEdge) between(lon, lat []int32) (odd, line uint64) {
+	ax, ay, bx := int64(e.a.x), int64(e.a.y), int64(e.b.x)
+	dx, dy := bx-ax, int64(e.b.y)-ay
+	above, beyond := bit(e.above), bit(e.beyond)
+	lat = lat[:len(lon)]
+	for i := range lon {
+		x, y := int64(lon[i]), int64(lat[i])
+		up, right := dx*(y-ay), dy*(x-ax) // see side
+		from, past := bit(x >= ax), bit(x >= bx)
+		odd |= (from&^past&(bit(up > right)^above) | past&beyond) << (i & 63)
+		line |= (from & bit(up == right)) << (i & 63)
 	}
-	return in
+	return odd, line
 }
 
-// Whether a corner of a square is inside must have an answer also when the corner is on a line or a vertex. So every
+func bit(is bool) uint64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// Whether a corner of a box is inside must have an answer also when the corner is on a line or a vertex. So every
 // point asked about here stands for one that is moved to the east by a distance smaller than any other, and to the north
 // by one smaller than that: it is on no line, and all answers fit together.
 
@@ -272,7 +275,7 @@ func (e edge) crossed(p, q coord) (odd bool) {
 	return odd
 }
 
-// take chooses the rows from to to.
+// take chooses the rows from to to, counted from the first of the stretch.
 func (f *finder) take(from, to int) {
 	for ; from < to && from&63 != 0; from++ {
 		f.chosen[from>>6] |= 1 << (from & 63)
@@ -283,17 +286,4 @@ func (f *finder) take(from, to int) {
 	for ; from < to; from++ {
 		f.chosen[from>>6] |= 1 << (from & 63)
 	}
-}
-
-// selection is the chosen rows by block.
-func (s *Snapshot) selection(chosen []uint64) warning.Selection {
-	sel := warning.Selection{Snapshot: s.id}
-	for b := range s.Blocks() {
-		m := (*warning.Mask)(chosen[b*len(warning.Mask{}):])
-		if *m != (warning.Mask{}) {
-			sel.Blocks = append(sel.Blocks, uint32(b))
-			sel.Masks = append(sel.Masks, *m)
-		}
-	}
-	return sel
 }

@@ -41,8 +41,9 @@ type meeting struct {
 	at   coord
 }
 
-func newNest(c *checker, field string) *nest {
-	return &nest{c: c, field: field, touches: map[touch]struct{}{}, seen: map[meeting]struct{}{}}
+// newNest is a nest without rings, with room for so many sides.
+func newNest(c *checker, field string, sides int) *nest {
+	return &nest{c: c, field: field, sides: make([]edge, 0, sides), owner: make([]int32, 0, sides), touches: map[touch]struct{}{}, seen: map[meeting]struct{}{}}
 }
 
 // add takes the next ring; the first of a part is its shell.
