@@ -8,13 +8,13 @@ import (
 	"tocsin/warning"
 )
 
-// row is a snapshot of one block.
-type row struct {
+// oneBlock is a snapshot of one block.
+type oneBlock struct {
 	Snapshot
 	numbers []uint64
 }
 
-func (c row) Block(int) warning.Block { return warning.Block{Number: c.numbers} }
+func (c oneBlock) Block(int) warning.Block { return warning.Block{Number: c.numbers} }
 
 type oneSegment struct{}
 
@@ -24,7 +24,7 @@ func (oneSegment) Segments() int { return 1 }
 // more people, of whom one has left the directory.
 func TestWhoDidNotFitIsSentToOnce(t *testing.T) {
 	now := time.Now()
-	c := row{numbers: make([]uint64, 64)}
+	c := oneBlock{numbers: make([]uint64, 64)}
 	for i := range c.numbers {
 		c.numbers[i] = uint64(9990000000000 + i)
 	}

@@ -26,16 +26,15 @@ func TestConfiguredLimitsHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, path, string(text)+"limits: {areas: 2, vertices: 4000, rings: 1000, work: 1000000}\n")
-	address, _ := serving(t, dir)
-	eng := as(t, dir, address, token)
-	importPeople(t, eng, "i", 100)
-	tokens := map[string]string{}
-	inHouse(t, dir, func(h *House) {
-		if tokens["fang"], err = h.AddUser(t.Context(), "fang", "forecaster", 0); err != nil {
+	var fang string
+	inHouse(t, dir, func(h *House) { // before the engine has read who there is
+		if fang, err = h.AddUser(t.Context(), "fang", "forecaster", 0); err != nil {
 			t.Fatal(err)
 		}
 	})
-	api := pb.NewWarningServiceClient(as(t, dir, address, tokens["fang"]))
+	address, _ := serving(t, dir)
+	importPeople(t, as(t, dir, address, token), "i", 100)
+	api := pb.NewWarningServiceClient(as(t, dir, address, fang))
 
 	point := func(lon, lat float64) *pb.Point { return &pb.Point{Lon: lon, Lat: lat} }
 	// flags is triangles around one pole: every two of them touch at it. round is one ring.
