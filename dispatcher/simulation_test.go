@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -175,6 +176,8 @@ type carrier struct {
 	after  int
 	hung   int
 	owed   receipts
+	unread map[int]receipts                     // that were told and not acknowledged: they are told again to the next links
+	told   int                                  // receipts
 	kept   []channels.Segment                   // parallel to owed
 	tells  func(a arrival, print uint16) []told // nil: a receipt behind each message that it took
 	ids    func(a arrival, print uint16) uint16 // of answers; nil: each its own
@@ -232,9 +235,13 @@ func (c *carrier) Open(_ channels.Account, s channels.Sink) (channels.Carrier, e
 	c.mu.Lock()
 	owed := c.owed
 	c.owed, c.sink = nil, s
+	unread := maps.Clone(c.unread)
 	c.mu.Unlock()
 	if len(owed) > 0 {
 		s.Receipts(owed)
+	}
+	for n, rs := range unread {
+		s.Receipts(unreadReceipts{rs, c, n})
 	}
 	return &link{c: c, sink: s}, nil
 }
@@ -348,8 +355,29 @@ func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Dura
 	}
 	l.sink.Outcomes([]channels.Outcome{o})
 	if o.Kind == channels.HandedOver && !keep && tells == nil {
-		l.sink.Receipts(receipts{receipt})
+		l.c.mu.Lock()
+		l.c.told++
+		n := l.c.told
+		if l.c.unread == nil {
+			l.c.unread = map[int]receipts{}
+		}
+		l.c.unread[n] = receipts{receipt}
+		l.c.mu.Unlock()
+		l.sink.Receipts(unreadReceipts{receipts{receipt}, l.c, n})
 	}
+}
+
+// unreadReceipts is receipts that the carrier keeps until they are acknowledged.
+type unreadReceipts struct {
+	receipts
+	c *carrier
+	n int
+}
+
+func (u unreadReceipts) Ack() {
+	u.c.mu.Lock()
+	defer u.c.mu.Unlock()
+	delete(u.c.unread, u.n)
 }
 
 type receipts []channels.Receipt
