@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +16,9 @@ import (
 
 // arrival is one message that came to a carrier, whatever it was answered.
 type arrival struct {
-	at   int64 // Unix nanoseconds
-	lane int   // whose words it has; -1: others
+	at     int64 // Unix nanoseconds
+	lane   int   // whose words it has; -1: others
+	onDuty bool  // to a responsible person: a class above the public
 }
 
 // byWords tells lanes by words that each of their messages has, and no other.
@@ -40,6 +43,10 @@ func arrivalsAt(r *rig.Rig, account string, lane func(*carrierlog.Line) int) ([]
 		return nil, err
 	}
 	defer f.Close()
+	responsible, err := onDuty(r.People())
+	if err != nil {
+		return nil, err
+	}
 	of := map[int]int{} // lane by number of text
 	var out []arrival
 	log := carrierlog.NewReader(f)
@@ -56,9 +63,27 @@ func arrivalsAt(r *rig.Rig, account string, lane func(*carrierlog.Line) int) ([]
 		case carrierlog.Text:
 			of[l.Text] = lane(&l)
 		case carrierlog.Submit:
-			out = append(out, arrival{at: l.Time, lane: of[l.Text]})
+			out = append(out, arrival{at: l.Time, lane: of[l.Text], onDuty: responsible[l.To]})
 		}
 	}
+}
+
+// onDuty is the numbers of the responsible persons of a directory.
+func onDuty(path string) (map[uint64]bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	out := map[uint64]bool{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		number, rest, _ := strings.Cut(lines.Text(), ",")
+		if n, err := strconv.ParseUint(number, 10, 64); err == nil && strings.Contains(rest, ",responsible,") {
+			out[n] = true
+		}
+	}
+	return out, lines.Err()
 }
 
 // span is when the first and the last message of a lane came; zero: none did.
@@ -101,9 +126,10 @@ type Share struct {
 // short is by how many messages the lane missed its part.
 func (s *Share) short() float64 { return s.Part - float64(s.Got) }
 
-// shareAt looks at every second that begins with an arrival while all lanes were being sent to, and judges the first of
-// them.
-func shareAt(account string, as []arrival, lanes, judged int, released time.Time) Share {
+// shareAt looks at every second that begins with an arrival while the public of all lanes was being sent to, and judges
+// the first of them.
+func shareAt(account string, all []arrival, lanes, judged int, released time.Time) Share {
+	as := slices.DeleteFunc(slices.Clone(all), func(a arrival) bool { return a.onDuty })
 	out := Share{Account: account, Lanes: lanes}
 	from, to := int64(0), int64(1)<<62
 	for _, s := range spansOf(as, lanes) {
@@ -113,23 +139,23 @@ func shareAt(account string, as []arrival, lanes, judged int, released time.Time
 		from, to = max(from, s.first), min(to, s.last)
 	}
 	out.FromS, out.ForS = time.Unix(0, from).Sub(released).Seconds(), time.Duration(to-from).Seconds()
-	got, all, end := make([]int, lanes), 0, 0
+	got, sum, end := make([]int, lanes), 0, 0
 	for i, a := range as {
 		for ; end < len(as) && as[end].at < a.at+int64(time.Second); end++ {
 			if l := as[end].lane; l >= 0 {
 				got[l]++
-				all++
+				sum++
 			}
 		}
 		if a.at >= from && a.at+int64(time.Second) <= to {
-			if s := (Share{Part: float64(all) / float64(lanes), Got: slices.Min(got[:judged])}); out.Part == 0 || s.short() > out.short() {
+			if s := (Share{Part: float64(sum) / float64(lanes), Got: slices.Min(got[:judged])}); out.Part == 0 || s.short() > out.short() {
 				out.Part, out.Got = s.Part, s.Got
 				out.AtS, out.Lane = time.Unix(0, a.at).Sub(released).Seconds(), slices.Index(got, s.Got)
 			}
 		}
 		if i < end && a.lane >= 0 {
 			got[a.lane]--
-			all--
+			sum--
 		}
 	}
 	return out

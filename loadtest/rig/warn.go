@@ -159,8 +159,8 @@ func (r *Rig) Played(ctx context.Context, id string, messages int) error {
 	})
 }
 
-// Settled waits until nobody waits any more, and then until every receipt that will come has come: nobody is handed
-// over without receipt, or nothing has changed for the patience.
+// Settled waits until nobody waits any more, and then until every answer and receipt that will come has come: nobody is
+// being sent to or handed over without receipt, or nothing has changed for the patience.
 func (r *Rig) Settled(ctx context.Context, id string, patience time.Duration) (*pb.ReportResponse, error) {
 	if err := r.Follow(ctx, id, 200*time.Millisecond, func(*pb.WatchResponse) bool { return true }); err != nil {
 		return nil, err
@@ -169,7 +169,11 @@ func (r *Rig) Settled(ctx context.Context, id string, patience time.Duration) (*
 	still := time.Now()
 	for {
 		rep, err := r.Report(ctx, id)
-		if err != nil || rep.GetHandedOver() == 0 {
+		under := rep.GetHandedOver()
+		for _, l := range rep.GetLanes() {
+			under += l.GetSending()
+		}
+		if err != nil || under == 0 {
 			return rep, err
 		}
 		if n := rep.GetDelivered(); n != last {
