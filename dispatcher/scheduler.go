@@ -43,6 +43,7 @@ type Flow struct {
 	had    int  // messages that it has had since it joined, counted on from what the others had then
 	waits  bool // it had a claim when grants were asked for last
 	fresh  bool // it has joined, and the request that it joined with is under way
+	first  bool // and nobody of it was sent to yet
 	queued bool
 }
 
@@ -84,6 +85,9 @@ func (s *Scheduler) first(c Class) (class Class, f *Flow, after int) {
 				after = min(after, g.had-f.had)
 			}
 		}
+		if f != nil && f.first {
+			after = f.Cost
+		}
 		if f != nil {
 			return c, f, after
 		}
@@ -91,8 +95,11 @@ func (s *Scheduler) first(c Class) (class Class, f *Flow, after int) {
 	return c, nil, 0
 }
 
-// before says whose turn is earlier.
+// before says whose turn is earlier. Who has joined sends to one person at once, whatever the others hold.
 func before(a, b *Flow) bool {
+	if a.first != b.first {
+		return a.first
+	}
 	return cmp.Or(cmp.Compare(a.had, b.had), cmp.Compare(a.Order, b.Order)) < 0
 }
 
@@ -119,6 +126,7 @@ func (s *Scheduler) Next(n int) (*Flow, int) {
 // Taken says that people of the flow that Next named are handed over; fewer than none: so many came back.
 func (s *Scheduler) Taken(f *Flow, people int) {
 	f.Work -= people
+	f.first = false
 	cost := people * f.Cost
 	f.had += cost
 	if s.floor {
@@ -155,7 +163,7 @@ func join(claims []claim) (joined bool) {
 	}
 	for i, c := range claims {
 		if !old(c) {
-			c.f.had, claims[i].at, c.f.fresh = least, least, !c.try
+			c.f.had, claims[i].at, c.f.fresh, c.f.first = least, least, !c.try, !c.try
 			joined = joined || c.f.fresh
 		}
 		c.f.waits = c.want > 0

@@ -173,8 +173,8 @@ func TestFairLanes(t *testing.T) {
 	})
 }
 
-// TestFairLanesThatCome: from the moment on when each of k lanes has been sent to, whoever came first, each gets its part
-// of every stretch less three persons, though the others keep some of the grants that they held: neither is owed what the
+// TestFairLanesThatCome: the first person of a lane is sent to at once; from the moment on when each of k lanes has been
+// sent to another time, whoever came first, each gets its part of every stretch less three persons, though the others keep some of the grants that they held: neither is owed what the
 // others had before.
 func TestFairLanesThatCome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -199,11 +199,21 @@ func TestFairLanesThatCome(t *testing.T) {
 		}
 		from := 0
 		for _, f := range all {
-			for !slices.Contains(l.sent, f) {
+			second := func() int {
+				first := slices.Index(l.sent, f)
+				if first < 0 {
+					return -1
+				}
+				if n := slices.Index(l.sent[first+1:], f); n >= 0 {
+					return first + 1 + n
+				}
+				return -1
+			}
+			for second() < 0 {
 				l.grant()()
 				l.send(1, 1)
 			}
-			from = max(from, slices.Index(l.sent, f))
+			from = max(from, second())
 		}
 		commits(rapid.IntRange(5, 100).Draw(t, "commits"))
 		for i, f := range all {
@@ -220,6 +230,22 @@ func TestFairLanesThatCome(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWhoComesIsSentToAtOnce: the first person of a lane does not wait for what the others of its class are granted.
+func TestWhoComesIsSentToAtOnce(t *testing.T) {
+	l := &layers{budget: 75, flows: []*Flow{{Class: classOf(warning.Red, rankPublic), Cost: 1}}, wants: map[*Flow]int{}}
+	l.grant()()
+	l.send(30, 8)
+	l.grant()()
+	few := &Flow{Class: l.flows[0].Class, Order: 1, Cost: 1}
+	l.flows, l.wants[few] = append(l.flows, few), 3
+	l.grant()()
+	l.sent = nil
+	l.send(60, 8)
+	if n := slices.Index(l.sent, few); n != 0 {
+		t.Errorf("the first person of a lane that came is sent to behind %d of another", n)
+	}
 }
 
 // TestNobodyStarvesWhileLanesCome: many small lanes come and go beside two that have a long way; the one whose people cost
