@@ -174,8 +174,8 @@ func TestFairLanes(t *testing.T) {
 }
 
 // TestFairLanesThatCome: the first person of a lane is sent to at once; from the moment on when each of k lanes has been
-// sent to another time, whoever came first, each gets its part of every stretch less three persons, though the others keep some of the grants that they held: neither is owed what the
-// others had before.
+// sent to another time, whoever came first, each gets its part of every stretch less three persons, though the others keep
+// some of the grants that they held: neither is owed what the others had before.
 func TestFairLanesThatCome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := &layers{budget: rapid.IntRange(8, 100).Draw(t, "budget")}
