@@ -583,7 +583,7 @@ func (a *account) grow(s *strand, to Strand) {
 	s.grow(to)
 	a.people.add(s, from)
 	if s.led.closed == warning.Moved { // while they were added
-		a.e.finish(s.Warning, true)
+		a.e.finish(s.Warning)
 		kick(a.e.plan)
 	}
 	if !slices.Contains(a.live, s) {

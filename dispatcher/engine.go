@@ -112,7 +112,8 @@ type Engine struct {
 	known      map[string]warning.Warning
 	recent     []*resolved
 	released   map[string]released
-	unfinished map[string]bool  // warnings whose plan needs another part
+	unfinished map[string]uint64 // warnings whose plan needs another part, and which asking that was
+	asked      uint64
 	moved      map[string]int64 // people who had moved to another channel when the plan was last looked at
 	lastWell   atomic.Int64     // when a durable write came back last, in ns since 1970
 }
@@ -123,7 +124,7 @@ func New(o Options) (*Engine, error) {
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
 		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, keepFor: o.Keep, log: o.Log, began: time.Now(),
 		plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), resolves: make(chan struct{}, resolvesAtOnce),
-		known: map[string]warning.Warning{}, released: map[string]released{}, unfinished: map[string]bool{}, moved: map[string]int64{},
+		known: map[string]warning.Warning{}, released: map[string]released{}, unfinished: map[string]uint64{}, moved: map[string]int64{},
 		unowned: map[string]unowned{},
 	}
 	if o.FailOver == (FailOver{}) {
@@ -294,7 +295,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		return 0, err
 	}
 	if plan.Pending && !expired {
-		e.finish(w.ID, true)
+		e.finish(w.ID)
 		kick(e.plan)
 		return 0, nil
 	}

@@ -214,7 +214,7 @@ func (a *account) moved(moves []move, now time.Time) {
 			m.s.led.close(warning.Moved, channels.OtherRoute)
 		}
 		a.touch(m.s)
-		a.e.finish(m.s.Warning, true)
+		a.e.finish(m.s.Warning)
 		kick(a.e.plan)
 	}
 }

@@ -183,12 +183,28 @@ func (e *Engine) replace(ctx context.Context, id string) (warning.Warning, error
 }
 
 // finish remembers that a plan needs another part; a process that begins anew finds it by the plan itself.
-func (e *Engine) finish(id string, pending bool) {
+func (e *Engine) finish(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.unfinished, id)
+	e.ask(id)
+}
+
+// ask is finish. mu is held.
+func (e *Engine) ask(id string) {
+	e.asked++
+	e.unfinished[id] = e.asked
+}
+
+// finished says that the part was made that was asked for so; pending that another one follows. What was asked for since then
+// may not be in it, and stays.
+func (e *Engine) finished(id string, asked uint64, pending bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.unfinished[id] == asked {
+		delete(e.unfinished, id)
+	}
 	if pending {
-		e.unfinished[id] = true
+		e.ask(id)
 	}
 }
 
