@@ -89,8 +89,9 @@ type account struct {
 	early     early
 	people    index
 	inflight  int
-	good      int64 // answers of this ownership that say nothing against the carrier
-	badRow    int   // bad ones of all lanes since the newest of them, but for those that are a lane's own
+	sending   *strand // whose messages are on their way into sockets: where it stands is not known
+	good      int64   // answers of this ownership that say nothing against the carrier
+	badRow    int     // bad ones of all lanes since the newest of them, but for those that are a lane's own
 	trip      trip
 	slow      slowdown
 	quiet     time.Time // nothing leaves before

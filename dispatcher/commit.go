@@ -196,6 +196,9 @@ func (a *account) wind(s *strand, r *request, now time.Time) {
 	if s.state == warning.Released && now.Before(s.w.Spec.Expires) {
 		return
 	}
+	if s == a.sending { // who does not fit comes back to it: the next turn settles them with the others
+		return
+	}
 	if s.state == warning.Released {
 		s.state = warning.Expired
 	}
