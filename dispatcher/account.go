@@ -346,7 +346,7 @@ func (a *account) leave(cause error) error {
 	done, werr := a.write(ctx, r)
 	if werr == nil {
 		a.conclude(r, done)
-		if len(r.chunks) > 0 {
+		if r.fold {
 			a.fold(ctx, r.chunks, done.Entry)
 		}
 		werr = a.e.queue.Release(ctx, a.fence)
