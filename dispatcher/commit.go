@@ -165,7 +165,7 @@ func (a *account) request() *request {
 	return r
 }
 
-// chunks packs what changed of the ledger, as it is after the journal that is taken with it.
+// chunks packs what changed of the ledger, as it is after the journal whose place it takes, or later.
 func (a *account) chunks() (out []Chunk) {
 	for _, s := range a.byID {
 		for i, p := range s.led.pages {

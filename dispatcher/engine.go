@@ -264,7 +264,29 @@ func (e *Engine) ends(ctx context.Context) {
 		}
 		if _, err := e.move(ctx, w.ID, next); err != nil && ctx.Err() == nil {
 			e.log.Warn("end of a warning cannot be recorded", zap.String("warning", w.ID), zap.Error(err))
+		} else if err == nil && next == warning.Completed {
+			e.goesOn(ctx, w.ID)
 		}
+	}
+}
+
+// goesOn takes a warning back to work whose plan grew, perhaps by another process, between the look at its lanes and its end:
+// from then on nobody is added to it, so that this look sees all.
+func (e *Engine) goesOn(ctx context.Context, id string) {
+	_, tails, err := e.planOf(ctx, id)
+	var waiting int64
+	for _, t := range tails {
+		waiting += t.Counts[warning.Waiting] + t.Counts[warning.Sending]
+	}
+	if err == nil && waiting > 0 {
+		_, err = e.change(ctx, itself(), "", "", "warning.entered", id, func(w *warning.Warning, _ time.Time) (decision, error) {
+			err := may(w, warning.Released)
+			w.State, w.EndedAt = warning.Released, time.Time{}
+			return decision{}, err
+		})
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("whether people were added to a warning that is complete is not known", zap.String("warning", id), zap.Error(err))
 	}
 }
 
