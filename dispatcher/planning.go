@@ -188,8 +188,7 @@ func (e *Engine) putPlan(ctx context.Context, rev uint64, p Plan) (Stored, error
 
 // opened is a strand that its account made ready while its plan was being stored.
 type opened struct {
-	by    *account
-	fence Fence // by which it was owned then
+	by *account
 	*strand
 }
 
@@ -203,14 +202,14 @@ func (e *Engine) openAhead(ctx context.Context, strands []Strand) []opened {
 			continue
 		}
 		a.mu.Lock()
-		owned, fence := a.owned, a.fence
+		owned := a.owned
 		a.mu.Unlock()
 		if !owned {
 			continue
 		}
 		group.Go(func() {
 			if s, err := a.openOne(ctx, strands[i]); err == nil { // an error comes again where the account reads it
-				all[i] = opened{a, fence, s}
+				all[i] = opened{a, s}
 			}
 		})
 	}
@@ -222,18 +221,19 @@ func (e *Engine) openAhead(ctx context.Context, strands []Strand) []opened {
 // before they read anything; by the answer they learn that there is something to read and to obey.
 func offer(all []opened, ids []StrandID) (took []*account) {
 	for i, o := range all {
-		if o.by != nil && o.by.offered(o.strand, ids[i], o.fence) {
+		if o.by != nil && o.by.offered(o.strand, ids[i]) {
 			took = append(took, o.by)
 		}
 	}
 	return took
 }
 
-// offered takes in a strand unless it was read already, or the account had another owner since it was opened.
-func (a *account) offered(s *strand, id StrandID, fence Fence) bool {
+// offered takes in a strand unless it was read already, by this ownership or as it began: what another owner did of it was
+// read with it.
+func (a *account) offered(s *strand, id StrandID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.owned || a.fence != fence || id <= a.newest {
+	if !a.owned || id <= a.newest {
 		return false
 	}
 	s.ID = id
