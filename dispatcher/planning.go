@@ -85,6 +85,9 @@ func (e *Engine) plans(ctx context.Context) {
 
 // planOne resolves who is in danger over the newest snapshot, sorts them into strands, and stores these.
 func (e *Engine) planOne(ctx context.Context, id string) error {
+	e.mu.Lock()
+	asked := e.unfinished[id]
+	e.mu.Unlock()
 	r, fresh := e.takeReleased(id)
 	if !fresh {
 		var err error
@@ -93,7 +96,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		}
 	}
 	if r.w.State != warning.Released {
-		e.finish(id, false)
+		e.finished(id, asked, false)
 		return nil
 	}
 	e.know(&r.w) // the accounts open its strands next
@@ -106,7 +109,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return err
 	}
 	if plan.Parts > 1 && len(plan.Strands) == 0 && plan.Pending { // nothing new to store
-		e.finish(id, true)
+		e.finished(id, asked, true)
 		e.nudge()
 		return nil
 	}
@@ -133,7 +136,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		if stored.New {
 			took = offer(opened, stored.IDs)
 		}
-		e.finish(id, plan.Pending)
+		e.finished(id, asked, plan.Pending)
 		for _, a := range e.all() {
 			if !slices.Contains(took, a) {
 				a.nudge()
