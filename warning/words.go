@@ -219,10 +219,13 @@ func SaysUntil(text string, end time.Time) bool {
 			if i < 0 {
 				return false
 			}
-			if i == 0 || rest[i-1] < '1' || rest[i-1] > '9' { // 14:00 is not 4:00; 04:00 is
+			before, after := rest[:i], rest[i+len(form):]
+			longer := before != "" && before[len(before)-1] >= '1' && before[len(before)-1] <= '9'      // 14:00 is not 4:00; 04:00 is
+			later := after != "" && after[0] >= '0' && after[0] <= '9' || strings.HasPrefix(after, "半") // 18时30分 is not 18时
+			if !longer && !later {
 				return true
 			}
-			rest = rest[i+len(form):]
+			rest = after
 		}
 	})
 }

@@ -331,6 +331,7 @@ func TestSaysUntil(t *testing.T) {
 	for text, want := range map[string]bool{
 		"至4时": true, "至4时00分": true, "至04:00": true, "至4：00": true, "至4点": true, "until 4:00": true,
 		"至14时": false, "至14:00": false, "14:00，后4:00": true, "": false, "4日": false, "至5时": false,
+		"预计4时30分雨停": false, "4点半": false, "4时30分至4时": true,
 	} {
 		if SaysUntil(text, end) != want {
 			t.Errorf("%q: want %v", text, want)
