@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -138,6 +141,68 @@ func TestASpecFromFlagsAndFile(t *testing.T) {
 	}
 	if _, err := s.spec(now); err == nil || !strings.Contains(err.Error(), "evnt") {
 		t.Errorf("an unknown key passed: %v", err)
+	}
+}
+
+// TestFlagsWinOverAFile: what a flag says takes the place of what the file says, so that a smaller area is a smaller one.
+func TestFlagsWinOverAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.yaml")
+	text := `{event: "11B03", issuers: [one], areas: [{unit: "500102"}], words: [{language: zh-CN, kind: TYPE_ALERT, text: 旧},
+		{language: en, kind: TYPE_ALERT, text: old}, {language: zh-CN, kind: TYPE_CANCEL, text: 更正}]}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := (&specFlags{file: path, areas: []string{"万州"}, issuers: []string{"two"}, text: "新"}).spec(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.GetAreas()) != 1 || w.GetAreas()[0].GetUnit() != "500101" || len(w.GetIssuers()) != 1 || w.GetIssuers()[0] != "two" ||
+		len(w.GetWords()) != 2 || w.GetWords()[0].GetText() != "更正" || w.GetWords()[1].GetText() != "新" {
+		t.Errorf("got %v", w)
+	}
+	if w, err = (&specFlags{file: path}).spec(time.Now()); err != nil || len(w.GetAreas()) != 1 || w.GetAreas()[0].GetUnit() != "500102" || len(w.GetWords()) != 3 {
+		t.Errorf("without flags: %v, %v", w, err)
+	}
+}
+
+// TestATimeInAFileHasItsOffset: YAML would read 18:00 as 18:00 in Greenwich, eight hours too late.
+func TestATimeInAFileHasItsOffset(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.yaml")
+	for text, want := range map[string]string{
+		"2026-06-13T18:00:00+08:00": "2026-06-13T10:00:00Z", `"2026-06-13T18:00:00+08:00"`: "2026-06-13T10:00:00Z", "2026-06-13T10:00:00Z": "2026-06-13T10:00:00Z",
+		"2026-06-13 18:00:00": "", "2026-06-13": "", "2026-06-13T18:00:00": "",
+	} {
+		if err := os.WriteFile(path, []byte("expires: "+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, err := (&specFlags{file: path}).spec(time.Now())
+		if (err == nil) != (want != "") || err == nil && w.GetExpires().AsTime().Format(time.RFC3339) != want {
+			t.Errorf("%s: %v, %v", text, w.GetExpires(), err)
+		}
+	}
+}
+
+// cancels refuses to cancel one of the warnings.
+type cancels struct {
+	pb.WarningServiceClient
+	asked []string
+}
+
+func (c *cancels) Cancel(_ context.Context, r *pb.CancelRequest, _ ...grpc.CallOption) (*pb.CancelResponse, error) {
+	c.asked = append(c.asked, r.GetId()+" "+r.GetKey())
+	if r.GetId() == "b" {
+		return nil, status.Error(codes.FailedPrecondition, "the warning is expired")
+	}
+	return &pb.CancelResponse{Warning: &pb.Warning{Id: r.GetId()}}, nil
+}
+
+// TestACancelOfSeveralStopsWhatItCan: one that cannot be cancelled is told, and the others are cancelled.
+func TestACancelOfSeveralStopsWhatItCan(t *testing.T) {
+	api, c := &cancels{}, &cobra.Command{}
+	c.SetOut(io.Discard)
+	err := (&client{}).cancelAll(c, api, "K", &pb.WarningSpec{References: []string{"a", "b", "c"}})
+	if status.Code(err) != codes.FailedPrecondition || len(api.asked) != 3 || api.asked[2] != "c K/c" {
+		t.Errorf("asked for %q, %v", api.asked, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +109,15 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		}
 		w.Expires = timestamppb.New(end)
 	}
-	w.Issuers = append(w.Issuers, s.issuers...)
+	if len(s.issuers) > 0 {
+		w.Issuers = s.issuers
+	}
+	if len(s.areas)+len(s.geojson) > 0 {
+		w.Areas = nil // those that are said take the place of those of the file
+	}
+	if s.text+s.textEN != "" {
+		w.Words = slices.DeleteFunc(w.Words, func(t *pb.Words) bool { return t.GetKind() == pb.Type_TYPE_ALERT || t.GetKind() == pb.Type_TYPE_UPDATE })
+	}
 	w.Again, w.Clip = w.GetAgain() || s.again, w.GetClip() || s.clip
 	for _, t := range []struct{ language, text string }{{"zh-CN", s.text}, {"en", s.textEN}} {
 		if t.text != "" {
@@ -197,8 +206,13 @@ func readSpec(path string, w *pb.WarningSpec) error {
 		return err
 	}
 	if !strings.HasSuffix(path, ".json") {
+		var doc yaml.Node
+		if err := yaml.Unmarshal(b, &doc); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		asWritten(&doc)
 		var tree any
-		if err := yaml.Unmarshal(b, &tree); err != nil {
+		if err := doc.Decode(&tree); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		if b, err = jsonOf(tree); err != nil {
@@ -209,6 +223,16 @@ func readSpec(path string, w *pb.WarningSpec) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// asWritten leaves times to the contract, which wants their offset: YAML takes one without an offset for UTC.
+func asWritten(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, c := range n.Content {
+		asWritten(c)
+	}
 }
 
 // unit is the code and name of a district or town given by code or name. An unknown code is left to the engine, which says
@@ -277,21 +301,19 @@ func newSubmit() *cobra.Command {
 	return c
 }
 
-// cancelAll cancels the warnings that a cancel refers to.
-func (k *client) cancelAll(c *cobra.Command, api pb.WarningServiceClient, key string, spec *pb.WarningSpec) error {
-	for i, id := range spec.GetReferences() {
-		if i > 0 {
-			key = fmt.Sprintf("%.60s/%d", key, i) // each act has its own
+// cancelAll cancels the warnings that a cancel refers to. One that cannot be does not keep the others from it.
+func (k *client) cancelAll(c *cobra.Command, api pb.WarningServiceClient, key string, spec *pb.WarningSpec) (first error) {
+	for _, id := range spec.GetReferences() {
+		own := fmt.Sprintf("%.37s/%s", key, id) // each act has its own, also at a repeat that finds fewer left
+		r, err := api.Cancel(c.Context(), &pb.CancelRequest{Key: own, Id: id, Why: "message " + spec.GetSourceId()})
+		if err == nil {
+			err = k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning()))
 		}
-		r, err := api.Cancel(c.Context(), &pb.CancelRequest{Key: key, Id: id, Why: "message " + spec.GetSourceId()})
-		if err != nil {
-			return err
-		}
-		if err := k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning())); err != nil {
-			return err
+		if first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 func newPreview() *cobra.Command {
