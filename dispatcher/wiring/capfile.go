@@ -158,8 +158,14 @@ func HouseTable(ctx context.Context, c pb.WarningServiceClient) ([]byte, error) 
 	return r.GetTable(), err
 }
 
-// ended is the states in which a warning cannot be updated or cancelled any more.
+// ended is the states in which a warning cannot be updated any more, nor cancelled, which one that expired cannot either.
 var ended = []pb.State{pb.State_STATE_CANCELLED, pb.State_STATE_REJECTED, pb.State_STATE_REPLACED}
+
+// another tells whether a message of a status speaks of other warnings than one of status w: an exercise ends no actual
+// warning. CAP has no word for a public drill: an exercise may mean it.
+func another(message, w pb.Status) bool {
+	return message != w && !(message == pb.Status_STATUS_EXERCISE && w == pb.Status_STATUS_PUBLIC_DRILL)
+}
 
 // FollowCAP puts the warnings of this house into the references of a spec that came from a CAP message, in place of the
 // messages: those that are recorded with the same sender and identifier (or were told as CAP by this house) and have
@@ -174,20 +180,31 @@ func FollowCAP(ctx context.Context, c pb.WarningServiceClient, spec *pb.WarningS
 	if err != nil {
 		return err
 	}
-	var found []string
+	cancels := spec.GetType() == pb.Type_TYPE_CANCEL
+	var found, others []string
 	for _, w := range r.GetWarnings() {
 		means := func(ref cap.Reference) bool {
 			s := w.GetSpec()
 			return s.GetSourceSystem() == ref.Sender && s.GetSourceId() == ref.Identifier ||
 				ref.Identifier == w.GetId() || ref.Identifier == w.GetNationalId()
 		}
-		if slices.ContainsFunc(refs, means) && !slices.Contains(ended, w.GetState()) {
+		switch {
+		case !slices.ContainsFunc(refs, means) || slices.Contains(ended, w.GetState()) || cancels && w.GetState() == pb.State_STATE_EXPIRED:
+		case cancels && another(spec.GetStatus(), w.GetSpec().GetStatus()): // of an update the engine asks it
+			others = append(others, w.GetId())
+		default:
 			found = append(found, w.GetId())
 		}
 	}
 	slices.Sort(found) // identifiers begin with their time
 	slices.Reverse(found)
 	switch {
+	case len(others) > 0:
+		return intake.Refusal(warning.Invalid(warning.Violation{
+			Field: "warning.status", Rule: "references.status",
+			Detail: fmt.Sprintf("the message is of status %s, and %s is not", warning.Status(spec.GetStatus()), strings.Join(others, " and ")),
+			Remedy: "say tocsin cancel " + others[0] + " if that is meant",
+		}))
 	case len(found) == 0:
 		return intake.Refusal(warning.Invalid(warning.Violation{
 			Field: "warning.references", Rule: "cap.references.unknown",

@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -79,6 +81,50 @@ func message(id, msgType string, sent time.Time, cites ...cap.Reference) cap.Ale
 		a.References = new(strings.Join(refs, " "))
 	}
 	return a
+}
+
+// lister answers every list with these.
+type lister struct {
+	pb.WarningServiceClient
+	all []*pb.Warning
+}
+
+func (l lister) List(context.Context, *pb.ListRequest, ...grpc.CallOption) (*pb.ListResponse, error) {
+	return &pb.ListResponse{Warnings: l.all}, nil
+}
+
+// TestACancelOfAnotherSystemEndsItsOwn: what is over is left out, a public drill is an exercise for CAP, and whatever of
+// another status is cited is refused with all.
+func TestACancelOfAnotherSystemEndsItsOwn(t *testing.T) {
+	const at = ",2026-06-13T18:00:00+08:00"
+	all := lister{all: []*pb.Warning{
+		{Id: "1", State: pb.State_STATE_RELEASED, Spec: &pb.WarningSpec{Status: pb.Status_STATUS_ACTUAL}},
+		{Id: "2", State: pb.State_STATE_EXPIRED, Spec: &pb.WarningSpec{Status: pb.Status_STATUS_ACTUAL}},
+		{Id: "3", State: pb.State_STATE_REPLACED, Spec: &pb.WarningSpec{Status: pb.Status_STATUS_ACTUAL}},
+		{Id: "4", State: pb.State_STATE_COMPLETED, Spec: &pb.WarningSpec{Status: pb.Status_STATUS_PUBLIC_DRILL}},
+	}}
+	for _, c := range []struct {
+		status pb.Status
+		cites  []string
+		want   []string
+	}{
+		{pb.Status_STATUS_ACTUAL, []string{"1", "2", "3"}, []string{"1"}},
+		{pb.Status_STATUS_ACTUAL, []string{"2", "3"}, nil},
+		{pb.Status_STATUS_EXERCISE, []string{"1"}, nil},
+		{pb.Status_STATUS_TEST, []string{"1"}, nil},
+		{pb.Status_STATUS_EXERCISE, []string{"4"}, []string{"4"}},
+		{pb.Status_STATUS_EXERCISE, []string{"1", "4"}, nil},
+		{pb.Status_STATUS_ACTUAL, []string{"4"}, nil},
+	} {
+		spec := &pb.WarningSpec{Type: pb.Type_TYPE_CANCEL, Status: c.status}
+		for _, id := range c.cites {
+			spec.References = append(spec.References, "x,"+id+at)
+		}
+		err := FollowCAP(t.Context(), all, spec)
+		if (err == nil) != (c.want != nil) || err == nil && !slices.Equal(spec.GetReferences(), c.want) {
+			t.Errorf("%+v: follows %v, %v", c, spec.GetReferences(), err)
+		}
+	}
 }
 
 // TestMessagesGoThroughTheHouse submits an alert of another system, follows it with its updates and cancel, and tells it
@@ -170,6 +216,17 @@ func TestMessagesGoThroughTheHouse(t *testing.T) {
 	over.Infos[0].ResponseTypes = []string{"AllClear"}
 	if err := FollowCAP(t.Context(), api, read(over)); status.Code(err) != codes.InvalidArgument || !strings.Contains(fmt.Sprint(status.Convert(err).Details()), "tocsin all-clear "+id) {
 		t.Errorf("an all-clear: %v", err)
+	}
+
+	// A cancel of another status is of another warning: what is an exercise for its sender ends nothing that is actual, nor the
+	// reverse. One that names warnings that are over as well ends those that hold.
+	for _, said := range []string{"Actual", "Test"} {
+		a := message("m5", "Cancel", sent, first)
+		a.Status = said
+		err := FollowCAP(t.Context(), api, read(a))
+		if found := fmt.Sprint(status.Convert(err).Details()); !strings.Contains(found, "references.status") || !strings.Contains(found, "tocsin cancel "+id) {
+			t.Errorf("a cancel of status %s: %v", said, err)
+		}
 	}
 
 	told, err := TellCAP(t.Context(), api, id, "tocsin@example.org")
