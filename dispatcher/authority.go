@@ -106,6 +106,9 @@ func (e *Engine) EmergencyRelease(ctx context.Context, c Caller, key, id, why st
 			if err != nil {
 				return decision{}, err
 			}
+			if err := e.stillFollows(ctx, &w.Spec); err != nil {
+				return decision{}, err
+			}
 			if _, err := e.look(ctx, w.Spec, now, now); err != nil {
 				return decision{}, err
 			}

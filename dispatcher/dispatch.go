@@ -101,7 +101,7 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 		if err != nil {
 			return s, err
 		}
-		if err := late(&o, now); err != nil {
+		if err := cmp.Or(late(&o, now), over(&o)); err != nil {
 			return s, err
 		}
 		before = &o.Spec
@@ -110,6 +110,26 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 		return s, nil
 	}
 	return e.words(s, before, now)
+}
+
+// over refuses an update of what has another in its place, or is no warning any more: two versions would hold side by side.
+func over(o *warning.Warning) error {
+	if o.State == warning.Replaced || o.State == warning.Cancelled {
+		return warning.Refuse(warning.ReasonConflict, "%s, which the update follows, is %s; update the one in its place, or submit a new warning", o.ID, o.State)
+	}
+	return nil
+}
+
+// stillFollows is over for an update that is about to leave: what it follows may have ended while it waited.
+func (e *Engine) stillFollows(ctx context.Context, s *warning.Spec) error {
+	if s.Type != warning.Update {
+		return nil
+	}
+	o, err := e.followed(ctx, s)
+	if err != nil {
+		return err
+	}
+	return over(&o)
 }
 
 // Approve agrees to what the caller saw. When everybody has agreed whom the policy asks for, the warning is released:
@@ -128,11 +148,14 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 				Remedy: "look at it again with tocsin get " + w.ID,
 			})
 		}
+		if err := e.stillFollows(ctx, &w.Spec); err != nil {
+			return decision{}, err
+		}
 		look, err := e.look(ctx, w.Spec, now, now)
 		if err != nil {
 			return decision{}, err
 		}
-		grown, err := e.policy().HeadCount(w, look.Share, look.People, people)
+		grown, err := e.headCount(c, w, &look, people)
 		if err != nil {
 			return decision{}, err
 		}

@@ -49,6 +49,9 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 	if w.State != warning.Released && w.State != warning.Completed {
 		return w, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a released one can be played again", w.State)
 	}
+	if !time.Now().Before(w.Spec.Expires) { // nothing of it would sound
+		return w, warning.Refuse(warning.ReasonConflict, "the warning ended at %s", w.Spec.Expires.Format(time.RFC3339))
+	}
 	if err := errors.Join(r.audible(), e.within(&w, r.Units)); err != nil {
 		return w, err
 	}

@@ -169,6 +169,19 @@ func veiledRows(rows []ReportRow) []ReportRow {
 	return rows
 }
 
+// headCount is what the policy says of the count that somebody typed in. Who must not see a count of fewer than Few people is
+// asked for Few where there are fewer, and reads of no other number (promise 10).
+func (e *Engine) headCount(c Caller, w *warning.Warning, look *Preview, typed int64) (grown bool, err error) {
+	shown, people := *w, look.People
+	if !c.seesAll() && w.ApprovedPeople > 0 {
+		shown.ApprovedPeople = max(w.ApprovedPeople, Few)
+	}
+	if !c.seesAll() {
+		people = max(people, Few)
+	}
+	return e.policy().HeadCount(&shown, look.Share, people, typed)
+}
+
 // HeadCount is the approved head count of a warning as this caller may see it.
 func (c Caller) HeadCount(w *warning.Warning) (people int64, few bool) {
 	if !c.seesAll() && w.ApprovedPeople < Few {
