@@ -299,7 +299,7 @@ func (f *followUp) strand(s *strand) error {
 		for slot := range b.Mask.Slots {
 			state := s.led.stateOf(pos)
 			pos++
-			if !state.Reached() && !f.heardBefore(s.Words, state) {
+			if !state.Reached() && !s.led.mayHaveIt(pos-1) && !f.heardBefore(s.Words, state) {
 				if pos <= s.led.granted {
 					f.missed(blk.Number[slot])
 				}

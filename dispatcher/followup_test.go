@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -348,5 +349,40 @@ func TestACancelWithoutItsCorrectionIsNotOK(t *testing.T) {
 		if err != nil || correction.ID == "" {
 			t.Errorf("the same call again: %q, %v", correction.ID, err)
 		}
+	})
+}
+
+// TestCorrectionGoesToWhoMayHaveIt: whose first hand-off had no answer, and whose second one was put off when the cancel came,
+// may have the warning.
+func TestCorrectionGoesToWhoMayHaveIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		var mu sync.Mutex
+		tried := map[uint64]int{}
+		h.c.answers(func(a arrival) channels.Outcome {
+			mu.Lock()
+			defer mu.Unlock()
+			tried[a.number]++
+			switch {
+			case a.text != "mistake" || tried[a.number] > 2:
+				return channels.Outcome{Kind: channels.HandedOver}
+			case tried[a.number] == 1:
+				return channels.Outcome{Kind: channels.Unknown, Reason: channels.NoAnswer}
+			}
+			return channels.Outcome{Kind: channels.Retry, Reason: channels.QueueFull}
+		})
+		w := h.warn(prepared(spec(warning.Red, "mistake", "")))
+		pass(600 * time.Millisecond)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.release(correction)
+		pass(3 * time.Second)
+		if n := h.lane(w.ID).Counts[warning.CancelledIn]; n == 0 {
+			t.Fatal("nobody was put off when the cancel came")
+		}
+		h.once("no mistake", 0, 100)
 	})
 }

@@ -308,7 +308,7 @@ func (l *ledger) settleReceipts(pos uint32, reason channels.Reason) {
 	x := l.at(pos)
 	switch {
 	case x.got == l.wholeOf(pos):
-		if x.state != warning.Delivered {
+		if x.state.MayBecome(warning.Delivered) {
 			x.open = 0
 			l.set(pos, warning.Delivered, channels.NoReason)
 		}
@@ -363,6 +363,15 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 		}
 	}
 	return 0, false, false
+}
+
+// mayHaveIt tells whether somebody who was not reached, as it seems, may have the message all the same: a hand-off had no answer.
+func (l *ledger) mayHaveIt(pos uint32) bool {
+	if pos >= l.granted {
+		return false
+	}
+	x := l.at(pos)
+	return x.worst&onceUnknown != 0 && x.state != warning.Moved && x.state != warning.Withdrawn
 }
 
 // recount sums the states anew: what the counters must equal.

@@ -164,3 +164,28 @@ func TestWhoDidNotFitIsSettled(t *testing.T) {
 		})
 	}
 }
+
+// TestChannelsHaveReferencesOfTheirOwn: a phone that gets a warning as flash message and as SMS joins the segments of neither
+// with those of the other.
+func TestChannelsHaveReferencesOfTheirOwn(t *testing.T) {
+	c := oneBlock{numbers: make([]uint64, 1000)}
+	for i := range c.numbers {
+		c.numbers[i] = uint64(9990000000000 + i)
+	}
+	var refs [2][]channels.Message
+	for k, ch := range []warning.Channel{warning.SMS, warning.FlashSMS} {
+		head := Strand{ID: 1, Channel: ch, People: 1000, Batches: []Batch{{Mask: warning.First(1000), Duty: warning.Public}}}
+		s, err := openStrand(head, warning.Warning{ID: "w"}, c, 0, func(channels.Content) (channels.Prepared, error) { return oneSegment{}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.led.grant(1000)
+		s.limit = 1000
+		refs[k], _ = s.takeFirst(nil, 1000)
+	}
+	for i := range refs[0] {
+		if refs[0][i].Ref == refs[1][i].Ref {
+			t.Fatalf("person %d has reference %d for both", i, refs[0][i].Ref)
+		}
+	}
+}
