@@ -223,7 +223,7 @@ func TestReceiptsOfNobodyAreCountedOnce(t *testing.T) {
 		h.start(func(o *dispatcher.Options) { d.cut = h.cut; o.Queue = d })
 		w := h.warn(spec(warning.Red, "lost", ""))
 		pass(25 * time.Second)
-		im, err := h.store.Load(t.Context(), "mobile", 0, true)
+		im, err := h.store.Load(t.Context(), "mobile", 0, true, nil)
 		if err != nil || len(im.Journal) > 3 {
 			t.Errorf("the journal has %d entries, %v", len(im.Journal), err)
 		}
