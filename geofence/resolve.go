@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 
@@ -19,10 +20,10 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 
 // choose finds who is inside the shapes. Stretches of the directory are looked at side by side.
 func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
-	parts := make([]warning.Selection, len(s.groups[stretch-word]))
+	parts := make([]warning.Selection, len(s.gathering.groups[stretch-word]))
 	var work atomic.Int64
 	togetherWith(len(parts), func(i int, f *finder) {
-		f.s, f.work = s, &work
+		f.gathering, f.work, f.most = &s.gathering, &work, s.limits.Work
 		parts[i] = f.look(i, shapes)
 	})
 	if work.Load() > s.limits.Work {
@@ -44,47 +45,17 @@ func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
 	return sel, nil
 }
 
-// The rows of a snapshot are a tree without pointers: a group of level l is 4^l neighbours in its order, the first of them
-// at a multiple of that. Groups from a word of 64 bits to a stretch have a box of their own in the snapshot.
-const (
-	word    = 3
-	stretch = 8 // is what one core looks at at a time: 65,536 rows
-)
-
-// group is some rows, and what is known about them.
-type group struct {
-	level, number int
-	box           box
-	inside        bool // whether the lowest corner of the box is (see side of a corner that is on a line: beside)
-}
-
-// boxOf is the box around a group. That of less than a word is made from the positions.
-func (s *Snapshot) boxOf(level, number int) box {
-	if level >= word {
-		return s.groups[level-word][number]
-	}
-	from := number << (2 * level)
-	return boxOf(s.columns.Slice(from, min(from+1<<(2*level), s.People())))
-}
-
-func boxOf(c Columns) box {
-	b := nothing()
-	for i, x := range c.Lon {
-		b.add(coord{x, c.Lat[i]})
-	}
-	return b
-}
-
 // finder finds people by going down from groups to smaller groups: one whose box no side of the shape meets is chosen or
 // not as a whole, and only people in small groups at the line are looked at one by one.
 type finder struct {
-	s      *Snapshot
-	first  int                             // row of the stretch
-	chosen [1 << (2 * stretch) / 64]uint64 // bit i is row first+i
-	work   *atomic.Int64                   // steps of all finders: what is too much must not depend on the machine
-	steps  int64                           // those that work does not have yet
-	tree   *boxTree                        // of the shape that is looked in
-	stack  []int32                         // its nodes in the groups on the way down
+	gathering *gathering
+	first     int                             // row of the stretch
+	chosen    [1 << (2 * stretch) / 64]uint64 // bit i is row first+i
+	work      *atomic.Int64                   // steps of all finders: what is too much must not depend on the machine
+	most      int64                           // of them
+	steps     int64                           // those that work does not have yet
+	tree      *boxTree                        // of the shape that is looked in
+	stack     []int32                         // its nodes in the groups on the way down
 }
 
 // fewTests is how many exact tests of a person against a side are cheaper than dividing the group again.
@@ -92,9 +63,28 @@ const fewTests = 256
 
 // look is who of a stretch is in one of the shapes.
 func (f *finder) look(number int, shapes []*shape) (sel warning.Selection) {
-	f.first = number << (2 * stretch)
-	clear(f.chosen[:])
-	q := group{level: stretch, number: number, box: f.s.boxOf(stretch, number)}
+	f.find(stretch, number, shapes)
+	for i := 0; i < len(f.chosen); i += len(warning.Mask{}) {
+		if m := (*warning.Mask)(f.chosen[i:]); *m != (warning.Mask{}) {
+			sel.Blocks = append(sel.Blocks, uint32((f.first+i*64)/warning.BlockSize))
+			sel.Masks = append(sel.Masks, *m)
+		}
+	}
+	return sel
+}
+
+// block is who of a block is in one of the shapes, whatever the work.
+func (f *finder) block(c *gathering, number int, shapes []*shape) warning.Mask {
+	f.gathering, f.work, f.most = c, &atomic.Int64{}, math.MaxInt64
+	f.find(block, number, shapes)
+	return warning.Mask(f.chosen[:len(warning.Mask{})])
+}
+
+// find chooses who of a group is in one of the shapes.
+func (f *finder) find(level, number int, shapes []*shape) {
+	f.first = number << (2 * level)
+	clear(f.chosen[:max(1, 1<<(2*level)/64)])
+	q := group{level: level, number: number, box: f.gathering.boxOf(level, number)}
 	for _, shape := range shapes {
 		if !shape.box.meets(q.box) || !f.spend(len(shape.tree.sides)/8) {
 			continue
@@ -106,13 +96,6 @@ func (f *finder) look(number int, shapes []*shape) (sel warning.Selection) {
 	}
 	f.work.Add(f.steps)
 	f.steps = 0
-	for i := 0; i < len(f.chosen); i += len(warning.Mask{}) {
-		if m := (*warning.Mask)(f.chosen[i:]); *m != (warning.Mask{}) {
-			sel.Blocks = append(sel.Blocks, uint32((f.first+i*64)/warning.BlockSize))
-			sel.Masks = append(sel.Masks, *m)
-		}
-	}
-	return sel
 }
 
 // spend counts work and tells whether there is any left.
@@ -121,7 +104,7 @@ func (f *finder) spend(steps int) bool {
 		f.work.Add(f.steps)
 		f.steps = 0
 	}
-	return f.work.Load() <= f.s.limits.Work
+	return f.work.Load() <= f.most
 }
 
 // down looks at a group that the sides under these nodes may meet, and no others.
@@ -132,7 +115,7 @@ func (f *finder) down(q group, nodes []int32) {
 		sides += to - from
 	}
 	from := q.number << (2 * q.level)
-	to := min(from+1<<(2*q.level), f.s.People())
+	to := min(from+1<<(2*q.level), len(f.gathering.lon))
 	switch {
 	case sides == 0:
 		if q.inside {
@@ -143,8 +126,7 @@ func (f *finder) down(q group, nodes []int32) {
 		return
 	case q.level <= word && (to-from)*sides <= fewTests || q.level == 0:
 		f.spend((to - from) * sides)
-		c := f.s.columns.Slice(from, to)
-		f.chosen[(from-f.first)>>6] |= f.test(&q, nodes, c.Lon, c.Lat) << (from & 63)
+		f.chosen[(from-f.first)>>6] |= f.test(&q, nodes, f.gathering.lon[from:to], f.gathering.lat[from:to]) << (from & 63)
 		return
 	}
 	for n := range 4 {
@@ -152,7 +134,7 @@ func (f *finder) down(q group, nodes []int32) {
 		if child.number<<(2*child.level) >= to {
 			return
 		}
-		child.box = f.s.boxOf(child.level, child.number)
+		child.box = f.gathering.boxOf(child.level, child.number)
 		mark := len(f.stack)
 		for _, k := range nodes {
 			if f.tree.crossed(int(k), q.box.min, child.box.min) {
