@@ -71,8 +71,9 @@ fuzz: needs-go ## every fuzz target for FUZZTIME (5s)
 	@sh tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: build redis ## the large benchmark: unthrottled, 1,000,000 people, by hand; prints JSON, after the oracle's million points
+bench: build redis ## the large benchmark: unthrottled, 1,000,000 people, by hand; prints JSON, after the oracle's million points and the geofence beside others
 	@go test -count=1 -v ./geofence -run 'AgreesWithFractions' -oracle 1000000 -timeout 30m >&2
+	@cd loadtest/peers && go test -run '^$$' -bench Find -benchtime 1x -people 1000000 -tile38 "$$(command -v tile38-server)" >&2
 	@bin/tocsin bench -o json
 
 .PHONY: bench-once

@@ -89,8 +89,9 @@ type account struct {
 	early     early
 	people    index
 	inflight  int
-	good      int64 // answers of this ownership that say nothing against the carrier
-	badRow    int   // bad ones of all lanes since the newest of them, but for those that are a lane's own
+	sending   *strand // whose messages are on their way into sockets: where it stands is not known
+	good      int64   // answers of this ownership that say nothing against the carrier
+	badRow    int     // bad ones of all lanes since the newest of them, but for those that are a lane's own
 	trip      trip
 	slow      slowdown
 	quiet     time.Time // nothing leaves before
@@ -345,7 +346,7 @@ func (a *account) leave(cause error) error {
 	done, werr := a.write(ctx, r)
 	if werr == nil {
 		a.conclude(r, done)
-		if len(r.chunks) > 0 {
+		if r.fold {
 			a.fold(ctx, r.chunks, done.Entry)
 		}
 		werr = a.e.queue.Release(ctx, a.fence)
@@ -583,7 +584,7 @@ func (a *account) grow(s *strand, to Strand) {
 	s.grow(to)
 	a.people.add(s, from)
 	if s.led.closed == warning.Moved { // while they were added
-		a.e.finish(s.Warning, true)
+		a.e.finish(s.Warning)
 		kick(a.e.plan)
 	}
 	if !slices.Contains(a.live, s) {

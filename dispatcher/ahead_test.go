@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,6 +136,58 @@ func TestAnOfferThatComesLateIsNotTaken(t *testing.T) {
 		}
 		if n := len(h.c.log()); n != people {
 			t.Errorf("%d messages left for %d people", n, people)
+		}
+		if c := h.lane(w.ID).Counts; c[warning.Delivered] != people || c.Sum() != people {
+			t.Errorf("%v", c)
+		}
+	})
+}
+
+// fences is a queue whose next heartbeat says that another process owns the account.
+type fences struct {
+	dispatcher.Queue
+	now atomic.Bool
+}
+
+func (f *fences) Beat(ctx context.Context, of dispatcher.Fence) (dispatcher.Signal, error) {
+	if f.now.CompareAndSwap(true, false) {
+		return dispatcher.Signal{}, dispatcher.ErrFenced
+	}
+	return f.Queue.Beat(ctx, of)
+}
+
+// TestAnOfferToWhoTakesOverIsNotTaken: the account is lost while a plan is stored, and gets what others did of it with what
+// it reads as it begins again.
+func TestAnOfferToWhoTakesOverIsNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 3000
+		h := houseOf(t, people, 1500)
+		q := &fences{}
+		h.start(func(o *dispatcher.Options) {
+			q.Queue, o.Records = o.Queue, late{o.Records}
+			o.Queue = q
+		})
+		defer h.close()
+		w := h.submit(spec(warning.Red, "lost", ""))
+		unread := make(chan struct{})
+		h.cut.mu.Lock()
+		h.cut.load = unread
+		h.cut.mu.Unlock()
+		q.now.Store(true)
+		h.release(w)
+		pass(3 * time.Second) // the plan is stored and offered, and the account not yet its own again
+		if n := len(h.c.log()); n > 0 {
+			t.Errorf("%d messages left of an account that is not owned", n)
+		}
+		close(unread)
+		pass(8 * time.Second)
+		if _, places, _ := h.e.Held(); places != 1 {
+			t.Errorf("the account holds a strand %d times", places)
+		}
+		for who, k := range complete(h.c.log(), "lost") {
+			if k != 1 {
+				t.Fatalf("%d got it %d times", who, k)
+			}
 		}
 		if c := h.lane(w.ID).Counts; c[warning.Delivered] != people || c.Sum() != people {
 			t.Errorf("%v", c)

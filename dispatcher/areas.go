@@ -145,53 +145,67 @@ func (p *platform) beat(ctx context.Context, f Fence) error {
 	return nil
 }
 
-// turn looks at every warning that this platform serves, the most urgent first, and does what is due.
+// turn does what is due for the warnings that this platform serves, the most urgent first, once for each. A call may take half
+// a minute: what is done next is decided anew behind each, so that nothing is played that was stopped meanwhile.
 func (p *platform) turn(ctx context.Context, c channels.AreaCarrier) error {
-	list, err := p.e.records.Warnings(ctx, []warning.State{
-		warning.Released, warning.Completed, warning.Held, warning.Cancelled, warning.Replaced,
-	}, 0)
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(list, func(a, b warning.Warning) int { return int(a.Spec.Tier) - int(b.Spec.Tier) })
-	plays, err := p.e.plays(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range list {
-		w := &list[i]
-		if !w.Due(p.opt.Channel, time.Now()) || !slices.Contains(p.opt.Statuses, w.Spec.Status) {
-			continue
-		}
-		play, began := plays[PlayField(w.ID, p.opt.Name)]
-		if err := p.attend(ctx, c, w, play, began, plays); err != nil {
+	done := map[string]bool{}
+	for ctx.Err() == nil {
+		id, err := p.first(ctx, c, done)
+		if id == "" || err != nil {
 			return err
 		}
+		done[id] = true
 	}
 	return nil
 }
 
-// attend does what is due for one warning.
-func (p *platform) attend(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play, began bool, plays map[string]Play) error {
+// first does what is due for the first warning for which anything is, and answers which that was.
+func (p *platform) first(ctx context.Context, c channels.AreaCarrier, done map[string]bool) (string, error) {
+	list, err := p.e.records.Warnings(ctx, []warning.State{
+		warning.Released, warning.Completed, warning.Held, warning.Cancelled, warning.Replaced,
+	}, 0)
+	if err != nil {
+		return "", err
+	}
+	slices.SortStableFunc(list, func(a, b warning.Warning) int { return int(a.Spec.Tier) - int(b.Spec.Tier) })
+	plays, err := p.e.plays(ctx)
+	if err != nil {
+		return "", err
+	}
+	for i := range list {
+		w := &list[i]
+		if done[w.ID] || !w.Due(p.opt.Channel, time.Now()) || !slices.Contains(p.opt.Statuses, w.Spec.Status) {
+			continue
+		}
+		play, began := plays[PlayField(w.ID, p.opt.Name)]
+		if did, err := p.attend(ctx, c, w, play, began, plays); did || err != nil {
+			return w.ID, err
+		}
+	}
+	return "", nil
+}
+
+// attend does what is due for one warning, and answers whether that was anything.
+func (p *platform) attend(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play, began bool, plays map[string]Play) (bool, error) {
 	now := time.Now().UTC()
 	live := (w.State == warning.Released || w.State == warning.Completed) && now.Before(w.Spec.Expires)
 	switch {
 	case !live && w.State != warning.Held && began && play.State.Reached() && !play.Stopped && now.Before(w.Spec.Expires):
-		return p.stop(ctx, c, w, play)
+		return true, p.stop(ctx, c, w, play)
 	case !live || began && play.Next.After(now):
-		return nil
+		return false, nil
 	case !began && w.Spec.Type != warning.Alert:
 		told, err := p.follow(ctx, w, &play, plays)
 		if err != nil || !told && w.Spec.Type != warning.Update { // nobody heard what it ends
-			return err
+			return false, err
 		}
-		return p.play(ctx, c, w, play, began, plays)
+		return true, p.play(ctx, c, w, play, began, plays)
 	case !began, play.State == warning.PlayWaiting, play.State == warning.PlaySending, play.State == warning.PlayUnknown, play.Left > 0:
-		return p.play(ctx, c, w, play, began, plays)
+		return true, p.play(ctx, c, w, play, began, plays)
 	case play.State == warning.PlayHandedOver:
 		return p.cover(ctx, c, w, play)
 	}
-	return nil
+	return false, nil
 }
 
 // follow says which play of this platform a follow-up follows; told is false where there is none that may have been heard.
@@ -234,11 +248,12 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 			return err
 		}
 	}
+	asked := play
 	play.Tries++
 	if !repeat {
 		play.State = warning.PlaySending
 	}
-	if err := p.e.keepPlay(ctx, w.ID, p.opt.Name, play); err != nil {
+	if err := p.e.keepBehind(ctx, w.ID, p.opt.Name, asked, play, Act{}); err != nil {
 		return err
 	}
 	m := p.message(w, &play, units)
@@ -282,7 +297,7 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 		}
 		play.Next = now.Add(retryAfter(play.Tries))
 	}
-	return p.e.keep(context.WithoutCancel(ctx), w.ID, p.opt.Name, play, done)
+	return p.e.keepBehind(context.WithoutCancel(ctx), w.ID, p.opt.Name, asked, play, done)
 }
 
 // retryAfter doubles from a second to half a minute: a warning's worth is measured in minutes.
@@ -292,6 +307,7 @@ func retryAfter(tries int) time.Duration {
 
 // stop ends what the platform plays, where it can; where it cannot, the correction's own message tells people.
 func (p *platform) stop(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play) error {
+	asked := play
 	stopper, ok := c.(channels.AreaStopper)
 	if ok {
 		units, err := p.e.unitsOf(w)
@@ -309,19 +325,20 @@ func (p *platform) stop(ctx context.Context, c channels.AreaCarrier, w *warning.
 	if ok {
 		play.State = warning.PlayCancelled
 	}
-	return p.e.keepPlay(ctx, w.ID, p.opt.Name, play)
+	return p.e.keepBehind(ctx, w.ID, p.opt.Name, asked, play, Act{})
 }
 
-// cover asks how far the platform has come.
-func (p *platform) cover(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play) error {
+// cover asks how far the platform has come, unless it cannot say or is through; it answers whether it asked.
+func (p *platform) cover(ctx context.Context, c channels.AreaCarrier, w *warning.Warning, play Play) (bool, error) {
 	reporter, ok := c.(channels.AreaReporter)
 	if !ok || play.Coverage != nil && play.Coverage.State == "played" {
-		return nil
+		return false, nil
 	}
 	units, err := p.e.unitsOf(w)
 	if err != nil {
-		return err
+		return false, err
 	}
+	asked := play
 	call, cancel := context.WithTimeout(ctx, areaCall)
 	defer cancel()
 	now := time.Now().UTC()
@@ -332,7 +349,7 @@ func (p *platform) cover(ctx context.Context, c channels.AreaCarrier, w *warning
 	} else {
 		play.Coverage = &AreaCoverage{State: cov.State.String(), Rate: cov.Rate, Reached: cov.Reached, Failed: cov.Failed, Detail: cov.Detail, At: now}
 	}
-	return p.e.keepPlay(ctx, w.ID, p.opt.Name, play)
+	return true, p.e.keepBehind(ctx, w.ID, p.opt.Name, asked, play, Act{})
 }
 
 // message is what a platform gets.
@@ -366,8 +383,21 @@ func (e *Engine) plays(ctx context.Context) (map[string]Play, error) {
 	return out, nil
 }
 
-func (e *Engine) keepPlay(ctx context.Context, id, account string, p Play) error {
-	return e.keep(ctx, id, account, p, Act{})
+// keepBehind writes what came of a call to a platform. Asked is the play as it was before the call: what a commander has asked
+// for since then stays.
+func (e *Engine) keepBehind(ctx context.Context, id, account string, asked, p Play, a Act) error {
+	e.playing.Lock()
+	defer e.playing.Unlock()
+	plays, err := e.plays(ctx)
+	if err != nil {
+		return err
+	}
+	now, found := plays[PlayField(id, account)]
+	if found && !(now.Left == asked.Left && now.Every == asked.Every && now.Next.Equal(asked.Next) && now.Sound == asked.Sound && slices.Equal(now.Units, asked.Units)) {
+		p.Left, p.Every, p.Next, p.Sound, p.Units = now.Left, now.Every, now.Next, now.Sound, now.Units
+		a.Puts = nil // the sound is that of the new repeats
+	}
+	return e.keep(ctx, id, account, p, a)
 }
 
 // keep writes a play together with the act of a person, if one asked for it.

@@ -194,3 +194,97 @@ func (l *loudspeakers) log() (played []channels.AreaMessage, stopped []uint32) {
 	defer l.mu.Unlock()
 	return append([]channels.AreaMessage(nil), l.played...), append([]uint32(nil), l.stopped...)
 }
+
+// patient is loudspeakers of a platform that takes its time.
+type patient struct {
+	*loudspeakers
+	play   func(m channels.AreaMessage)
+	covers func() // nil: at once
+}
+
+func (p patient) Open(channels.AreaAccount) (channels.AreaCarrier, error) { return p, nil }
+
+func (p patient) Play(ctx context.Context, m channels.AreaMessage) channels.AreaOutcome {
+	o := p.loudspeakers.Play(ctx, m)
+	if p.play != nil {
+		p.play(m)
+	}
+	return o
+}
+
+func (p patient) Coverage(context.Context, channels.AreaMessage) (channels.Coverage, error) {
+	if p.covers != nil {
+		p.covers()
+	}
+	return channels.Coverage{State: channels.InProgress, Rate: 0.5}, nil
+}
+
+// TestNothingIsPlayedAfterAStopWasAnswered: while a slow platform takes another message, a warning is cancelled that it would
+// have played next.
+func TestNothingIsPlayedAfterAStopWasAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 200, 1500)
+		h.start(func(o *dispatcher.Options) {
+			o.Areas = map[string]channels.AreaAdapter{"fake": patient{loudspeakers: h.loud, play: func(channels.AreaMessage) { pass(20 * time.Second) }}}
+		})
+		defer h.close()
+		h.warn(loud(warning.Red, "first"))
+		pass(time.Second)
+		h.warn(loud(warning.Red, "second"))
+		third := h.warn(loud(warning.Orange, "third"))
+		w := h.warn(loud(warning.Orange, "mistake"))
+		pass(25 * time.Second) // the first is taken, the second is on its way
+		if played, _ := h.loud.log(); len(played) != 2 || played[1].Text != "second" {
+			t.Fatalf("played %d", len(played))
+		}
+		if _, _, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		played, _ := h.loud.log()
+		serials := map[uint32]string{}
+		for _, m := range played {
+			if m.Text == "mistake" {
+				t.Error("a warning was played whose cancel had been answered before")
+			}
+			if other := serials[m.Serial]; other != "" {
+				t.Errorf("%q and %q have the serial %d: the platform takes one for a repeat of the other", other, m.Text, m.Serial)
+			}
+			serials[m.Serial] = m.Text
+		}
+		if len(played) != 3 || played[2].Warning != third.ID {
+			t.Errorf("played %d", len(played))
+		}
+	})
+}
+
+// TestARepeatIsKeptWhileThePlatformIsAsked: a commander asks for repeats while the platform is asked how far it is.
+func TestARepeatIsKeptWhileThePlatformIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 200, 1500)
+		asked := make(chan struct{}, 1)
+		h.start(func(o *dispatcher.Options) {
+			o.Areas = map[string]channels.AreaAdapter{"fake": patient{loudspeakers: h.loud, covers: func() {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				pass(2 * time.Second)
+			}}}
+		})
+		defer h.close()
+		w := h.warn(loud(warning.Red, "flood"))
+		<-asked
+		pass(time.Second)
+		_, err := h.e.Broadcast(context.Background(), commander, "again", w.ID, dispatcher.Repeat{
+			Channels: []warning.Channel{warning.Broadcast}, Every: 10 * time.Second, Times: 2,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if played, _ := h.loud.log(); len(played) != 3 {
+			t.Errorf("played %d times; once, and the two repeats that were recorded", len(played))
+		}
+	})
+}

@@ -48,13 +48,14 @@ type request struct {
 	moves   []move
 	recalls []*strand
 	acks    []channels.Receipts
-	chunks  []Chunk
-	joined  bool // flows have begun to wait
+	fold    bool    // the journal with this request is to be folded
+	chunks  []Chunk // then, as they are when it is concluded
+	joined  bool    // flows have begun to wait
 }
 
 func (r *request) empty() bool {
 	return len(r.Journal) == 0 && len(r.Grants) == 0 && len(r.Close) == 0 && len(r.Tails) == 0 && len(r.Commit.Stats) == 0 &&
-		len(r.chunks) == 0
+		!r.fold
 }
 
 // commitOnce brings the strands up to date, writes once, and draws the conclusions.
@@ -82,7 +83,7 @@ func (a *account) commitOnce(ctx context.Context) error {
 	for _, ack := range r.acks { // durable now, or nothing to be kept: the carrier may forget them
 		ack.Ack()
 	}
-	if len(r.chunks) > 0 {
+	if r.fold {
 		a.folds.Go(func() { a.fold(ctx, r.chunks, done.Entry) })
 	}
 	return nil
@@ -158,14 +159,13 @@ func (a *account) request() *request {
 	r.Journal = a.journal.take(nil)
 	a.unfolded += len(r.Journal)
 	if !a.folding && (a.unfolded > foldBytes || a.unfolded > 0 && now.Sub(a.folded) >= foldEvery) {
-		r.chunks = a.chunks()
-		a.folding, a.folded, a.unfolded = len(r.chunks) > 0, now, 0
+		r.fold, a.folding, a.folded, a.unfolded = true, true, now, 0
 		a.early.journal(a.journal) // their entries are dropped with the rest
 	}
 	return r
 }
 
-// chunks packs what changed of the ledger, as it is after the journal that is taken with it.
+// chunks packs what changed of the ledger, as it is after the journal whose place it takes, or later.
 func (a *account) chunks() (out []Chunk) {
 	for _, s := range a.byID {
 		for i, p := range s.led.pages {
@@ -194,6 +194,9 @@ func (a *account) touch(s *strand) {
 // wind takes back and settles what must not leave any more.
 func (a *account) wind(s *strand, r *request, now time.Time) {
 	if s.state == warning.Released && now.Before(s.w.Spec.Expires) {
+		return
+	}
+	if s == a.sending { // who does not fit comes back to it: the next turn settles them with the others
 		return
 	}
 	if s.state == warning.Released {
@@ -280,6 +283,9 @@ func (a *account) conclude(r *request, done Committed) {
 		arrive(a.flows())
 	}
 	a.moved(r.moves, now)
+	if r.fold { // not before: what this very entry of the journal allows and moves must be in what takes its place
+		r.chunks = a.chunks()
+	}
 	kick(a.wake)
 }
 

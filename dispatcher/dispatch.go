@@ -193,17 +193,22 @@ func (e *Engine) Release(ctx context.Context, c Caller, key, id string) (warning
 }
 
 // Cancel ends a warning that was issued by mistake. It answers like Hold; the correction to all who were or may have
-// been reached is recorded with it and waits for the approvals that the policy asks for. The stop never waits for words:
-// where they are missing there is no correction, and the log says so.
+// been reached is recorded behind it and waits for the approvals that the policy asks for. The stop never waits for words:
+// where they are missing there is no correction, and the log says so. Where the store has not taken it, the warning is
+// cancelled and the answer is UNAVAILABLE: the same call again records it.
 func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, correction warning.Warning, err error) {
-	if w, err = e.cancel(ctx, c, key, id, why); err != nil || w.ReleasedAt.IsZero() || len(w.Spec.References) > 0 {
+	if w, err = e.cancel(ctx, c, key, id, why); err != nil || w.ReleasedAt.IsZero() || w.Spec.Type != warning.Alert && w.Spec.Type != warning.Update {
 		return w, correction, err
 	}
 	correction, err = e.submitFollowUp(ctx, c, key+"/correction", &w, warning.Cancel)
-	if err != nil {
-		e.log.Error("the warning is cancelled; its correction cannot be recorded", zap.String("warning", id), zap.Error(err))
+	if err == nil {
+		return w, correction, nil
 	}
-	return w, correction, nil
+	e.log.Error("the warning is cancelled; its correction cannot be recorded", zap.String("warning", id), zap.Error(err))
+	if warning.ReasonOf(err) != warning.ReasonUnavailable {
+		err = nil // it has no words for one
+	}
+	return w, warning.Warning{}, err
 }
 
 func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {

@@ -102,6 +102,7 @@ type Engine struct {
 	ahead     chan struct{} // something waits for approval
 	resolves  chan struct{} // those that are under way
 
+	playing  sync.Mutex         // held while what was asked of platforms is changed
 	changing sync.Mutex         // held while accounts come and go; taken before all others
 	unowned  map[string]unowned // where people wait, by account; changing guards it
 
@@ -111,7 +112,8 @@ type Engine struct {
 	known      map[string]warning.Warning
 	recent     []*resolved
 	released   map[string]released
-	unfinished map[string]bool  // warnings whose plan needs another part
+	unfinished map[string]uint64 // warnings whose plan needs another part, and which asking that was
+	asked      uint64
 	moved      map[string]int64 // people who had moved to another channel when the plan was last looked at
 	lastWell   atomic.Int64     // when a durable write came back last, in ns since 1970
 }
@@ -122,7 +124,7 @@ func New(o Options) (*Engine, error) {
 		node: o.Node, records: o.Records, queue: o.Queue, dir: o.Directory, land: o.Land, epochs: o.Epochs, adapters: o.Adapters,
 		policy: o.Policy, segments: o.Segments, words: o.Words, duty: o.Duty, seal: o.Seal, keepFor: o.Keep, log: o.Log, began: time.Now(),
 		plan: make(chan struct{}, 1), ahead: make(chan struct{}, 1), resolves: make(chan struct{}, resolvesAtOnce),
-		known: map[string]warning.Warning{}, released: map[string]released{}, unfinished: map[string]bool{}, moved: map[string]int64{},
+		known: map[string]warning.Warning{}, released: map[string]released{}, unfinished: map[string]uint64{}, moved: map[string]int64{},
 		unowned: map[string]unowned{},
 	}
 	if o.FailOver == (FailOver{}) {
@@ -262,7 +264,29 @@ func (e *Engine) ends(ctx context.Context) {
 		}
 		if _, err := e.move(ctx, w.ID, next); err != nil && ctx.Err() == nil {
 			e.log.Warn("end of a warning cannot be recorded", zap.String("warning", w.ID), zap.Error(err))
+		} else if err == nil && next == warning.Completed {
+			e.goesOn(ctx, w.ID)
 		}
+	}
+}
+
+// goesOn takes a warning back to work whose plan grew, perhaps by another process, between the look at its lanes and its end:
+// from then on nobody is added to it, so that this look sees all.
+func (e *Engine) goesOn(ctx context.Context, id string) {
+	_, tails, err := e.planOf(ctx, id)
+	var waiting int64
+	for _, t := range tails {
+		waiting += t.Counts[warning.Waiting] + t.Counts[warning.Sending]
+	}
+	if err == nil && waiting > 0 {
+		_, err = e.change(ctx, itself(), "", "", "warning.entered", id, func(w *warning.Warning, _ time.Time) (decision, error) {
+			err := may(w, warning.Released)
+			w.State, w.EndedAt = warning.Released, time.Time{}
+			return decision{}, err
+		})
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("whether people were added to a warning that is complete is not known", zap.String("warning", id), zap.Error(err))
 	}
 }
 
@@ -293,7 +317,7 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 		return 0, err
 	}
 	if plan.Pending && !expired {
-		e.finish(w.ID, true)
+		e.finish(w.ID)
 		kick(e.plan)
 		return 0, nil
 	}

@@ -166,7 +166,7 @@ type move struct {
 // moveOn takes people who wait and may go another way out of a strand of an account that is left. They have moved when
 // the commit is durable (conclude), and are granted nothing until then.
 func (a *account) moveOn(s *strand, r *request, now time.Time) {
-	if !a.out || s.moving || s.state != warning.Released || !now.Before(s.w.Spec.Expires) || !s.mayGo(a) {
+	if !a.out || s.moving || s == a.sending || s.state != warning.Released || !now.Before(s.w.Spec.Expires) || !s.mayGo(a) {
 		return
 	}
 	if s.limit > s.next {
@@ -214,7 +214,7 @@ func (a *account) moved(moves []move, now time.Time) {
 			m.s.led.close(warning.Moved, channels.OtherRoute)
 		}
 		a.touch(m.s)
-		a.e.finish(m.s.Warning, true)
+		a.e.finish(m.s.Warning)
 		kick(a.e.plan)
 	}
 }

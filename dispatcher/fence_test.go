@@ -346,3 +346,35 @@ func TestASteadyFeedNeedsFewStrands(t *testing.T) {
 		}
 	})
 }
+
+// beforeEnd does something just before a warning is recorded as completed, as another process may.
+type beforeEnd struct {
+	dispatcher.Records
+	do func()
+}
+
+func (r beforeEnd) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, error) {
+	if a.Warning != nil && a.Warning.State == warning.Completed {
+		r.do()
+	}
+	return r.Records.Do(ctx, a)
+}
+
+// TestWhoEntersWhileTheWarningCompletes: people are added to the plan between the look at its lanes and the end of the warning.
+func TestWhoEntersWhileTheWarningCompletes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 300, 50)
+		var once sync.Once
+		h.start(func(o *dispatcher.Options) {
+			o.Records = beforeEnd{h.store, func() { once.Do(func() { h.move(100, 200, inTown) }) }}
+		})
+		defer h.close()
+		w := h.warn(spec(warning.Orange, "late", "first 100"))
+		pass(30 * time.Second)
+		h.once("late", 0, 200)
+		h.balanced(w.ID, 100, 100)
+		if s := h.state(w.ID); s != warning.Completed {
+			t.Errorf("the warning is %v", s)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -127,7 +128,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
 	}
-	f := followUp{w: w, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
+	f := followUp{w: w, late: map[uint32]*warning.Mask{}, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.LeftOut = before.LeftOut
 	if w.Spec.Type == warning.Update {
@@ -151,6 +152,9 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		if f.covered, err = e.covered(ctx, &before); err != nil {
 			return Plan{}, err
 		}
+		if err := f.place(ctx, e.dir); err != nil {
+			return Plan{}, err
+		}
 		if f.plan.Snapshot == "" {
 			f.plan.Snapshot = oplan.Snapshot
 		}
@@ -158,8 +162,8 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 			return Plan{}, err
 		}
 	}
-	if w.Spec.Type == warning.Update && before.Parts == 0 {
-		f.newcomers(e.routing.Load())
+	if w.Spec.Type == warning.Update {
+		f.newcomers(e.routing.Load(), before.Parts == 0)
 	}
 	if f.plan.Snapshot == "" {
 		if snap, ok := e.dir.Current(); ok {
@@ -183,12 +187,28 @@ func (e *Engine) replace(ctx context.Context, id string) (warning.Warning, error
 }
 
 // finish remembers that a plan needs another part; a process that begins anew finds it by the plan itself.
-func (e *Engine) finish(id string, pending bool) {
+func (e *Engine) finish(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.unfinished, id)
+	e.ask(id)
+}
+
+// ask is finish. mu is held.
+func (e *Engine) ask(id string) {
+	e.asked++
+	e.unfinished[id] = e.asked
+}
+
+// finished says that the part was made that was asked for so; pending that another one follows. What was asked for since then
+// may not be in it, and stays.
+func (e *Engine) finished(id string, asked uint64, pending bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.unfinished[id] == asked {
+		delete(e.unfinished, id)
+	}
 	if pending {
-		e.unfinished[id] = true
+		e.ask(id)
 	}
 }
 
@@ -262,6 +282,8 @@ type followUp struct {
 	inside  *resolved // of an update: who is in its area now
 	sel     warning.Selection
 	reached map[uint32]*warning.Mask // of an update, in the newest snapshot: who need not be told anew
+	there   []*crowd                 // who has a place in the parts before
+	late    map[uint32]*warning.Mask // of an update, in the newest snapshot: who has none, and was not reached after all
 }
 
 // strand takes one strand of the original: everybody who was or may have been reached gets the follow-up by the same
@@ -277,7 +299,10 @@ func (f *followUp) strand(s *strand) error {
 		for slot := range b.Mask.Slots {
 			state := s.led.stateOf(pos)
 			pos++
-			if !state.Reached() {
+			if !state.Reached() && !s.led.mayHaveIt(pos-1) && !f.heardBefore(s.Words, state) {
+				if pos <= s.led.granted {
+					f.missed(blk.Number[slot])
+				}
 				continue
 			}
 			kind := f.kindFor(blk.Number[slot])
@@ -315,24 +340,79 @@ func (f *followUp) kindFor(number uint64) warning.Type {
 	if f.inside == nil {
 		return f.w.Spec.Type
 	}
-	block, slot, ok := f.inside.snap.Find(number)
+	block, slot, ok := f.find(number)
 	if !ok {
-		return warning.Left
-	}
-	at, ok := slices.BinarySearch(f.sel.Blocks, uint32(block))
-	if !ok || !f.sel.Masks[at].Has(slot) {
 		return warning.Left
 	}
 	if f.reached == nil {
 		f.reached = map[uint32]*warning.Mask{}
 	}
-	maskAt(f.reached, uint32(block)).Set(slot)
+	maskAt(f.reached, block).Set(slot)
 	return warning.Update
 }
 
-// newcomers adds who is in the area of an update and was not reached: they get the warning itself.
-func (f *followUp) newcomers(g *routing) {
+// place sorts who has a place in the parts before an update's by snapshot.
+func (f *followUp) place(ctx context.Context, dir Directory) error {
+	if f.inside == nil {
+		return nil // nobody is warned who was not reached
+	}
+	all := map[string]*crowd{}
+	for at, m := range f.covered {
+		if all[at.snapshot] == nil {
+			snap, err := dir.Snapshot(ctx, at.snapshot)
+			if err != nil {
+				return err
+			}
+			all[at.snapshot] = &crowd{snap, map[uint32]*warning.Mask{}}
+		}
+		maskAt(all[at.snapshot].masks, at.block).Add(m)
+	}
+	f.there = slices.Collect(maps.Values(all))
+	return nil
+}
+
+// find is where somebody stands who is in the area of an update.
+func (f *followUp) find(number uint64) (block uint32, slot int, ok bool) {
+	b, slot, ok := f.inside.snap.Find(number)
+	if !ok {
+		return 0, 0, false
+	}
+	at, ok := slices.BinarySearch(f.sel.Blocks, uint32(b))
+	return uint32(b), slot, ok && f.sel.Masks[at].Has(slot)
+}
+
+// heardBefore tells whether somebody whom an update has not reached was told by the warning before it: they are in its plan for
+// that, and must hear what comes after it all the same. Its correction is for those alone who have it.
+func (f *followUp) heardBefore(words warning.Type, state warning.PersonState) bool {
+	return f.w.Spec.Type != warning.Cancel && (words == warning.Update || words == warning.Left) && state != warning.Moved && state != warning.Withdrawn
+}
+
+// missed notes somebody who was not reached after all and has no place in the parts before: their original was in an open
+// window when these were made.
+func (f *followUp) missed(number uint64) {
+	if len(f.there) == 0 || f.inside == nil {
+		return
+	}
+	for i := range f.there {
+		if block, slot, ok := f.there[i].snap.Find(number); ok && f.there[i].has(block, slot) {
+			return
+		}
+	}
+	if block, slot, ok := f.find(number); ok {
+		maskAt(f.late, block).Set(slot)
+	}
+}
+
+// newcomers adds who is in the area of an update and was not reached: they get the warning itself. Behind the first part they
+// are those who were missed; who of them cannot be told was counted with it.
+func (f *followUp) newcomers(g *routing, first bool) {
 	sel := f.sel
+	if !first {
+		sel = warning.Selection{Snapshot: f.inside.snap.ID()}
+		for _, b := range slices.Sorted(maps.Keys(f.late)) {
+			sel.Blocks, sel.Masks = append(sel.Blocks, b), append(sel.Masks, *f.late[b])
+		}
+	}
 	sel.Masks = slices.Clone(sel.Masks)
 	for i, b := range sel.Blocks {
 		if m := f.reached[b]; m != nil {
@@ -341,6 +421,10 @@ func (f *followUp) newcomers(g *routing) {
 	}
 	p := makePlan(f.w, f.inside.tells, f.inside.snap, &sel, g)
 	f.plan.InArea += p.InArea
-	f.plan.LeftOut = p.LeftOut
+	if first {
+		f.plan.LeftOut = p.LeftOut
+	} else {
+		f.plan.InArea -= p.NoAddress + p.OptedOut + p.NoRoute + p.Untold
+	}
 	f.plan.Strands = append(f.plan.Strands, p.Strands...)
 }

@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,5 +191,198 @@ func TestAllClearGoesAsNotice(t *testing.T) {
 		if err != nil || again.ID != clear.ID {
 			t.Errorf("the same key gave %v, %v", again.ID, err)
 		}
+	})
+}
+
+// TestAnUpdateWarnsWhoWasNotReachedAfterAll: whoever's original is in an open window when the update comes, and is then not
+// taken by the carrier, is inside and was not reached: they get the warning like all others of these.
+func TestAnUpdateWarnsWhoWasNotReachedAfterAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 400, 1500)
+		defer h.close()
+		h.c.takes(5 * time.Second)
+		h.c.answers(func(a arrival) channels.Outcome {
+			if a.text == "first" && a.number%2 == 0 {
+				return channels.Outcome{Kind: channels.Retry, Reason: channels.QueueFull}
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		})
+		o := h.warn(prepared(spec(warning.Orange, "first", "")))
+		pass(time.Second)
+		h.c.takes(20 * time.Millisecond)
+		s := spec(warning.Orange, "warned", "last 390")
+		s.Type, s.References = warning.Update, []string{o.ID}
+		s.Words = append(s.Words,
+			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "updated"},
+			warning.Words{Language: "zh-CN", Kind: warning.Left, Text: "left"})
+		u := h.warn(s)
+		pass(time.Second)
+		h.town.now.Store(1) // the directory changes before the answers come
+		pass(20 * time.Second)
+		tried, kept, fresh := complete(h.c.log(), "first"), complete(h.c.log(), "updated"), complete(h.c.log(), "warned")
+		open := 0
+		for i := 10; i < 400; i++ {
+			n := number(i)
+			had := tried[n] > 0 && n%2 != 0
+			if tried[n] > 0 && n%2 == 0 {
+				open++
+			}
+			want := [2]int{0, 1}
+			if had {
+				want = [2]int{1, 0}
+			}
+			if got := [2]int{kept[n], fresh[n]}; got != want {
+				t.Fatalf("person %d (in an open window: %v, reached: %v) got update and warning %v times, want %v", i, tried[n] > 0, had, got, want)
+			}
+		}
+		if open == 0 {
+			t.Fatal("nobody was in an open window")
+		}
+		h.balanced(u.ID, h.lane(u.ID).Planned, 0)
+	})
+}
+
+// TestAnAllClearReachesWhomTheUpdateDidNot: who had the warning, and still waits for its update when the all-clear comes, has
+// been told of the danger and must hear that it is over.
+func TestAnAllClearReachesWhomTheUpdateDidNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 3000, 500)
+		defer h.close()
+		o := h.warn(prepared(spec(warning.Orange, "first", "first 2000")))
+		pass(8 * time.Second)
+		s := prepared(spec(warning.Orange, "warned", "last 2000"))
+		s.Type, s.References = warning.Update, []string{o.ID}
+		s.Words = append(s.Words,
+			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "updated"},
+			warning.Words{Language: "zh-CN", Kind: warning.Left, Text: "left"})
+		u := h.warn(s)
+		pass(time.Second)
+		if _, err := h.e.AllClear(context.Background(), forecaster, "clear", u.ID); err != nil {
+			t.Fatal(err)
+		}
+		pass(20 * time.Second)
+		log := h.c.log()
+		told, clear := complete(log, "first"), complete(log, "ok warned")
+		for who := range complete(log, "warned") {
+			told[who]++
+		}
+		waited := 0
+		for i := range 3000 {
+			n := number(i)
+			if told[n] > 0 && clear[n] != 1 {
+				waited++
+			}
+			if told[n] == 0 && clear[n] != 0 {
+				t.Fatalf("person %d heard of nothing and of its end", i)
+			}
+		}
+		if waited > 0 {
+			t.Errorf("%d of %d people who had been warned did not hear that it is over, once", waited, len(told))
+		}
+	})
+}
+
+// TestACancelledUpdateIsCorrected: an update that was a mistake is corrected like any warning.
+func TestACancelledUpdateIsCorrected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 300, 1500)
+		defer h.close()
+		o := h.warn(prepared(spec(warning.Orange, "first", "first 200")))
+		pass(2 * time.Second)
+		s := prepared(spec(warning.Orange, "warned", ""))
+		s.Type, s.References = warning.Update, []string{o.ID}
+		s.Words = append(s.Words,
+			warning.Words{Language: "zh-CN", Kind: warning.Update, Text: "updated"},
+			warning.Words{Language: "zh-CN", Kind: warning.Left, Text: "left"})
+		u := h.warn(s)
+		pass(2 * time.Second)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", u.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if correction.ID == "" {
+			t.Fatal("300 people were told what was a mistake, and no correction waits")
+		}
+		h.release(correction)
+		pass(3 * time.Second)
+		h.once("no warned", 0, 300)
+		none, c, err := h.e.Cancel(context.Background(), approver, "cancel that", correction.ID, "the mistake was none")
+		if err != nil || c.ID != "" {
+			t.Errorf("a correction is not corrected: %v, %q, %v", none.State, c.ID, err)
+		}
+	})
+}
+
+// failsOnce is a store that does not take the n-th new warning.
+type failsOnce struct {
+	dispatcher.Records
+	left *int
+}
+
+func (r failsOnce) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, error) {
+	if a.Warning != nil && a.Rev == 0 {
+		if *r.left--; *r.left == 0 {
+			return dispatcher.Done{}, errCut
+		}
+	}
+	return r.Records.Do(ctx, a)
+}
+
+// TestACancelWithoutItsCorrectionIsNotOK: when the store fails between the stop and its correction, who cancels hears of it, and
+// the same call again records the correction.
+func TestACancelWithoutItsCorrectionIsNotOK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 100, 1500)
+		n := 2
+		h.start(func(o *dispatcher.Options) { o.Records = failsOnce{h.store, &n} })
+		defer h.close()
+		w := h.warn(prepared(spec(warning.Orange, "mistake", "")))
+		pass(time.Second)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if warning.ReasonOf(err) != warning.ReasonUnavailable {
+			t.Errorf("there is no correction (%q), and the answer is %v", correction.ID, err)
+		}
+		if s := h.state(w.ID); s != warning.Cancelled {
+			t.Errorf("the stop waited for words: the warning is %v", s)
+		}
+		_, correction, err = h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil || correction.ID == "" {
+			t.Errorf("the same call again: %q, %v", correction.ID, err)
+		}
+	})
+}
+
+// TestCorrectionGoesToWhoMayHaveIt: whose first hand-off had no answer, and whose second one was put off when the cancel came,
+// may have the warning.
+func TestCorrectionGoesToWhoMayHaveIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		var mu sync.Mutex
+		tried := map[uint64]int{}
+		h.c.answers(func(a arrival) channels.Outcome {
+			mu.Lock()
+			defer mu.Unlock()
+			tried[a.number]++
+			switch {
+			case a.text != "mistake" || tried[a.number] > 2:
+				return channels.Outcome{Kind: channels.HandedOver}
+			case tried[a.number] == 1:
+				return channels.Outcome{Kind: channels.Unknown, Reason: channels.NoAnswer}
+			}
+			return channels.Outcome{Kind: channels.Retry, Reason: channels.QueueFull}
+		})
+		w := h.warn(prepared(spec(warning.Red, "mistake", "")))
+		pass(600 * time.Millisecond)
+		_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.release(correction)
+		pass(3 * time.Second)
+		if n := h.lane(w.ID).Counts[warning.CancelledIn]; n == 0 {
+			t.Fatal("nobody was put off when the cancel came")
+		}
+		h.once("no mistake", 0, 100)
 	})
 }

@@ -47,11 +47,14 @@ type person struct {
 	tries       uint8
 	handed      uint8 // segments that the carrier has
 	open        uint8 // segments under way in this hand-off
-	worst       uint8 // worst answer of this hand-off: a recordKind's rank
+	worst       uint8 // worst answer of this hand-off: a recordKind's rank; and onceUnknown
 	got, failed uint8 // segments by receipt
 	handedAt    uint32
 	receiptAt   uint32
 }
+
+// onceUnknown says that a hand-off of this person had no answer: a receipt that fits none may be of that one.
+const onceUnknown = 0x80
 
 // newLedger is the ledger of people who all wait and have the language one. whole has a bit a segment for each language.
 func newLedger(people uint32, base time.Time, whole []uint8, one uint8) *ledger {
@@ -161,7 +164,7 @@ func (l *ledger) grant(to uint32) {
 func (l *ledger) begin(pos uint32) {
 	if l.set(pos, warning.Sending, channels.NoReason) {
 		x := l.at(pos)
-		x.open, x.worst = l.wholeOf(pos)&^x.handed, 0
+		x.open, x.worst = l.wholeOf(pos)&^x.handed, x.worst&onceUnknown
 	}
 }
 
@@ -227,8 +230,8 @@ func (l *ledger) apply(at time.Time, r record) (again bool) {
 			return false
 		}
 		x.open &^= bit
-		if k := rank[r.kind]; k > x.worst {
-			x.worst, x.reason = k, r.reason
+		if k := rank[r.kind]; k > x.worst&^onceUnknown {
+			x.worst, x.reason = x.worst&onceUnknown|k, r.reason
 		}
 		page.dirty = true
 		return l.resolve(pos)
@@ -277,7 +280,7 @@ func (l *ledger) resolve(pos uint32) (again bool) {
 	if x.open != 0 || x.state != warning.Sending && x.state != warning.Unknown {
 		return false
 	}
-	switch x.worst {
+	switch x.worst &^ onceUnknown {
 	case rank[recRefused]:
 		if l.moves && (reason == channels.BadContent || reason == channels.NotAllowed) && l.set(pos, warning.Moved, reason) {
 			return false
@@ -285,6 +288,7 @@ func (l *ledger) resolve(pos uint32) (again bool) {
 		l.set(pos, warning.Refused, reason)
 	case rank[recUnknown]:
 		if x.state == warning.Sending {
+			x.worst |= onceUnknown
 			l.set(pos, warning.Unknown, reason)
 			l.settleReceipts(pos, channels.Undeliverable)
 			return x.state == warning.Unknown
@@ -304,7 +308,7 @@ func (l *ledger) settleReceipts(pos uint32, reason channels.Reason) {
 	x := l.at(pos)
 	switch {
 	case x.got == l.wholeOf(pos):
-		if x.state != warning.Delivered {
+		if x.state.MayBecome(warning.Delivered) {
 			x.open = 0
 			l.set(pos, warning.Delivered, channels.NoReason)
 		}
@@ -351,7 +355,7 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 	if exact {
 		return segment, true, true
 	}
-	if x.state == warning.Unknown || x.tries > 0 {
+	if x.worst&onceUnknown != 0 {
 		for seg := range l.width {
 			if (x.got|x.failed)>>seg&1 == 0 {
 				return seg, false, true
@@ -359,6 +363,15 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 		}
 	}
 	return 0, false, false
+}
+
+// mayHaveIt tells whether somebody who was not reached, as it seems, may have the message all the same: a hand-off had no answer.
+func (l *ledger) mayHaveIt(pos uint32) bool {
+	if pos >= l.granted {
+		return false
+	}
+	x := l.at(pos)
+	return x.worst&onceUnknown != 0 && x.state != warning.Moved && x.state != warning.Withdrawn
 }
 
 // recount sums the states anew: what the counters must equal.

@@ -268,3 +268,29 @@ func TestLanguagesOfAPage(t *testing.T) {
 		}
 	})
 }
+
+// TestAReceiptOfTheHandOffBefore: somebody whose hand-off had no answer is handed over again, which the carrier puts off or
+// refuses; then the receipt of the first one comes. They have the message, and no step is taken that the table does not have.
+func TestAReceiptOfTheHandOffBefore(t *testing.T) {
+	for name, then := range map[string][]record{
+		"put off":    {{kind: recRetry, reason: channels.Throttled}},
+		"refused":    {{kind: recRefused, reason: channels.BadNumber}},
+		"cancelled":  {{kind: recRetry, reason: channels.Throttled}, {kind: recSettled, print: uint16(warning.CancelledIn), reason: channels.CancelledHere}},
+		"superseded": {{kind: recRetry, reason: channels.Throttled}, {kind: recSettled, print: uint16(warning.Superseded), reason: channels.SupersededHere}},
+		"expired":    {{kind: recRetry, reason: channels.Throttled}, {kind: recSettled, print: uint16(warning.ExpiredOut), reason: channels.ExpiredHere}},
+	} {
+		l := newLedger(1, base, []uint8{1}, 0)
+		l.grant(1)
+		for _, r := range append([]record{{kind: recUnknown, reason: channels.NoAnswer}, {kind: recAgain}}, then...) {
+			l.apply(base, r)
+		}
+		segment, _, ok := l.match(0, 7)
+		if !ok {
+			t.Fatalf("%s: the receipt is nobody's", name)
+		}
+		l.apply(base, record{kind: recArrived, segment: uint8(segment), print: 7})
+		if s := l.stateOf(0); s != warning.Delivered || !l.balanced() {
+			t.Errorf("%s: the person is %v, %d steps were not allowed", name, s, l.illegal)
+		}
+	}
+}

@@ -22,10 +22,10 @@ func (e *Engine) moves(id string, tails []StrandTail) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if n == e.moved[id] {
-		return e.unfinished[id]
+		return e.unfinished[id] > 0
 	}
 	e.moved[id] = n
-	e.unfinished[id] = true
+	e.ask(id)
 	kick(e.plan)
 	return true
 }
@@ -135,7 +135,7 @@ func (m *placer) next(s *strand, pos uint32, number uint64, block uint32, slot i
 func (e *Engine) placing(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.unfinished[id]
+	return e.unfinished[id] > 0
 }
 
 // forget drops what was remembered of warnings that are over.

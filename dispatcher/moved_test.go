@@ -1,11 +1,13 @@
 package dispatcher_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tocsin/channels"
+	"tocsin/dispatcher"
 	"tocsin/warning"
 )
 
@@ -74,4 +76,51 @@ func TestFlashFallsBackToSMS(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowParts takes its time to store what is added to plans.
+type slowParts struct {
+	dispatcher.Records
+	takes time.Duration
+}
+
+func (r slowParts) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
+	if len(parts) > 0 && parts[0].Parts > 1 {
+		pass(r.takes)
+	}
+	return r.Records.PutPlans(ctx, parts)
+}
+
+// TestWhoMovesWhileOthersAreGivenAPlace: people whom the carrier refuses while the part of the plan for those before them is
+// being made and stored get a place too.
+func TestWhoMovesWhileOthersAreGivenAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 300, 100)
+		h.start(func(o *dispatcher.Options) { o.Records = slowParts{h.store, 4 * time.Second} })
+		defer h.close()
+		h.c.answers(func(a arrival) channels.Outcome {
+			if a.flash {
+				return channels.Outcome{Kind: channels.Refused, Reason: channels.BadContent}
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		})
+		s := spec(warning.Red, "slide", "")
+		s.Channels = []warning.Channel{warning.FlashSMS}
+		w := h.warn(s)
+		pass(30 * time.Second)
+		text := map[uint64]int{}
+		for _, a := range h.c.log() {
+			if !a.flash {
+				text[a.number]++
+			}
+		}
+		if len(text) != 300 {
+			t.Errorf("%d of 300 people got it by SMS; the warning is %v", len(text), h.state(w.ID))
+		}
+		for who, n := range text {
+			if n != 1 {
+				t.Fatalf("%d got it %d times by SMS", who, n)
+			}
+		}
+	})
 }

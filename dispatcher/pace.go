@@ -73,7 +73,11 @@ func (s *slowdown) recover(now time.Time) {
 	}
 }
 
-// progress is how many messages were sent up to a moment, for rates over the last ten seconds.
+// secondsFrom is where all seconds of progress are counted from.
+var secondsFrom = time.Now()
+
+// progress is how many messages were sent up to a moment, for rates over the last ten seconds. All of a process end their
+// seconds together, so that what two sent in a second can be added.
 type progress struct {
 	total int64
 	marks [11]int64
@@ -86,12 +90,13 @@ func (p *progress) add(now time.Time, n int) {
 }
 
 func (p *progress) roll(now time.Time) {
+	whole := secondsFrom.Add(now.Sub(secondsFrom).Truncate(time.Second))
 	if p.at.IsZero() {
-		p.at = now
+		p.at = whole
 	}
 	for steps := 0; now.Sub(p.at) >= time.Second; steps++ {
 		if steps > len(p.marks) {
-			p.at = now
+			p.at = whole
 		} else {
 			p.at = p.at.Add(time.Second)
 		}

@@ -85,6 +85,9 @@ func (e *Engine) plans(ctx context.Context) {
 
 // planOne resolves who is in danger over the newest snapshot, sorts them into strands, and stores these.
 func (e *Engine) planOne(ctx context.Context, id string) error {
+	e.mu.Lock()
+	asked := e.unfinished[id]
+	e.mu.Unlock()
 	r, fresh := e.takeReleased(id)
 	if !fresh {
 		var err error
@@ -93,7 +96,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		}
 	}
 	if r.w.State != warning.Released {
-		e.finish(id, false)
+		e.finished(id, asked, false)
 		return nil
 	}
 	e.know(&r.w) // the accounts open its strands next
@@ -106,7 +109,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		return err
 	}
 	if plan.Parts > 1 && len(plan.Strands) == 0 && plan.Pending { // nothing new to store
-		e.finish(id, true)
+		e.finished(id, asked, true)
 		e.nudge()
 		return nil
 	}
@@ -133,7 +136,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 		if stored.New {
 			took = offer(opened, stored.IDs)
 		}
-		e.finish(id, plan.Pending)
+		e.finished(id, asked, plan.Pending)
 		for _, a := range e.all() {
 			if !slices.Contains(took, a) {
 				a.nudge()
@@ -188,8 +191,7 @@ func (e *Engine) putPlan(ctx context.Context, rev uint64, p Plan) (Stored, error
 
 // opened is a strand that its account made ready while its plan was being stored.
 type opened struct {
-	by    *account
-	fence Fence // by which it was owned then
+	by *account
 	*strand
 }
 
@@ -203,14 +205,14 @@ func (e *Engine) openAhead(ctx context.Context, strands []Strand) []opened {
 			continue
 		}
 		a.mu.Lock()
-		owned, fence := a.owned, a.fence
+		owned := a.owned
 		a.mu.Unlock()
 		if !owned {
 			continue
 		}
 		group.Go(func() {
 			if s, err := a.openOne(ctx, strands[i]); err == nil { // an error comes again where the account reads it
-				all[i] = opened{a, fence, s}
+				all[i] = opened{a, s}
 			}
 		})
 	}
@@ -222,18 +224,19 @@ func (e *Engine) openAhead(ctx context.Context, strands []Strand) []opened {
 // before they read anything; by the answer they learn that there is something to read and to obey.
 func offer(all []opened, ids []StrandID) (took []*account) {
 	for i, o := range all {
-		if o.by != nil && o.by.offered(o.strand, ids[i], o.fence) {
+		if o.by != nil && o.by.offered(o.strand, ids[i]) {
 			took = append(took, o.by)
 		}
 	}
 	return took
 }
 
-// offered takes in a strand unless it was read already, or the account had another owner since it was opened.
-func (a *account) offered(s *strand, id StrandID, fence Fence) bool {
+// offered takes in a strand unless it was read already, by this ownership or as it began: what another owner did of it was
+// read with it.
+func (a *account) offered(s *strand, id StrandID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.owned || a.fence != fence || id <= a.newest {
+	if !a.owned || id <= a.newest {
 		return false
 	}
 	s.ID = id

@@ -86,12 +86,14 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 	a.inflight += messages // before the answers can come
 	a.sched.Taken(f, len(msgs))
 	next := s.next
+	a.sending = s
 	a.mu.Unlock()
 
 	took := a.carrier.Send(s.prepared[language], msgs)
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.sending = nil
 	now = time.Now()
 	for i := took; i < len(msgs); i++ { // did not fit: back to where they stood
 		messages -= ones(whole &^ msgs[i].Skip)

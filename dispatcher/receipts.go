@@ -200,7 +200,10 @@ func (e *early) replayed(s *strand, at time.Time, rec record) {
 	if rec.kind == recEarlyFailed {
 		r.State = channels.Failed
 	}
-	e.keep(earlyReceipt{r, at, s.ID, rec.pos})
+	kept := earlyReceipt{r, at, s.ID, rec.pos}
+	if !slices.Contains(e.byNumber[r.Number], kept) { // it may stand in the journal twice
+		e.keep(kept)
+	}
 }
 
 // retryAll tries everything that is kept, after a crash has left people unknown.

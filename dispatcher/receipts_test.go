@@ -169,3 +169,67 @@ func TestReceiptsOfEveryKind(t *testing.T) {
 		}
 	})
 }
+
+// TestAReceiptOfAnotherWarningEndsNoRetry: the receipt of a warning comes before the answer to its submission, while another
+// one is on its way to the same person who was put off once: it says nothing about that one.
+func TestAReceiptOfAnotherWarningEndsNoRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 1, 1500)
+		defer h.close()
+		h.c.tells = func(a arrival, print uint16) []told {
+			if a.text != "first" {
+				return []told{}
+			}
+			return []told{{after: 7 * time.Second, Receipt: channels.Receipt{Print: print, State: channels.Arrived}}}
+		}
+		var seconds atomic.Int32
+		h.c.answers(func(a arrival) channels.Outcome {
+			if a.text == "second" && seconds.Add(1) < 3 {
+				return channels.Outcome{Kind: channels.Retry, Reason: channels.QueueFull}
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		})
+		h.c.takes(15 * time.Second)
+		first := h.warn(spec(warning.Red, "first", ""))
+		pass(500 * time.Millisecond)
+		h.c.takes(100 * time.Millisecond)
+		second := h.warn(spec(warning.Red, "second", ""))
+		pass(500 * time.Millisecond)
+		h.c.takes(8 * time.Second) // the second try is on its way when the receipt comes
+		pass(time.Minute)
+		if n := seconds.Load(); n != 3 {
+			t.Errorf("the person was tried %d times, and was put off twice", n)
+		}
+		if c := h.lane(second.ID).Counts; c[warning.HandedOver] != 1 {
+			t.Errorf("who has no receipt of the second is counted as %v", c)
+		}
+		if c := h.lane(first.ID).Counts; c[warning.Delivered] != 1 {
+			t.Errorf("who has the receipt of the first is counted as %v", c)
+		}
+	})
+}
+
+// TestReceiptsOfNobodyAreCountedOnce: receipts that match nothing are kept in the journal while nothing else is written to it,
+// which neither grows for that nor makes them more when they are read again.
+func TestReceiptsOfNobodyAreCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 10, 1500)
+		h.c.tells = func(_ arrival, print uint16) []told {
+			return []told{{after: 5 * time.Second, Receipt: channels.Receipt{Print: print + 1000, State: channels.Arrived}}}
+		}
+		w := h.warn(spec(warning.Red, "lost", ""))
+		pass(30 * time.Second)
+		im, err := h.store.Load(t.Context(), "mobile", 0, true)
+		if err != nil || len(im.Journal) > 2 {
+			t.Errorf("the journal has %d entries, %v", len(im.Journal), err)
+		}
+		h.kill()
+		h.start()
+		defer h.close()
+		pass(11 * time.Minute)
+		r, err := h.e.Report(t.Context(), w.ID)
+		if err != nil || r.Unmatched != 10 {
+			t.Errorf("%d receipts are counted as matching nothing, and there were 10: %v", r.Unmatched, err)
+		}
+	})
+}

@@ -52,6 +52,8 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 	if err := errors.Join(r.audible(), e.within(&w, r.Units)); err != nil {
 		return w, err
 	}
+	e.playing.Lock() // nobody writes between the reading and the writing
+	defer e.playing.Unlock()
 	plays, err := e.plays(ctx)
 	if err != nil {
 		return w, unavailable(err)

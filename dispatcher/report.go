@@ -233,7 +233,11 @@ func (e *Engine) report(ctx context.Context, id string, visit func(*strand) erro
 func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 	var first, last time.Time
 	var people, messages int64
-	byAccount := map[string]*ReportAccount{}
+	type busy struct {
+		ReportAccount
+		first, last time.Time
+	}
+	byAccount := map[string]*busy{}
 	for i, t := range tails {
 		first, last = earlier(first, t.Stats.First), later(last, t.Stats.Last)
 		c := t.Counts
@@ -242,7 +246,7 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 		name := plan.Strands[i].Account
 		acc := byAccount[name]
 		if acc == nil {
-			acc = &ReportAccount{Account: name}
+			acc = &busy{ReportAccount: ReportAccount{Account: name}}
 			if a := e.account(name); a != nil {
 				acc.Contract = float64(a.contract())
 			}
@@ -251,12 +255,14 @@ func (e *Engine) reportRates(r *Report, plan *Plan, tails []StrandTail) {
 		}
 		acc.Messages += t.Stats.Messages
 		acc.MaxInAnySecond = max(acc.MaxInAnySecond, int64(t.Stats.MaxInAnySecond))
-		if span := t.Stats.Last.Sub(t.Stats.First).Seconds(); span > 0 && acc.Contract > 0 {
-			acc.Used = float64(t.Stats.Messages) / (span * acc.Contract)
-		}
+		acc.first, acc.last = earlier(acc.first, t.Stats.First), later(acc.last, t.Stats.Last)
 	}
 	for i := range r.Accounts {
-		r.Accounts[i] = *byAccount[r.Accounts[i].Account]
+		acc := byAccount[r.Accounts[i].Account]
+		if acc.Contract > 0 { // which is of whole seconds: fewer messages than that use a part of one
+			acc.Used = float64(acc.Messages) / (acc.Contract * max(1, acc.last.Sub(acc.first).Seconds()))
+		}
+		r.Accounts[i] = acc.ReportAccount
 	}
 	if first.IsZero() {
 		return

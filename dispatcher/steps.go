@@ -37,7 +37,7 @@ func (e *Engine) steps(ctx context.Context, id string, plan *Plan) (bool, error)
 	}
 	_, at, ok := nextStep(&w, plan)
 	if ok && !time.Now().Before(at) {
-		e.finish(id, true)
+		e.finish(id)
 		kick(e.plan)
 	}
 	return ok, nil

@@ -188,9 +188,11 @@ func (s *strand) position(batch, slot int) (uint32, bool) {
 	return s.starts[batch] + uint32(m.Rank(slot)), true
 }
 
+// message is what a person gets. The reference that joins its segments is another one in each channel: a phone that has a
+// warning by two does not mix them.
 func (s *strand) message(pos uint32, number uint64) channels.Message {
 	h := (s.salt ^ uint32(number) ^ uint32(number>>32)*0x9e3779b1) * 0x85ebca6b
-	return channels.Message{Token: uint64(s.index)<<32 | uint64(pos), Number: number, Ref: uint8(h >> 24), Skip: s.led.at(pos).handed}
+	return channels.Message{Token: uint64(s.index)<<32 | uint64(pos), Number: number, Ref: uint8(h>>24) ^ uint8(s.Channel), Skip: s.led.at(pos).handed}
 }
 
 // takeFirst fills buf with up to n people from next on who share a language, and moves next.

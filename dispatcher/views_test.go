@@ -170,3 +170,29 @@ func TestProgressIsTheWarningsOwn(t *testing.T) {
 		}
 	})
 }
+
+// TestUseOfAContract: what a warning used of an account's contract is that of all its channels together, and never more
+// than the contract, however few messages it was.
+func TestUseOfAContract(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 9000, 1500)
+		defer h.close()
+		for people, least := range map[string]float64{"": 0.9, "first 9": 0} {
+			red := spec(warning.Red, "red in "+people, people)
+			red.Channels = []warning.Channel{warning.SMS, warning.FlashSMS}
+			before := len(h.c.log())
+			w := h.warn(red)
+			pass(15 * time.Second)
+			r, err := h.e.Report(t.Context(), w.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Lanes) != 2 || len(r.Accounts) != 1 {
+				t.Fatalf("%d lanes at %d accounts", len(r.Lanes), len(r.Accounts))
+			}
+			if a := r.Accounts[0]; int(a.Messages) != len(h.c.log())-before || a.Used < least || a.Used > 1 {
+				t.Errorf("%+v of %+v", a, r.Lanes)
+			}
+		}
+	})
+}

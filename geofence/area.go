@@ -299,12 +299,13 @@ func (c *checker) ring(field string, r warning.Ring) (ring, bool) {
 		c.fault(field, "area.ring.zero", "give three corners that do not lie on one line", "the ring at %v has no surface", first)
 		return nil, false
 	}
-	for i, b := range out {
-		a, d := out[(i+len(out)-1)%len(out)], out[(i+1)%len(out)]
-		if side(a, b, d) == 0 && turnsBack(a, b, d) {
-			c.fault(field, "area.ring.spike", "remove the spike", "the ring runs to %v and back on the same line", b)
+	before := out[len(out)-1]
+	for e := range out.edges {
+		if side(before, e.a, e.b) == 0 && turnsBack(before, e.a, e.b) {
+			c.fault(field, "area.ring.spike", "remove the spike", "the ring runs to %v and back on the same line", e.a)
 			return nil, false
 		}
+		before = e.a
 	}
 	return out, true
 }

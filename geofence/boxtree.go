@@ -2,6 +2,9 @@ package geofence
 
 import "math/bits"
 
+// bunch is how many sides are looked at one after the other sooner than by their boxes.
+const bunch = 8
+
 // boxTree is boxes around the sides of an area in their order: node 1 is around all, 2k and 2k+1 are around the halves of
 // k, and node leaves+i is around side i. Sides that follow each other lie near each other, so the boxes are small.
 type boxTree struct {
@@ -27,9 +30,7 @@ func newBoxTree(sides []edge, starts func(i int) bool) *boxTree {
 	}
 	for k := t.leaves - 1; k > 0; k-- {
 		t.boxes[k] = t.boxes[2*k]
-		if b := t.boxes[2*k+1]; b != nothing() {
-			t.boxes[k].join(b)
-		}
+		t.boxes[k].join(t.boxes[2*k+1])
 		t.ways[k] = t.ways[2*k] | t.ways[2*k+1]
 	}
 	return t
@@ -43,15 +44,21 @@ func (t *boxTree) under(k int) (from, to int) {
 }
 
 // crossed tells whether an odd number of the sides under node k is crossed on the way from p to q (see crossed).
-func (t *boxTree) crossed(k int, p, q coord) bool {
+func (t *boxTree) crossed(k int, p, q coord) (odd bool) {
 	b := &t.boxes[k]
 	across := b.min.y <= p.y && p.y < b.max.y && b.min.x <= max(p.x, q.x) && b.max.x >= min(p.x, q.x)
 	along := b.min.x <= q.x && q.x < b.max.x && b.min.y <= max(p.y, q.y) && b.max.y >= min(p.y, q.y)
 	switch {
 	case !across && !along:
 		return false
-	case k >= t.leaves:
-		return t.sides[k-t.leaves].crossed(p, q)
+	case k >= t.leaves/bunch:
+		from, to := t.under(k)
+		for _, e := range t.sides[from:to] {
+			if e.crossed(p, q) {
+				odd = !odd
+			}
+		}
+		return odd
 	}
 	return t.crossed(2*k, p, q) != t.crossed(2*k+1, p, q)
 }
@@ -79,20 +86,36 @@ func (t *boxTree) touches(k int, p coord) bool {
 	return t.touches(2*k, p) || t.touches(2*k+1, p)
 }
 
-// meeting appends the nodes under k that meet r, none of them much larger than it.
-func (t *boxTree) meeting(out []int32, k int, r box) []int32 {
+// enter appends the nodes under k that meet r, none of them much larger than it, and tells whether an odd number of the
+// sides under k is crossed on the way from p to the lowest corner of r, which is not to the west nor to the south of p.
+func (t *boxTree) enter(out []int32, k int, p coord, r *box) (_ []int32, odd bool) {
 	b := &t.boxes[k]
-	switch {
-	case !b.meets(r):
-		return out
-	case k >= t.leaves:
-		if !t.sides[k-t.leaves].meets(r) {
-			return out
-		}
-	case b.width() > r.width() || b.height() > r.height():
-		return t.meeting(t.meeting(out, 2*k, r), 2*k+1, r)
+	if b.min.x > r.max.x || b.min.y > r.max.y {
+		return out, false
 	}
-	return append(out, int32(k))
+	meets := b.max.x >= r.min.x && b.max.y >= r.min.y
+	crossed := b.min.y <= p.y && p.y < b.max.y && b.min.x <= r.min.x && b.max.x >= p.x ||
+		b.min.x <= r.min.x && r.min.x < b.max.x && b.min.y <= r.min.y && b.max.y >= p.y
+	switch {
+	case !meets && !crossed:
+		return out, false
+	case meets && b.width() <= r.width() && b.height() <= r.height():
+		return append(out, int32(k)), crossed && t.crossed(k, p, r.min)
+	case k >= t.leaves/bunch:
+		from, to := t.under(k)
+		for i, e := range t.sides[from:to] {
+			if crossed && e.crossed(p, r.min) {
+				odd = !odd
+			}
+			if meets && e.meets(*r) {
+				out = append(out, int32(t.leaves+from+i))
+			}
+		}
+		return out, odd
+	}
+	out, odd = t.enter(out, 2*k, p, r)
+	out, also := t.enter(out, 2*k+1, p, r)
+	return out, odd != also
 }
 
 func (b *box) width() int64  { return int64(b.max.x) - int64(b.min.x) }

@@ -47,8 +47,8 @@ func (b *box) add(c coord) {
 }
 
 func (b *box) join(o box) {
-	b.add(o.min)
-	b.add(o.max)
+	b.min.x, b.min.y = min(b.min.x, o.min.x), min(b.min.y, o.min.y)
+	b.max.x, b.max.y = max(b.max.x, o.max.x), max(b.max.y, o.max.y)
 }
 
 func (b box) has(c coord) bool {

@@ -20,7 +20,6 @@ const (
 type group struct {
 	level, number int
 	box           box
-	inside        bool // whether the lowest corner of the box is (see side of a corner that is on a line: beside)
 }
 
 // newGathering is the gathering at positions; each block of it must be seen, and then it must rise.

@@ -45,17 +45,24 @@ func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
 	return sel, nil
 }
 
-// finder finds people by going down from groups to smaller groups: one whose box no side of the shape meets is chosen or
-// not as a whole, and only people in small groups at the line are looked at one by one.
+// finder finds people by going down from groups to smaller groups: one whose box no side of a shape meets is chosen or
+// not as a whole, and only people in small groups at a line are looked at one by one.
 type finder struct {
 	gathering *gathering
-	first     int                             // row of the stretch
+	first     int                             // row of the first group
 	chosen    [1 << (2 * stretch) / 64]uint64 // bit i is row first+i
 	work      *atomic.Int64                   // steps of all finders: what is too much must not depend on the machine
 	most      int64                           // of them
 	steps     int64                           // those that work does not have yet
-	tree      *boxTree                        // of the shape that is looked in
-	stack     []int32                         // its nodes in the groups on the way down
+	parts     []portion                       // of the groups on the way down
+	nodes     []int32                         // of the parts
+}
+
+// portion is what a shape has in a group: all of it, or sides that may meet the group's box.
+type portion struct {
+	tree   *boxTree
+	nodes  []int32 // of the tree, with the sides
+	inside bool    // whether the lowest corner of the box is (see side of a corner that is on a line: beside)
 }
 
 // fewTests is how many exact tests of a person against a side are cheaper than dividing the group again.
@@ -74,26 +81,24 @@ func (f *finder) look(number int, shapes []*shape) (sel warning.Selection) {
 }
 
 // block is who of a block is in one of the shapes, whatever the work.
-func (f *finder) block(c *gathering, number int, shapes []*shape) warning.Mask {
-	f.gathering, f.work, f.most = c, &atomic.Int64{}, math.MaxInt64
+func (f *finder) block(g *gathering, number int, shapes []*shape) warning.Mask {
+	f.gathering, f.work, f.most = g, &atomic.Int64{}, math.MaxInt64
 	f.find(block, number, shapes)
 	return warning.Mask(f.chosen[:len(warning.Mask{})])
 }
 
-// find chooses who of a group is in one of the shapes.
+// find chooses who of a group, which is not less than a word, is in one of the shapes.
 func (f *finder) find(level, number int, shapes []*shape) {
-	f.first = number << (2 * level)
-	clear(f.chosen[:max(1, 1<<(2*level)/64)])
-	q := group{level: level, number: number, box: f.gathering.boxOf(level, number)}
+	f.first, f.parts, f.nodes = number<<(2*level), f.parts[:0], f.nodes[:0]
+	clear(f.chosen[:1<<(2*level)/64])
+	q := group{level, number, f.gathering.boxOf(level, number)}
+	all := []int32{1}
 	for _, shape := range shapes {
-		if !shape.box.meets(q.box) || !f.spend(len(shape.tree.sides)/8) {
-			continue
+		if shape.box.meets(q.box) && f.spend(len(shape.tree.sides)/8) {
+			f.enter(portion{shape.tree, all, shape.tree.east(1, q.box.min)}, q.box.min, q.box)
 		}
-		f.tree = shape.tree
-		q.inside = f.tree.east(1, q.box.min)
-		f.stack = f.tree.meeting(f.stack[:0], 1, q.box)
-		f.down(q, f.stack)
 	}
+	f.down(q, f.parts)
 	f.work.Add(f.steps)
 	f.steps = 0
 }
@@ -107,57 +112,78 @@ func (f *finder) spend(steps int) bool {
 	return f.work.Load() <= f.most
 }
 
-// down looks at a group that the sides under these nodes may meet, and no others.
-func (f *finder) down(q group, nodes []int32) {
+// enter appends what a shape has in a box, if anything, where p is what it has in a larger box with that lowest corner.
+func (f *finder) enter(p portion, corner coord, b box) {
+	from := len(f.nodes)
+	for _, k := range p.nodes {
+		var odd bool
+		f.nodes, odd = p.tree.enter(f.nodes, int(k), corner, &b)
+		p.inside = p.inside != odd
+	}
+	if p.nodes = f.nodes[from:len(f.nodes):len(f.nodes)]; len(p.nodes) > 0 || p.inside {
+		f.parts = append(f.parts, p)
+	}
+}
+
+// down looks at a group in which the shapes have these parts.
+func (f *finder) down(q group, parts []portion) {
 	sides := 0
-	for _, k := range nodes {
-		from, to := f.tree.under(int(k))
-		sides += to - from
+	for i := range parts {
+		if len(parts[i].nodes) == 0 {
+			f.take(q)
+			return
+		}
+		sides += parts[i].sides()
 	}
 	from := q.number << (2 * q.level)
 	to := min(from+1<<(2*q.level), len(f.gathering.lon))
 	switch {
 	case sides == 0:
-		if q.inside {
-			f.take(from-f.first, to-f.first)
-		}
 		return
 	case !f.spend(8 * (sides + 1)): // each side is compared with four boxes at most
 		return
 	case q.level <= word && (to-from)*sides <= fewTests || q.level == 0:
 		f.spend((to - from) * sides)
-		f.chosen[(from-f.first)>>6] |= f.test(&q, nodes, f.gathering.lon[from:to], f.gathering.lat[from:to]) << (from & 63)
+		lon, lat := f.gathering.lon[from:to], f.gathering.lat[from:to]
+		for i := range parts {
+			f.chosen[(from-f.first)>>6] |= parts[i].test(q.box.min, lon, lat) << (from & 63)
+		}
 		return
 	}
+	before, nodes := len(f.parts), len(f.nodes)
 	for n := range 4 {
-		child := group{level: q.level - 1, number: 4*q.number + n, inside: q.inside}
+		child := group{level: q.level - 1, number: 4*q.number + n}
 		if child.number<<(2*child.level) >= to {
 			return
 		}
 		child.box = f.gathering.boxOf(child.level, child.number)
-		mark := len(f.stack)
-		for _, k := range nodes {
-			if f.tree.crossed(int(k), q.box.min, child.box.min) {
-				child.inside = !child.inside
-			}
-			f.stack = f.tree.meeting(f.stack, int(k), child.box)
+		for _, p := range parts {
+			f.enter(p, q.box.min, child.box)
 		}
-		f.down(child, f.stack[mark:len(f.stack):len(f.stack)])
-		f.stack = f.stack[:mark]
+		f.down(child, f.parts[before:len(f.parts):len(f.parts)])
+		f.parts, f.nodes = f.parts[:before], f.nodes[:nodes]
 	}
 }
 
-// test is a bit for each of up to 64 people of a group who is in the shape; the sides under these nodes meet its box, and
-// no others.
-func (f *finder) test(q *group, nodes []int32, lon, lat []int32) uint64 {
+// sides is how many may meet the group.
+func (p *portion) sides() (n int) {
+	for _, k := range p.nodes {
+		from, to := p.tree.under(int(k))
+		n += to - from
+	}
+	return n
+}
+
+// test is a bit for each of up to 64 people of a group who is in the shape; their box has this lowest corner.
+func (p *portion) test(corner coord, lon, lat []int32) uint64 {
 	var in, on uint64
-	if q.inside {
+	if p.inside {
 		in = ^in
 	}
-	for _, k := range nodes {
-		from, to := f.tree.under(int(k))
-		for _, e := range f.tree.sides[from:to] {
-			odd, line := nearOf(e, q.box.min).between(lon, lat)
+	for _, k := range p.nodes {
+		from, to := p.tree.under(int(k))
+		for _, e := range p.tree.sides[from:to] {
+			odd, line := nearOf(e, corner).between(lon, lat)
 			in ^= odd
 			for ; line != 0; line &= line - 1 {
 				if i := bits.TrailingZeros64(line); e.touches(coord{lon[i], lat[i]}) {
@@ -188,26 +214,31 @@ func nearOf(e edge, corner coord) nearEdge {
 	return n
 }
 
-// between is a bit for each of the people to whom the way leads over the side, and one for each who may be on it: all who
-// are, and some on its line. It has no branches, which could not be foretold.
+// between is a bit for each of the people to whom the way leads over the side, and one for each who is on its line. A bit is
+// the sign of a number: nothing branches that cannot be foretold.
 func (e nearEdge) between(lon, lat []int32) (odd, line uint64) {
-	ax, ay, bx := int64(e.a.x), int64(e.a.y), int64(e.b.x)
-	dx, dy := bx-ax, int64(e.b.y)-ay
-	above, beyond := bit(e.above), bit(e.beyond)
+	west, width, height := int64(e.a.x), int64(e.b.x)-int64(e.a.x), int64(e.b.y)-int64(e.a.y)
+	beyond, on := sign(e.beyond), sign(e.above)
+	// The turn (see side) is made negative where the way to somebody below or above the side leads over it.
+	dx, dy, c := -width, -height, width*int64(e.a.y)
+	if e.above {
+		dx, dy, c = -dx, -dy, -c-1 // on the line it is -1 then
+	}
 	lat = lat[:len(lon)]
-	for i := range lon {
-		x, y := int64(lon[i]), int64(lat[i])
-		up, right := dx*(y-ay), dy*(x-ax) // see side
-		from, past := bit(x >= ax), bit(x >= bx)
-		odd |= (from&^past&(bit(up > right)^above) | past&beyond) << (i & 63)
-		line |= (from & bit(up == right)) << (i & 63)
+	for i := len(lon) - 1; i >= 0; i-- {
+		x := int64(lon[i]) - west
+		turn := dx*int64(lat[i]) - dy*x + c
+		if turn == on {
+			line |= 1 << (i & 63)
+		}
+		odd = odd<<1 | uint64(beyond^(x-width)&(beyond^turn&^x))>>63
 	}
 	return odd, line
 }
 
-func bit(is bool) uint64 {
+func sign(is bool) int64 {
 	if is {
-		return 1
+		return -1
 	}
 	return 0
 }
@@ -257,8 +288,10 @@ func (e edge) crossed(p, q coord) (odd bool) {
 	return odd
 }
 
-// take chooses the rows from to to, counted from the first of the stretch.
-func (f *finder) take(from, to int) {
+// take chooses all of a group.
+func (f *finder) take(q group) {
+	from := q.number<<(2*q.level) - f.first
+	to := min(from+1<<(2*q.level), len(f.gathering.lon)-f.first)
 	for ; from < to && from&63 != 0; from++ {
 		f.chosen[from>>6] |= 1 << (from & 63)
 	}

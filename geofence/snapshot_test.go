@@ -414,6 +414,20 @@ func TestResolveAgreesWithLookingAtEverybody(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(again, sel) {
 			t.Fatalf("the same rings begun elsewhere give %d people instead of %d: %v", again.People(), sel.People(), err)
 		}
+		b := randomArea(t)
+		both, err := s.Resolve([]warning.Area{a, b})
+		if err != nil {
+			return
+		}
+		want = want[:0]
+		for i := range everyone.Len() {
+			if holds(a, everyone.Lon[i], everyone.Lat[i]) || holds(b, everyone.Lon[i], everyone.Lat[i]) {
+				want = append(want, everyone.Number[i])
+			}
+		}
+		if got := chosen(s, both); !slices.Equal(got, want) {
+			t.Fatalf("%d people in two areas, looking at everybody finds %d", len(got), len(want))
+		}
 	})
 }
 

@@ -85,17 +85,18 @@ func (s PersonState) String() string {
 
 // PersonTransitions is every step that a person in a lane may take. Receipts are monotonic: nothing leads away from
 // Delivered. Waiting becomes Refused when the last try was used up. The steps back to Waiting are a retry (from Sending), a grant given back unused (from Sending), a second
-// hand-off of an unknown (promise 3), and a replay of dead letters by an engineer (from Refused and Undelivered).
+// hand-off of an unknown (promise 3), and a replay of dead letters by an engineer (from Refused and Undelivered). Whoever was
+// unknown once may have it whatever came of the next hand-off: its receipt leads to Delivered from there.
 var PersonTransitions = [PersonStates][]PersonState{
-	Waiting:     {Sending, Refused, ExpiredOut, CancelledIn, Superseded, Moved, Withdrawn},
+	Waiting:     {Sending, Delivered, Refused, ExpiredOut, CancelledIn, Superseded, Moved, Withdrawn},
 	Sending:     {Waiting, HandedOver, Delivered, Undelivered, Refused, Unknown, Moved},
 	HandedOver:  {Delivered, Undelivered, ExpiredOut},
 	Delivered:   {},
 	Undelivered: {Delivered, Waiting},
-	Refused:     {Waiting},
+	Refused:     {Waiting, Delivered},
 	ExpiredOut:  {Delivered},
-	CancelledIn: {},
-	Superseded:  {},
+	CancelledIn: {Delivered},
+	Superseded:  {Delivered},
 	Moved:       {},
 	Withdrawn:   {},
 	Unknown:     {Waiting, HandedOver, Delivered, Undelivered, Refused},

@@ -65,7 +65,6 @@ func (s *Store) image(ctx context.Context, account string, ledger bool, which fu
 	entry := p.HGet(ctx, s.keys.account(account), "entry")
 	stats := p.HGet(ctx, s.keys.account(account), "stats")
 	idsOf := which(p)
-	length := p.LLen(ctx, s.keys.journal(account))
 	if _, err := exec(ctx, p); err != nil {
 		return im, err
 	}
@@ -85,7 +84,7 @@ func (s *Store) image(ctx context.Context, account string, ledger bool, which fu
 		return im, err
 	}
 	if ledger {
-		if im.Journal, err = s.journal(ctx, account, length.Val()); err != nil {
+		if im.Journal, err = s.journal(ctx, account); err != nil {
 			return im, err
 		}
 	}
@@ -105,7 +104,35 @@ func (s *Store) image(ctx context.Context, account string, ledger bool, which fu
 	return im, err
 }
 
-func (s *Store) journal(ctx context.Context, account string, length int64) (out [][]byte, err error) {
+// journal is what is not folded. Its pieces fit together only where nothing was folded while they were read: else it is read
+// again, which a fold a second leaves time for.
+func (s *Store) journal(ctx context.Context, account string) ([][]byte, error) {
+	folded, length, err := s.journaled(ctx, account)
+	for err == nil {
+		var out [][]byte
+		if out, err = s.pieces(ctx, account, length); err != nil {
+			break
+		}
+		was := folded
+		if folded, length, err = s.journaled(ctx, account); err == nil && folded == was {
+			return out, nil
+		}
+	}
+	return nil, err
+}
+
+// journaled is how many entries of a journal were folded, and how many were not.
+func (s *Store) journaled(ctx context.Context, account string) (folded, length int64, err error) {
+	p := s.db.TxPipeline() // at one moment
+	entry, n := p.HGet(ctx, s.keys.account(account), "entry"), p.LLen(ctx, s.keys.journal(account))
+	if _, err := exec(ctx, p); err != nil {
+		return 0, 0, err
+	}
+	last, _ := strconv.ParseInt(entry.Val(), 10, 64) // absent is 0
+	return last - n.Val(), n.Val(), nil
+}
+
+func (s *Store) pieces(ctx context.Context, account string, length int64) (out [][]byte, err error) {
 	err = s.pipeline(ctx, int(length+loadEntries-1)/loadEntries, 1, func(p redis.Pipeliner, i int) {
 		p.LRange(ctx, s.keys.journal(account), int64(i)*loadEntries, int64(i+1)*loadEntries-1)
 	}, func(_ int, c redis.Cmder) error {

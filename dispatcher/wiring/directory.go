@@ -190,7 +190,7 @@ func garbage(people int) int {
 		perPerson = 33       // bytes
 		most      = 64 << 20 // of garbage beside them
 	)
-	return max(5, min(100, most/(people*perPerson/100+1)))
+	return max(5, min(50, most/(people*perPerson/100+1)))
 }
 
 // follow keeps the directory up to date, carries out changes, and drops what is not needed any more, until ctx ends.
