@@ -58,7 +58,7 @@ type finder struct {
 	nodes     []int32                         // of the parts
 }
 
-// portion is what a shape has in a group: all of it, or sides that may meet the group's box.
+// portion is what a shape has in a group that its sides may meet.
 type portion struct {
 	tree   *boxTree
 	nodes  []int32 // of the tree, with the sides
@@ -95,10 +95,10 @@ func (f *finder) find(level, number int, shapes []*shape) {
 	all := []int32{1}
 	for _, shape := range shapes {
 		if shape.box.meets(q.box) && f.spend(len(shape.tree.sides)/8) {
-			f.enter(portion{shape.tree, all, shape.tree.east(1, q.box.min)}, q.box.min, q.box)
+			f.parts = append(f.parts, portion{shape.tree, all, shape.tree.east(1, q.box.min)})
 		}
 	}
-	f.down(q, f.parts)
+	f.into(q, f.parts, q.box.min)
 	f.work.Add(f.steps)
 	f.steps = 0
 }
@@ -112,27 +112,39 @@ func (f *finder) spend(steps int) bool {
 	return f.work.Load() <= f.most
 }
 
-// enter appends what a shape has in a box, if anything, where p is what it has in a larger box with that lowest corner.
-func (f *finder) enter(p portion, corner coord, b box) {
-	from := len(f.nodes)
-	for _, k := range p.nodes {
-		var odd bool
-		f.nodes, odd = p.tree.enter(f.nodes, int(k), corner, &b)
-		p.inside = p.inside != odd
+// into looks at a group; parts are what the shapes have in a larger one, whose box has this lowest corner.
+func (f *finder) into(q group, parts []portion, corner coord) {
+	before, nodes, whole := len(f.parts), len(f.nodes), false
+	for i := 0; i < len(parts) && !whole; i++ {
+		whole = f.enter(&parts[i], corner, &q.box)
 	}
-	if p.nodes = f.nodes[from:len(f.nodes):len(f.nodes)]; len(p.nodes) > 0 || p.inside {
-		f.parts = append(f.parts, p)
+	if whole {
+		f.take(q)
+	} else {
+		f.down(q, f.parts[before:len(f.parts):len(f.parts)])
 	}
+	f.parts, f.nodes = f.parts[:before], f.nodes[:nodes]
 }
 
-// down looks at a group in which the shapes have these parts.
+// enter appends what a shape has in a box, or tells that it has all of it; p and corner are as in into.
+func (f *finder) enter(p *portion, corner coord, b *box) (whole bool) {
+	from, inside := len(f.nodes), p.inside
+	for _, k := range p.nodes {
+		var odd bool
+		f.nodes, odd = p.tree.enter(f.nodes, int(k), corner, b)
+		inside = inside != odd
+	}
+	if len(f.nodes) == from {
+		return inside
+	}
+	f.parts = append(f.parts, portion{p.tree, f.nodes[from:len(f.nodes):len(f.nodes)], inside})
+	return false
+}
+
+// down looks at a group that sides of the shapes may meet.
 func (f *finder) down(q group, parts []portion) {
 	sides := 0
 	for i := range parts {
-		if len(parts[i].nodes) == 0 {
-			f.take(q)
-			return
-		}
 		sides += parts[i].sides()
 	}
 	from := q.number << (2 * q.level)
@@ -150,18 +162,13 @@ func (f *finder) down(q group, parts []portion) {
 		}
 		return
 	}
-	before, nodes := len(f.parts), len(f.nodes)
 	for n := range 4 {
 		child := group{level: q.level - 1, number: 4*q.number + n}
 		if child.number<<(2*child.level) >= to {
 			return
 		}
 		child.box = f.gathering.boxOf(child.level, child.number)
-		for _, p := range parts {
-			f.enter(p, q.box.min, child.box)
-		}
-		f.down(child, f.parts[before:len(f.parts):len(f.parts)])
-		f.parts, f.nodes = f.parts[:before], f.nodes[:nodes]
+		f.into(child, parts, q.box.min)
 	}
 }
 
