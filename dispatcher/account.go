@@ -403,7 +403,7 @@ func (a *account) learn(asked time.Time, s Signal) {
 
 // takeOver reads what the owner before left: what was granted and has no outcome is unknown now, never waiting.
 func (a *account) takeOver(ctx context.Context) error {
-	img, err := a.e.queue.Load(ctx, a.name, 0, true)
+	img, err := a.e.queue.Load(ctx, a.name, 0, true, nil)
 	if err != nil {
 		return err
 	}

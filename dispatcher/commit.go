@@ -299,7 +299,7 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	if !stale {
 		return false, nil
 	}
-	img, err := a.e.queue.Load(ctx, a.name, mark, false)
+	img, err := a.e.queue.Load(ctx, a.name, mark, false, a.peopleOf)
 	if err != nil {
 		a.nudge()
 		return false, err
@@ -331,6 +331,16 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	}
 	a.obey(states, img.Generation)
 	return true, nil
+}
+
+// peopleOf is how many people of a strand are here; 0: it is not.
+func (a *account) peopleOf(id StrandID) uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.byID[id]; s != nil {
+		return s.People
+	}
+	return 0
 }
 
 // obey makes the decisions of people count: when it returns, no byte of a stopped strand is on its way to a socket.

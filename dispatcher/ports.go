@@ -346,8 +346,9 @@ type Queue interface {
 	// Fold stores ledger chunks whose journal entries, up to and including entry, are dropped.
 	Fold(ctx context.Context, f Fence, chunks []Chunk, entry uint64) error
 	// Load reads the account's strands that were stored or have grown after the generation, in the order of their ids, with
-	// batches and tails; ledger chunks and the journal come with it where asked, for an owner that takes over.
-	Load(ctx context.Context, account string, after uint64, ledger bool) (Image, error)
+	// batches, and of their tails what was granted and closed; the rest of these, ledger chunks and the journal come with it
+	// where asked, for an owner that takes over. A strand that has no more people than have says is left out; nil: none is.
+	Load(ctx context.Context, account string, after uint64, ledger bool, have func(StrandID) uint32) (Image, error)
 	// Read is Load for the named strands of the account, ids ascending; ErrNotFound.
 	Read(ctx context.Context, account string, ids []StrandID, ledger bool) (Image, error)
 	// States is how each of the warnings stands; ErrNotFound.

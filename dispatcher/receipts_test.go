@@ -219,7 +219,7 @@ func TestReceiptsOfNobodyAreCountedOnce(t *testing.T) {
 		}
 		w := h.warn(spec(warning.Red, "lost", ""))
 		pass(30 * time.Second)
-		im, err := h.store.Load(t.Context(), "mobile", 0, true)
+		im, err := h.store.Load(t.Context(), "mobile", 0, true, nil)
 		if err != nil || len(im.Journal) > 2 {
 			t.Errorf("the journal has %d entries, %v", len(im.Journal), err)
 		}
