@@ -14,10 +14,8 @@ type Snapshot interface {
 	ID() string
 	// Blocks is how many blocks there are; every block but the last of a run is full.
 	Blocks() int
-	// Block is one block; its columns are views, which nobody writes to: the same columns in memory stay the same people.
+	// Block is one block; its columns are views, which nobody writes to. Blocks of snapshots that share it have one Identity.
 	Block(i int) warning.Block
-	// Learn finds out ahead what Resolve has to know of block i.
-	Learn(i int)
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
