@@ -68,7 +68,8 @@ type account struct {
 	fence     Fence
 	owning    context.Context         // ends with the ownership
 	disown    context.CancelCauseFunc // ends it
-	seq       uint64                  // of commits; the committer's own
+	seq       uint64                  // of commits; the committer's own, like behind
+	behind    *folded                 // nil: nothing waits to be folded
 	strands   []*strand               // by index; nil: it has left
 	free      []uint32                // indices that nobody has
 	live      []*strand               // those that are not finished
@@ -141,7 +142,7 @@ func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *accoun
 
 // reset forgets everything that belongs to one ownership.
 func (a *account) reset() {
-	a.seq, a.waiting, a.stale = 0, false, false
+	a.seq, a.behind, a.waiting, a.stale = 0, nil, false, false
 	a.strands, a.free, a.live, a.touched = nil, nil, nil, nil
 	a.byID, a.newest, a.mark = map[StrandID]*strand{}, 0, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
@@ -346,7 +347,7 @@ func (a *account) leave(cause error) error {
 	done, werr := a.write(ctx, r)
 	if werr == nil {
 		a.conclude(r, done)
-		if r.fold {
+		if r.fold && !r.early {
 			a.fold(ctx, r.chunks, done.Entry)
 		}
 		werr = a.e.queue.Release(ctx, a.fence)
@@ -403,7 +404,7 @@ func (a *account) learn(asked time.Time, s Signal) {
 
 // takeOver reads what the owner before left: what was granted and has no outcome is unknown now, never waiting.
 func (a *account) takeOver(ctx context.Context) error {
-	img, err := a.e.queue.Load(ctx, a.name, 0, true)
+	img, err := a.e.queue.Load(ctx, a.name, 0, true, nil)
 	if err != nil {
 		return err
 	}

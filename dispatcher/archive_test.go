@@ -83,7 +83,7 @@ func TestAWarningThatIsLongOverIsArchived(t *testing.T) {
 			here   bool
 		}{{6*time.Hour + 71*time.Hour, true}, {time.Hour + 10*time.Minute, false}} {
 			h.later(later.passes)
-			im, err := h.store.Load(ctx, "mobile", 0, false)
+			im, err := h.store.Load(ctx, "mobile", 0, false, nil)
 			if here := len(im.Strands) > 0; err != nil || here != later.here {
 				t.Fatalf("strands are at their account: %v, %v", here, err)
 			}

@@ -50,6 +50,7 @@ type request struct {
 	acks    []channels.Receipts
 	fold    bool    // the journal with this request is to be folded
 	chunks  []Chunk // then, as they are when it is concluded
+	early   bool    // there are receipts that match nothing: the next entry has them
 	joined  bool    // flows have begun to wait
 }
 
@@ -76,6 +77,10 @@ func (a *account) commitOnce(ctx context.Context) error {
 			return err
 		}
 		a.conclude(r, done)
+		if f := a.behind; f != nil {
+			a.behind = nil
+			a.folds.Go(func() { a.fold(ctx, f.chunks, f.entry) })
+		}
 	}
 	for _, s := range r.recalls {
 		a.tests.Go(func() { a.recall(ctx, s) })
@@ -83,10 +88,19 @@ func (a *account) commitOnce(ctx context.Context) error {
 	for _, ack := range r.acks { // durable now, or nothing to be kept: the carrier may forget them
 		ack.Ack()
 	}
-	if r.fold {
+	switch {
+	case r.fold && r.early: // these stand in the next entry, and nowhere else once this one is dropped
+		a.behind = &folded{r.chunks, done.Entry}
+	case r.fold:
 		a.folds.Go(func() { a.fold(ctx, r.chunks, done.Entry) })
 	}
 	return nil
+}
+
+// folded is chunks that wait for the next commit, and the last entry of the journal that they hold.
+type folded struct {
+	chunks []Chunk
+	entry  uint64
 }
 
 // write carries the commit to the store until an answer comes: with the same sequence it cannot happen twice.
@@ -160,6 +174,7 @@ func (a *account) request() *request {
 	a.unfolded += len(r.Journal)
 	if !a.folding && (a.unfolded > foldBytes || a.unfolded > 0 && now.Sub(a.folded) >= foldEvery) {
 		r.fold, a.folding, a.folded, a.unfolded = true, true, now, 0
+		r.early = len(a.early.byNumber) > 0
 		a.early.journal(a.journal) // their entries are dropped with the rest
 	}
 	return r
@@ -299,7 +314,7 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	if !stale {
 		return false, nil
 	}
-	img, err := a.e.queue.Load(ctx, a.name, mark, false)
+	img, err := a.e.queue.Load(ctx, a.name, mark, false, a.peopleOf)
 	if err != nil {
 		a.nudge()
 		return false, err
@@ -331,6 +346,16 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 	}
 	a.obey(states, img.Generation)
 	return true, nil
+}
+
+// peopleOf is how many people of a strand are here; 0: it is not.
+func (a *account) peopleOf(id StrandID) uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.byID[id]; s != nil {
+		return s.People
+	}
+	return 0
 }
 
 // obey makes the decisions of people count: when it returns, no byte of a stopped strand is on its way to a socket.

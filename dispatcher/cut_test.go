@@ -52,7 +52,7 @@ func (c *cut) Read(ctx context.Context, account string, strands []dispatcher.Str
 	return im, err
 }
 
-func (c *cut) Load(ctx context.Context, account string, after uint64, ledger bool) (dispatcher.Image, error) {
+func (c *cut) Load(ctx context.Context, account string, after uint64, ledger bool, have func(dispatcher.StrandID) uint32) (dispatcher.Image, error) {
 	c.mu.Lock()
 	load := c.load
 	c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *cut) Load(ctx context.Context, account string, after uint64, ledger boo
 			return dispatcher.Image{}, ctx.Err()
 		}
 	}
-	return c.Store.Load(ctx, account, after, ledger)
+	return c.Store.Load(ctx, account, after, ledger, have)
 }
 
 func (c *cut) Fold(ctx context.Context, f dispatcher.Fence, chunks []dispatcher.Chunk, entry uint64) error {

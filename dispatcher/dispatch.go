@@ -338,6 +338,8 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 		err = json.Unmarshal(done.Answer, &w)
 	} else if w.State == warning.Submitted {
 		kick(e.ahead)
+	} else if w.State == warning.Completed {
+		e.patrol.rest(w, a.Rev+1)
 	} else if a.ToPlan {
 		e.releasedNow(w, a.Rev+1, a.Entry.At)
 		kick(e.plan)

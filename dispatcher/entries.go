@@ -81,9 +81,14 @@ func (p *patrol) stores(ctx context.Context) {
 		pause(ctx, entryWait-time.Since(began)) // under load more people come together
 		began = time.Now()
 		p.queueMu.Lock()
-		posts := p.queue
-		p.queue = nil
+		posts, behind := p.queue, p.behind
+		p.queue, p.behind = nil, nil
 		p.queueMu.Unlock()
+		p.side(behind, func(_ int, s *post) {
+			if s.storing == nil {
+				_ = s.changed(ctx) // whatever it is, it comes again where somebody is stored
+			}
+		})
 		if len(posts) == 0 {
 			wait(ctx, p.store, time.Minute)
 			continue
@@ -119,7 +124,7 @@ func (p *patrol) round(ctx context.Context, posts []*post) {
 	}
 	for k, done := range p.e.records.PutPlans(ctx, parts) {
 		if errs[of[k]] = done.Err; done.Err == nil {
-			posts[of[k]].stored(parts[k].Plan, done.IDs)
+			posts[of[k]].stored(ctx, parts[k].Plan, done)
 		}
 	}
 	p.e.nudge()
@@ -239,19 +244,21 @@ func (s *post) inLines(strands []Strand) (out []Strand) {
 	return out
 }
 
-// stored notes what a part has come to: ids are those of all strands of the plan.
-func (s *post) stored(p Plan, ids []StrandID) {
+// stored notes what a part has come to, and gives who was added to a strand to its account, which need not read them.
+func (s *post) stored(ctx context.Context, p Plan, done Stored) {
 	added := 0
 	for i := range p.Strands {
 		if p.Strands[i].ID == 0 {
 			added++
 		}
 	}
-	ids = ids[len(ids)-added:]
+	ids := done.IDs[len(done.IDs)-added:]
 	for i := range p.Strands {
 		st := &p.Strands[i]
 		if st.ID == 0 {
 			st.ID, ids = ids[0], ids[1:]
+		} else if a := s.p.e.account(st.Account); a != nil && done.New {
+			a.grown(ctx, *st)
 		}
 		s.seen[st.ID] = st.People
 		s.lines[line{st.Channel, st.Account, st.Batches[0].Language, st.Batches[0].Duty}] = grown{st.ID, st.People, st.Snapshot}
@@ -262,11 +269,18 @@ func (s *post) stored(p Plan, ids []StrandID) {
 
 // reopen takes a warning whose lanes had run empty back to work: somebody waits again.
 func (s *post) reopen(ctx context.Context) error {
-	w, rev, err := s.p.e.records.Warning(ctx, s.w.ID)
-	if err != nil {
-		return err
+	s.mu.Lock()
+	last := s.rested
+	s.rested = nil
+	s.mu.Unlock()
+	if last == nil {
+		w, rev, err := s.p.e.records.Warning(ctx, s.w.ID)
+		if err != nil {
+			return err
+		}
+		last = &released{w, rev}
 	}
-	now := time.Now().UTC()
+	w, rev, now := last.w, last.rev, time.Now().UTC()
 	switch {
 	case w.State == warning.Completed && now.Before(w.Spec.Expires):
 		w.State, w.EndedAt = warning.Released, time.Time{}
@@ -301,9 +315,11 @@ func (s *post) changed(ctx context.Context) error {
 	}
 	s.plan.Strands = nil
 	clear(s.lines) // one of them may be closed
-	s.storing.leaveOut(&others.told)
-	for i := range s.storing.who {
-		s.p.e.renew(&s.storing.who[i])
+	if s.storing != nil {
+		s.storing.leaveOut(&others.told)
+		for i := range s.storing.who {
+			s.p.e.renew(&s.storing.who[i])
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -62,10 +62,12 @@ type patrol struct {
 
 	mu    sync.RWMutex // guards what follows
 	posts map[string]*post
+	parts map[string]bool // warnings whose plans have got another part since the posts were looked at
 	ctx   context.Context // of Run; nil: nothing is taken
 
 	queueMu sync.Mutex // guards what follows
 	queue   []*post    // those with entries to be stored
+	behind  []*post    // those whose plan has another part
 }
 
 // post is the fence of one live warning.
@@ -76,6 +78,7 @@ type post struct {
 
 	mu           sync.Mutex // guards what follows
 	told         []crowd    // who is in the plan, or will be by the open entries
+	rested       *released  // it, as this process has completed it; nil: another has, or it lives
 	open         *entries   // nil: nobody
 	queued       bool
 	last, looked time.Time // an entry; its lanes, while people enter
@@ -157,7 +160,7 @@ func knows(list *[]crowd, snap Snapshot, number uint64, block, slot int) bool {
 }
 
 func newPatrol(e *Engine, f Fences) *patrol {
-	return &patrol{e: e, fences: f, look: make(chan struct{}, 1), store: make(chan struct{}, 1), posts: map[string]*post{}}
+	return &patrol{e: e, fences: f, look: make(chan struct{}, 1), store: make(chan struct{}, 1), posts: map[string]*post{}, parts: map[string]bool{}}
 }
 
 // mover is one stream of positions.
@@ -318,6 +321,38 @@ func (p *patrol) entering(id string) (is, look bool) {
 	return time.Since(s.last) < entryQuiet, look
 }
 
+// rest keeps a warning as an act of this process has completed it, so that the first who enters need not wait until it is read.
+func (p *patrol) rest(w warning.Warning, rev uint64) {
+	p.mu.RLock()
+	s := p.posts[w.ID]
+	p.mu.RUnlock()
+	if s != nil {
+		s.mu.Lock()
+		s.rested = &released{w, rev}
+		s.mu.Unlock()
+		s.rests.Store(true)
+	}
+}
+
+// parted says that this process has added a part to the plan of a warning: it is read before somebody enters.
+func (p *patrol) parted(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parts[id] = true
+	p.reread(p.posts[id])
+}
+
+// reread has the plan of a post read again when there is nothing better to do; nil is no fault.
+func (p *patrol) reread(s *post) {
+	if s == nil {
+		return
+	}
+	p.queueMu.Lock()
+	p.behind = append(p.behind, s)
+	p.queueMu.Unlock()
+	kick(p.store)
+}
+
 // watches tells whether people may still enter the area of a warning.
 func (p *patrol) watches(id string) bool {
 	p.mu.RLock()
@@ -363,6 +398,9 @@ func (p *patrol) run(ctx context.Context) {
 
 // keep opens posts for what lives and closes those of what does not; full says that everything that lives is in the list.
 func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error {
+	p.mu.Lock()
+	clear(p.parts)
+	p.mu.Unlock()
 	now := time.Now()
 	live, released := map[string]bool{}, map[string]bool{}
 	var fresh []*post
@@ -397,6 +435,9 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 	defer p.mu.Unlock()
 	for _, s := range fresh {
 		p.posts[s.w.ID] = s
+		if p.parts[s.w.ID] { // perhaps since it was read
+			p.reread(s)
+		}
 	}
 	for id, s := range p.posts {
 		s.rests.Store(!released[id])

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tocsin/channels"
 	"tocsin/dispatcher"
 	"tocsin/warning"
 )
@@ -376,5 +378,77 @@ func TestWhoEntersWhileTheWarningCompletes(t *testing.T) {
 		if s := h.state(w.ID); s != warning.Completed {
 			t.Errorf("the warning is %v", s)
 		}
+	})
+}
+
+// counted counts what is read of its store, and which parts of plans it refuses.
+type counted struct {
+	dispatcher.Records
+	dispatcher.Queue
+	warnings, refused, strands atomic.Int64
+}
+
+func (c *counted) Warning(ctx context.Context, id string) (warning.Warning, uint64, error) {
+	c.warnings.Add(1)
+	return c.Records.Warning(ctx, id)
+}
+
+func (c *counted) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatcher.Stored {
+	done := c.Records.PutPlans(ctx, parts)
+	for _, d := range done {
+		if d.Err != nil {
+			c.refused.Add(1)
+		}
+	}
+	return done
+}
+
+func (c *counted) Load(ctx context.Context, account string, after uint64, ledger bool, have func(dispatcher.StrandID) uint32) (dispatcher.Image, error) {
+	im, err := c.Queue.Load(ctx, account, after, ledger, have)
+	c.strands.Add(int64(len(im.Strands)))
+	return im, err
+}
+
+// TestWhoEntersWaitsForNoReading: what this process has completed and planned itself it need not read before it stores who
+// enters, nor its account whom it stores behind others. Flash messages that are refused make another part of the plan.
+func TestWhoEntersWaitsForNoReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 300, 1500)
+		h.c.answers(func(a arrival) channels.Outcome {
+			if a.flash {
+				return channels.Outcome{Kind: channels.Refused, Reason: channels.BadContent}
+			}
+			return channels.Outcome{Kind: channels.HandedOver}
+		})
+		var c counted
+		h.start(func(o *dispatcher.Options) {
+			c.Records, c.Queue = o.Records, o.Queue
+			o.Records, o.Queue = &c, &c
+		})
+		defer h.close()
+		s := spec(warning.Orange, "unread", "first 10")
+		s.Channels = []warning.Channel{warning.FlashSMS}
+		w := h.warn(s)
+		pass(5 * time.Second)
+		if plan, _, err := h.store.PlanOf(t.Context(), w.ID); h.state(w.ID) != warning.Completed || plan.Parts != 2 || err != nil {
+			t.Fatalf("it is %v, with %d parts, %v", h.state(w.ID), plan.Parts, err)
+		}
+		s.Channels, s.Words[0].Text = []warning.Channel{warning.SMS}, "other"
+		other := h.warn(s)
+		pass(5 * time.Second)
+		c.warnings.Store(0)
+		h.move(10, 20, inTown)
+		if c.warnings.Load() != 0 || c.refused.Load() != 0 {
+			t.Errorf("%d warnings were read, %d parts refused", c.warnings.Load(), c.refused.Load())
+		}
+		pass(time.Second)
+		c.strands.Store(0)
+		h.move(20, 30, inTown)
+		pass(time.Second)
+		if n := c.strands.Load(); n > 1 { // a flash message that is refused again falls back in a new one
+			t.Errorf("%d strands were read", n)
+		}
+		h.once("other", 0, 30)
+		h.balanced(other.ID, 10, 20)
 	})
 }

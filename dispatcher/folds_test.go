@@ -18,6 +18,7 @@ type diesBehindFold struct {
 	*cut
 	decides func(dispatcher.Commit) bool
 	died    chan struct{}
+	earlier bool // or the entry before
 
 	mu    sync.Mutex
 	entry uint64 // the newest that decided something
@@ -37,7 +38,7 @@ func (d *diesBehindFold) Fold(ctx context.Context, f dispatcher.Fence, chunks []
 	err := d.cut.Fold(ctx, f, chunks, entry)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil && d.entry == entry && d.entry > 0 {
+	if err == nil && d.entry > 0 && (entry == d.entry || d.earlier && entry+1 == d.entry) {
 		d.cut.mu.Lock()
 		defer d.cut.mu.Unlock()
 		if !d.cut.dead {

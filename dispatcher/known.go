@@ -8,61 +8,71 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"weak"
 
 	"tocsin/warning"
 )
 
 // This file keeps what is known of blocks of the directory, and finds it out ahead, so that nobody who looks at a warning
-// waits for it. A block is known by its columns in memory, which are never written to, so snapshots that share blocks share
-// what is known of them, and of what changed it is found out again.
+// waits for it. Snapshots that share blocks share what is known of them, and of what changed it is found out again.
 
 // learnsEvery is how often it is looked whether there is another directory, or other routes.
 const learnsEvery = 100 * time.Millisecond
 
-// learnsAhead learns the newest directory whenever it or a way has changed: after a start, an import, a change, a fail-over
-// or a reload.
+// Learn finds out all that previews and plans ask of the blocks of the newest directory, on all cores: who looks at a warning
+// after it waits for none of it.
+func (e *Engine) Learn() {
+	snap, ok := e.dir.Current()
+	if !ok {
+		return
+	}
+	routers := e.routing.Load().keeping()
+	sideBySide(snap.Blocks(), func(_, from, to int) {
+		for i := from; i < to; i++ {
+			e.learn(snap, i, routers)
+		}
+	})
+	e.census.byDistrict(snap)
+}
+
+// learnsAhead learns the newest directory whenever it or a way has changed: after an import, a change, a fail-over or a reload.
 func (e *Engine) learnsAhead(ctx context.Context) {
 	var known string
 	var by *routing
 	for ctx.Err() == nil {
 		snap, ok := e.dir.Current()
-		if g := e.routing.Load(); ok && (snap.ID() != known || g != by) && e.learn(ctx, snap, g) {
+		if g := e.routing.Load(); ok && (snap.ID() != known || g != by) && e.learnAll(ctx, snap, g) {
 			known, by = snap.ID(), g
 		}
 		pause(ctx, learnsEvery)
 	}
 }
 
-// learn finds out all that previews and plans ask of the blocks of a snapshot, on one core and after everybody else who wants
-// it: red messages come first. It goes from the last block to the first, so that it meets a preview, which begins with the
-// first, once, and neither waits for the other at each block. It is false when it was broken off for something newer.
-func (e *Engine) learn(ctx context.Context, snap Snapshot, g *routing) bool {
+// learnAll learns on one core and after everybody else who wants it: red messages come first. It goes from the last block to
+// the first, so that it meets a preview, which begins with the first, once, and neither waits for the other at each block. It
+// is false when it was broken off for something newer.
+func (e *Engine) learnAll(ctx context.Context, snap Snapshot, g *routing) bool {
 	routers := g.keeping()
-	ways := func(i int, people warning.Block, all *warning.Mask) {
-		for _, r := range routers {
-			r.pilesOf(uint32(i), people, all)
+	for i := snap.Blocks() - 1; i >= 0; i-- {
+		newest, ok := e.dir.Current()
+		if ctx.Err() != nil || !ok || newest.ID() != snap.ID() || e.routing.Load() != g {
+			return false
 		}
-		e.census.whole(uint32(i), people)
+		e.learn(snap, i, routers)
 	}
-	places := func(i int, people warning.Block, all *warning.Mask) {
-		e.abroad(uint32(i), people, all)
-		snap.Learn(i)
-	}
-	for _, find := range []func(int, warning.Block, *warning.Mask){ways, places} { // what every preview needs comes first
-		for i := snap.Blocks() - 1; i >= 0; i-- {
-			newest, ok := e.dir.Current()
-			if ctx.Err() != nil || !ok || newest.ID() != snap.ID() || e.routing.Load() != g {
-				return false
-			}
-			people := snap.Block(i)
-			all := warning.First(people.Len())
-			find(i, people, &all)
-			runtime.Gosched()
-		}
-		e.census.byDistrict(snap)
-	}
+	e.census.byDistrict(snap)
 	return true
+}
+
+// learn finds out by which of the routers people of a block go, where they live, and who is beyond the border.
+func (e *Engine) learn(snap Snapshot, block int, routers []*router) {
+	people := snap.Block(block)
+	all := warning.First(people.Len())
+	for _, r := range routers {
+		r.pilesOf(uint32(block), people, &all)
+	}
+	e.census.whole(uint32(block), people)
+	e.abroad(uint32(block), people, &all)
+	runtime.Gosched()
 }
 
 // keeping is the routers that keep what they know of blocks, of those that warnings to the public need.
@@ -87,13 +97,13 @@ type perBlock[T any] struct {
 }
 
 type known[T any] struct {
-	of   weak.Pointer[uint64] // the first number in the columns of the block; it does not keep them in memory
+	of   *warning.Identity
 	once sync.Once
 	is   T
 }
 
 func (k *known[T]) about(people warning.Block) bool {
-	return k != nil && k.of.Value() == &people.Number[0]
+	return k != nil && k.of == people.Identity
 }
 
 // has tells whether it is known of a block, or is being found out.
@@ -104,11 +114,14 @@ func (p *perBlock[T]) has(block uint32, people warning.Block) bool {
 
 // of is what is known of a block. What is not is found out once: whoever asks at the same time waits for it.
 func (p *perBlock[T]) of(block uint32, people warning.Block, find func() T) T {
+	if people.Identity == nil {
+		return find()
+	}
 	at := p.at(block)
 	k := at.Load()
 	if !k.about(people) {
 		was := k
-		if k = (&known[T]{of: weak.Make(&people.Number[0])}); !at.CompareAndSwap(was, k) {
+		if k = (&known[T]{of: people.Identity}); !at.CompareAndSwap(was, k) {
 			if k = at.Load(); !k.about(people) {
 				return find()
 			}

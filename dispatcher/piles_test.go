@@ -28,6 +28,7 @@ func (p people) District(uint32) string    { return "" }
 func (p people) Residents(uint32) int64    { return 1000 }
 
 func drawBlock(t *rapid.T) (b warning.Block) {
+	b.Identity = &warning.Identity{}
 	for range rapid.IntRange(1, 200).Draw(t, "people") {
 		lot := rapid.Uint64().Draw(t, "lot")
 		number := 9991_000000000 + lot%4*1_000000000 + lot>>8%1000
@@ -209,7 +210,7 @@ func TestABlockIsFoundOutOnce(t *testing.T) {
 	for round := range 3 {
 		all, found := make([]warning.Block, blocks), make([]atomic.Int32, blocks)
 		for i := range all {
-			all[i].Number = []uint64{uint64(round*blocks + i)}
+			all[i] = warning.Block{Number: []uint64{uint64(round*blocks + i)}, Identity: &warning.Identity{}}
 		}
 		var group sync.WaitGroup
 		for side := range sides {
@@ -231,6 +232,17 @@ func TestABlockIsFoundOutOnce(t *testing.T) {
 			if n := found[i].Load(); n != 1 && (round > 0 || n == 0) { // what comes in while the list grows may be found out again
 				t.Errorf("round %d: block %d was found out %d times", round, i, n)
 			}
+		}
+	}
+}
+
+// TestOfAStrangerNothingIsKept: people on duty are blocks without an identity, another each time.
+func TestOfAStrangerNothingIsKept(t *testing.T) {
+	var p perBlock[int]
+	for i := range 3 {
+		b := warning.Block{Number: []uint64{uint64(i)}}
+		if got := p.of(0, b, func() int { return i }); got != i || p.has(0, b) {
+			t.Errorf("block %d is known as %d", i, got)
 		}
 	}
 }

@@ -102,6 +102,7 @@ func crowded(blocks int) (city, warning.Selection) {
 	lot := rand.New(rand.NewPCG(1, 1))
 	for i := range c.blocks {
 		b := &c.blocks[i]
+		b.Identity = &warning.Identity{}
 		for range warning.BlockSize {
 			b.Number = append(b.Number, 9991_000000000+uint64(lot.IntN(3))*1_000000000+uint64(lot.IntN(1_000000000)))
 			b.Home = append(b.Home, 500103)

@@ -143,6 +143,7 @@ func (e *Engine) planOne(ctx context.Context, id string) error {
 			}
 		}
 		kick(e.patrol.look)
+		e.patrol.parted(id)
 	}
 	return err
 }
@@ -243,4 +244,33 @@ func (a *account) offered(s *strand, id StrandID) bool {
 	a.add(s)
 	kick(a.commit)
 	return true
+}
+
+// grown takes in people whom this process has just stored behind those of a strand, if these are here: st has the new batches
+// alone. What is not taken in is read from the store.
+func (a *account) grown(ctx context.Context, st Strand) {
+	a.mu.Lock()
+	s := a.byID[st.ID]
+	a.mu.Unlock()
+	if s == nil {
+		return
+	}
+	left, err := a.e.leaversOf(ctx, s.snap)
+	if err != nil {
+		return
+	}
+	before := st.People
+	for i := range st.Batches {
+		before -= uint32(st.Batches[i].Mask.Count())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.byID[st.ID] != s || s.People != before {
+		return
+	}
+	to := s.Strand
+	to.People, to.Batches = st.People, append(to.Batches, st.Batches...)
+	s.left = left
+	a.grow(s, to)
+	kick(a.commit)
 }

@@ -14,10 +14,8 @@ type Snapshot interface {
 	ID() string
 	// Blocks is how many blocks there are; every block but the last of a run is full.
 	Blocks() int
-	// Block is one block; its columns are views, which nobody writes to: the same columns in memory stay the same people.
+	// Block is one block; its columns are views, which nobody writes to. Blocks of snapshots that share it have one Identity.
 	Block(i int) warning.Block
-	// Learn finds out ahead what Resolve has to know of block i.
-	Learn(i int)
 	// Resolve finds who counts as being in the areas, closed boundary. It fails closed with every violation named
 	// (promise 6).
 	Resolve(areas []warning.Area, p warning.Presence) (warning.Selection, error)
@@ -348,8 +346,9 @@ type Queue interface {
 	// Fold stores ledger chunks whose journal entries, up to and including entry, are dropped.
 	Fold(ctx context.Context, f Fence, chunks []Chunk, entry uint64) error
 	// Load reads the account's strands that were stored or have grown after the generation, in the order of their ids, with
-	// batches and tails; ledger chunks and the journal come with it where asked, for an owner that takes over.
-	Load(ctx context.Context, account string, after uint64, ledger bool) (Image, error)
+	// batches, and of their tails what was granted and closed; the rest of these, ledger chunks and the journal come with it
+	// where asked, for an owner that takes over. A strand that has no more people than have says is left out; nil: none is.
+	Load(ctx context.Context, account string, after uint64, ledger bool, have func(StrandID) uint32) (Image, error)
 	// Read is Load for the named strands of the account, ids ascending; ErrNotFound.
 	Read(ctx context.Context, account string, ids []StrandID, ledger bool) (Image, error)
 	// States is how each of the warnings stands; ErrNotFound.

@@ -189,3 +189,47 @@ func TestChannelsHaveReferencesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyIsGivenBackTwice: when a red begins, the lower tiers give back what they hold unsent; another one of theirs begins
+// with it, for which they would have given back some of that.
+func TestNobodyIsGivenBackTwice(t *testing.T) {
+	now := time.Now()
+	c := oneBlock{numbers: make([]uint64, 1000)}
+	for i := range c.numbers {
+		c.numbers[i] = uint64(9990000000000 + i)
+	}
+	e := &Engine{log: zap.NewNop(), plan: make(chan struct{}, 1), unfinished: map[string]uint64{}}
+	e.routing.Store(&routing{})
+	a := newAccount(e, AccountOptions{Account: channels.Account{Name: "a", Links: 1, Window: 64}, Rate: 10_000, Burst: time.Second}, nil)
+	a.owned, a.deadline, a.folded = true, now.Add(time.Hour), now
+	f := &fits{take: 64, sent: map[uint32]int{}, then: func() {}}
+	a.carrier = f
+	add := func(id StrandID, tier warning.Tier) *strand {
+		w := warning.Warning{ID: "w", ReleasedAt: now, Spec: warning.Spec{Tier: tier, Expires: now.Add(time.Hour)}}
+		head := Strand{ID: id, Account: "a", Channel: warning.SMS, People: 1000, Batches: []Batch{{Mask: warning.First(1000), Duty: warning.Public}}}
+		s, err := openStrand(head, w, c, 0, func(channels.Content) (channels.Prepared, error) { return oneSegment{}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.by, s.left = f, &leavers{}
+		a.add(s)
+		return s
+	}
+	commit := func() {
+		r := a.request()
+		a.conclude(r, Committed{Refused: make([]warning.State, len(r.Grants))})
+	}
+	blue := add(1, warning.Blue)
+	commit()
+	var buf []channels.Message
+	busy := false
+	for a.turn(&buf, &busy) && len(f.sent) < 10 {
+	}
+	sent := blue.next
+	add(2, warning.Red)
+	add(3, warning.Blue)
+	commit()
+	if blue.limit < blue.next || blue.next != sent || blue.led.counts[warning.Sending] < int64(sent) || !blue.led.balanced() {
+		t.Errorf("%d people were sent to; %d may be, of %d that are granted; counted as %v", sent, blue.limit, blue.led.granted, blue.led.counts)
+	}
+}

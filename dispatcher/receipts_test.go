@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/channels"
+	"tocsin/dispatcher"
 	"tocsin/warning"
 )
 
@@ -210,19 +211,23 @@ func TestAReceiptOfAnotherWarningEndsNoRetry(t *testing.T) {
 }
 
 // TestReceiptsOfNobodyAreCountedOnce: receipts that match nothing are kept in the journal while nothing else is written to it,
-// which neither grows for that nor makes them more when they are read again.
+// which neither grows for that nor makes them more or fewer when they are read again, also behind a crash just after a fold.
 func TestReceiptsOfNobodyAreCountedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, 10, 1500)
+		h := houseOf(t, 10, 1500)
 		h.c.tells = func(_ arrival, print uint16) []told {
 			return []told{{after: 5 * time.Second, Receipt: channels.Receipt{Print: print + 1000, State: channels.Arrived}}}
 		}
+		began := time.Now()
+		d := &diesBehindFold{died: make(chan struct{}), earlier: true, decides: func(dispatcher.Commit) bool { return time.Since(began) > 30*time.Second }}
+		h.start(func(o *dispatcher.Options) { d.cut = h.cut; o.Queue = d })
 		w := h.warn(spec(warning.Red, "lost", ""))
-		pass(30 * time.Second)
-		im, err := h.store.Load(t.Context(), "mobile", 0, true)
-		if err != nil || len(im.Journal) > 2 {
+		pass(25 * time.Second)
+		im, err := h.store.Load(t.Context(), "mobile", 0, true, nil)
+		if err != nil || len(im.Journal) > 3 {
 			t.Errorf("the journal has %d entries, %v", len(im.Journal), err)
 		}
+		pass(10 * time.Second)
 		h.kill()
 		h.start()
 		defer h.close()

@@ -37,7 +37,7 @@ func newTown(n int) *town {
 		k := min(warning.BlockSize, n-i)
 		b := warning.Block{
 			Number: make([]uint64, k), Lon: make([]int32, k), Lat: make([]int32, k), Home: make([]uint32, k),
-			Seen: make([]uint32, k), Language: make([]uint8, k), Duty: make([]uint8, k), Flags: make([]uint8, k),
+			Seen: make([]uint32, k), Language: make([]uint8, k), Duty: make([]uint8, k), Flags: make([]uint8, k), Identity: &warning.Identity{},
 		}
 		for j := range k {
 			b.Number[j] = number(i + j)
@@ -84,7 +84,6 @@ func (t *town) Resolve(areas []warning.Area, _ warning.Presence) (warning.Select
 	return s, nil
 }
 
-func (t *town) Learn(int)                                  {}
 func (t *town) Remarks([]warning.Area) []warning.Violation { return nil }
 
 // Order takes the longitude of the focus as the block that is told first; the others follow as in a ring.

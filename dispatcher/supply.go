@@ -208,9 +208,11 @@ func (a *account) grantTo(r *request, f *Flow, people int, now time.Time) int {
 	return people * f.Cost
 }
 
-// takeFrom ends the last grants of people of a flow. It answers how many messages they would have cost.
+// takeFrom ends the last grants of people of a flow, of those who are not sent to: a higher tier may have taken some of them
+// back just now. It answers how many messages they would have cost.
 func (a *account) takeFrom(r *request, f *Flow, people int) int {
 	s := f.strand
+	people = min(people, s.held(f)/f.Cost)
 	if people == 0 || f == &s.responsible && s.limit > s.publicFrom {
 		return 0
 	}

@@ -40,7 +40,8 @@ func Build(c Columns) (*Snapshot, []BadRow) {
 		c = c.Slice(0, kept)
 		numbers, _ = indexNumbers(c.Number)
 	}
-	s := &Snapshot{columns: c, edition: e, limits: DefaultLimits(), numbers: numbers}
+	s := newSnapshot(c, e)
+	s.numbers = numbers
 	s.place()
 	s.seal()
 	return s, bad

@@ -88,7 +88,7 @@ func TestBuildInPiecesIsBuildInOne(t *testing.T) {
 			}
 		}
 		l := loaded(t, s)
-		if l.ID() != s.ID() || !reflect.DeepEqual(l.columns, s.columns) || !reflect.DeepEqual(l.groups, s.groups) || l.box != s.box {
+		if l.ID() != s.ID() || !reflect.DeepEqual(l.columns, s.columns) || !reflect.DeepEqual(l.gathering, s.gathering) {
 			t.Fatalf("seed %d: what is loaded is another", seed)
 		}
 	}

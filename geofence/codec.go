@@ -60,7 +60,8 @@ func Load(manifest []byte, fetch Fetch) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{columns: makeColumns(people), edition: edition, limits: DefaultLimits(), hashes: hashes}
+	s := newSnapshot(makeColumns(people), edition)
+	s.hashes = hashes
 	var taken atomic.Int64
 	err = fetch(hashes, func(i int, data []byte) error {
 		taken.Add(1)

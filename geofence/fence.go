@@ -36,8 +36,12 @@ const (
 	leastSquare = 1024 // sides of a square that is divided, in units of 10^-7 degree: ten metres
 )
 
-// world holds every position.
-var world = box{coord{-dateLine, -pole}, coord{dateLine, pole}}
+// world holds every position, and rootSquare is the root's square, whose sides are powers of two so that the bits of a position
+// are its way down the tree. It is twice as wide as it is high: see side.
+var (
+	world      = box{coord{-dateLine, -pole}, coord{dateLine, pole}}
+	rootSquare = box{coord{-1 << 31, -1 << 30}, coord{1<<31 - 1, 1<<30 - 1}}
+)
 
 // NewFences is an index without areas; limits are those of each.
 func NewFences(l Limits) *Fences { return &Fences{limits: l, all: map[string][]*shape{}} }
@@ -84,17 +88,16 @@ func (f *Fences) Inside(lon, lat []int32, yield func(i int, id string)) {
 		if !world.has(p) {
 			continue
 		}
-		for n, b := &f.root, world; ; {
+		for n, depth := &f.root, 0; ; depth++ {
 			for k := range n.parts {
-				if n.parts[k].holds(b.min, p) {
+				if n.parts[k].holds(p.corner(depth), p) {
 					yield(i, n.parts[k].id)
 				}
 			}
 			if n.below == nil {
 				break
 			}
-			k := b.partOf(p)
-			n, b = &n.below[k], b.part(k)
+			n = &n.below[p.part(depth)]
 		}
 	}
 }
@@ -117,47 +120,28 @@ func (a *fencePart) holds(low, p coord) bool {
 	return in
 }
 
-// part is one of sixteen: a quarter of a quarter. Two steps at once halve the places in memory that finding visits.
-func (b box) part(n int) box { return b.quarter(n >> 2).quarter(n & 3) }
-
-// partOf is the part that has p.
-func (b box) partOf(p coord) int {
-	n := b.quarterOf(p)
-	return n<<2 + b.quarter(n).quarterOf(p)
+// part is one of sixteen, row by row from the lowest corner. So many at once halve the places in memory that finding visits.
+func (b box) part(n int) box {
+	w, h := (uint32(b.max.x)-uint32(b.min.x))/4, (uint32(b.max.y)-uint32(b.min.y))/4 // one less than their sides
+	b.min.x += int32(uint32(n&3) * (w + 1))
+	b.min.y += int32(uint32(n>>2) * (h + 1))
+	return box{b.min, coord{b.min.x + int32(w), b.min.y + int32(h)}}
 }
 
-// middle is the highest corner of the lowest quarter.
-func (b box) middle() coord {
-	half := func(from, to int32) int32 { return from + int32(uint32(to-from)/2) } // the difference may need 32 bits
-	return coord{half(b.min.x, b.max.x), half(b.min.y, b.max.y)}
+// fromCorner is where p lies from the lowest corner of the root.
+func (p coord) fromCorner() (x, y uint32) { return uint32(p.x) + 1<<31, uint32(p.y) + 1<<30 }
+
+// part is which part has p, of the square at this depth that has it.
+func (p coord) part(depth int) int {
+	x, y := p.fromCorner()
+	return int(y>>(29-2*depth)&3<<2 | x>>(30-2*depth)&3)
 }
 
-// quarterOf is the quarter that has p.
-func (b box) quarterOf(p coord) (n int) {
-	m := b.middle()
-	if p.x > m.x {
-		n = 1
-	}
-	if p.y > m.y {
-		n += 2
-	}
-	return n
-}
-
-// quarter is one of four: 1 is set to the east, 2 to the north.
-func (b box) quarter(n int) box {
-	m := b.middle()
-	if n&1 == 0 {
-		b.max.x = m.x
-	} else {
-		b.min.x = m.x + 1
-	}
-	if n&2 == 0 {
-		b.max.y = m.y
-	} else {
-		b.min.y = m.y + 1
-	}
-	return b
+// corner is the lowest of the square at this depth that has p.
+func (p coord) corner(depth int) coord {
+	x, y := p.fromCorner()
+	x, y = x>>(32-2*depth)<<(32-2*depth), y>>(31-2*depth)<<(31-2*depth)
+	return coord{int32(x - 1<<31), int32(y - 1<<30)}
 }
 
 // each visits the squares in which shapes have a part, always in the same way, and forgets squares that are left empty.
@@ -165,12 +149,12 @@ func (f *Fences) each(shapes []*shape, visit func(*fenceNode, fencePart)) {
 	for _, s := range shapes {
 		part := fencePart{sides: s.tree.sides}
 		for _, e := range part.sides {
-			if east(e, world.min) {
+			if east(e, rootSquare.min) {
 				part.inside = !part.inside
 			}
 		}
 		d := divider{visit: visit, left: dividing * (len(part.sides) + 100)}
-		d.down(&f.root, world, part)
+		d.down(&f.root, rootSquare, part)
 	}
 }
 

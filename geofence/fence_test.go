@@ -44,9 +44,12 @@ func TestFencesAgreeWithALookAtEverySide(t *testing.T) {
 					add(e.a)
 					add(coord{e.a.x + int32(r.IntN(3)) - 1, e.a.y + int32(r.IntN(3)) - 1})
 					add(coord{int32((int64(e.a.x) + int64(e.b.x)) / 2), int32((int64(e.a.y) + int64(e.b.y)) / 2)})
-					b := world
-					for range r.IntN(20) {
-						b = b.quarter(b.quarterOf(e.a))
+					b := rootSquare
+					for depth := range r.IntN(11) {
+						if b.min != e.a.corner(depth) {
+							t.Fatalf("the square of %v at depth %d begins at %v, by its bits at %v", e.a, depth, b.min, e.a.corner(depth))
+						}
+						b = b.part(e.a.part(depth))
 					}
 					add(b.min)
 					add(b.max)

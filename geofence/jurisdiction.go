@@ -241,22 +241,18 @@ func (n *nearest) side(e edge) float64 {
 }
 
 // Beyond tells found who of a block is where outside of the jurisdiction, with the code of the neighbour; not where no
-// neighbour is known. Most people have no border near, and neighbours are in one unit.
+// neighbour is known.
 func (j *Jurisdiction) Beyond(b warning.Block, mask *warning.Mask, found func(slot int, neighbour string)) {
-	var unit *Unit // of the jurisdiction, in which somebody was, and an outline of it
-	var last *shape
+	people := newGathering(b.Lon, b.Lat)
+	people.see(0)
+	people.rise()
+	var f finder
+	here := f.block(&people, 0, j.outlines)
 	for slot := range mask.Slots {
-		p := coord{b.Lon[slot], b.Lat[slot]}
-		if u := j.edition.around(p); u != nil && (u == unit || j.mine[u.Code]) {
-			unit = u
+		if here.Has(slot) {
 			continue
 		}
-		if last != nil && last.locate(p) != outside {
-			continue
-		}
-		if at := slices.IndexFunc(j.outlines, func(o *shape) bool { return o.locate(p) != outside }); at >= 0 {
-			last = j.outlines[at]
-		} else if code := j.neighbour(p); code != "" {
+		if code := j.neighbour(coord{b.Lon[slot], b.Lat[slot]}); code != "" {
 			found(slot, code)
 		}
 	}

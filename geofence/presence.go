@@ -34,7 +34,7 @@ func summaryOf(c Columns) summary {
 }
 
 // absent is who of a block was seen outside of the unit of their home, which has an outline. That hangs on the block and on
-// the edition alone, and can be found ahead (Revision.Learn); all others count where they are.
+// the edition alone: it is found once, and all others count where they are.
 type absent struct{ found atomic.Pointer[absentees] }
 
 type absentees struct {
@@ -42,29 +42,50 @@ type absentees struct {
 	mask    warning.Mask
 }
 
-// learn looks at each person of a block.
-func (b about) learn(e *Edition) {
-	if b.absent.by(e) != nil {
-		return
+// away is who is absent by the outlines of an edition.
+func (b about) away(e *Edition) *warning.Mask {
+	found := b.absent.found.Load()
+	if found == nil || found.edition != e {
+		found = b.learn(e, &finder{})
 	}
+	return &found.mask
+}
+
+// learn finds who of a block is absent.
+func (b about) learn(e *Edition, f *finder) *absentees {
 	found := &absentees{edition: e}
 	if b.summary.seen > 0 && !e.stays(b.summary) {
-		var home dwelling
+		var homes []dwelling
+		at, last := 0, uint32(0)
 		for i, seen := range b.Seen {
-			if home.look(e, b.Home[i]); seen > 0 && home.left(e, coord{b.Lon[i], b.Lat[i]}) {
+			if home := b.Home[i]; home != last || len(homes) == 0 { // neighbours live in the same unit
+				last, home = home, warning.DistrictOf(home)
+				if at = slices.IndexFunc(homes, func(d dwelling) bool { return d.district == home }); at < 0 {
+					at, homes = len(homes), append(homes, b.dwelling(e, home, f))
+				}
+			}
+			if seen > 0 && homes[at].outlined && !homes[at].there.Has(i) {
 				found.mask.Set(i)
 			}
 		}
 	}
 	b.absent.found.Store(found)
+	return found
 }
 
-// by is who is absent by the outlines of an edition, or nil while nobody knows.
-func (a *absent) by(e *Edition) *warning.Mask {
-	if found := a.found.Load(); found != nil && found.edition == e {
-		return &found.mask
+// dwelling is a unit of homes, and who of a block is in it, wherever they live.
+type dwelling struct {
+	district uint32
+	outlined bool
+	there    warning.Mask
+}
+
+func (b about) dwelling(e *Edition, district uint32, f *finder) (d dwelling) {
+	d.district = district
+	if u := e.surveyed(district); u != nil {
+		d.outlined, d.there = true, f.block(b.gathering, b.number, []*shape{u.outline})
 	}
-	return nil
+	return d
 }
 
 // stays tells whether everybody of a block surely is in the unit of their home, or in one without an outline.
@@ -73,37 +94,10 @@ func (e *Edition) stays(s *summary) bool {
 	return s.low == s.high && (u == nil || e.grid.covers(e, s.box, u))
 }
 
-// dwelling is the unit of a home. Neighbours live in the same unit.
-type dwelling struct {
-	district uint32
-	unit     *Unit // nil: without an outline
-}
-
-func (d *dwelling) look(e *Edition, home uint32) {
-	if district := warning.DistrictOf(home); district != d.district {
-		d.district, d.unit = district, e.surveyed(district)
-	}
-}
-
-// left tells whether p is outside.
-func (d *dwelling) left(e *Edition, p coord) bool {
-	return d.unit != nil && e.around(p) != d.unit && d.unit.outline.locate(p) == outside
-}
-
 // surveyed is the district with this code where it has an outline, or nil.
 func (e *Edition) surveyed(district uint32) *Unit {
 	if u, ok := e.byCode[district]; ok && u.outline != nil {
 		return u
-	}
-	return nil
-}
-
-// around is the unit around p where no border is near, or nil: then nothing is known.
-func (e *Edition) around(p coord) *Unit {
-	if e.box.has(p) {
-		if c := e.grid.at(p); c < cellBorder {
-			return e.Units[c]
-		}
 	}
 	return nil
 }
@@ -176,37 +170,26 @@ func (a *attendance) oneByOne(s *summary) bool {
 	return at < len(a.apart) && a.apart[at] <= s.high
 }
 
-// block is who of a block counts, given who is inside by position. Where it is known who is absent, only they are asked.
+// block is who of a block counts, given who is inside by position.
 func (a *attendance) block(b about, m warning.Mask) warning.Mask {
 	c, s := b.Columns, b.summary
-	known, apart := b.absent.by(a.edition), a.oneByOne(s)
-	ask := warning.First(len(c.Home))
-	switch {
-	case apart:
-	case s.seen == 0:
-		return m
-	case known != nil:
-		ask = *known
-	case a.edition.stays(s):
+	apart := a.oneByOne(s)
+	if s.seen == 0 && !apart {
 		return m
 	}
-	var home dwelling
+	absent := b.away(a.edition)
+	ask := *absent
+	if apart {
+		ask = warning.First(len(c.Home))
+	}
 	away := func(i int) bool {
-		p := coord{c.Lon[i], c.Lat[i]}
-		switch {
-		case a.outline != nil:
-			return a.outline.locate(p) == outside
-		case known != nil:
-			return known.Has(i)
+		if a.outline != nil {
+			return a.outline.locate(coord{c.Lon[i], c.Lat[i]}) == outside
 		}
-		home.look(a.edition, c.Home[i])
-		return home.left(a.edition, p)
+		return absent.Has(i)
 	}
 	for i := range ask.Slots {
 		seen, is := c.Seen[i], m.Has(i)
-		if seen == 0 && !apart {
-			continue
-		}
 		a.look(c.Home[i])
 		switch {
 		case a.town && (a.Both || seen == 0 || !a.Fresh(seen) || !away(i)):

@@ -80,20 +80,13 @@ func TestWhoCountsAsBeingThere(t *testing.T) {
 		}
 	}
 	people.Append(crowded)
-	unknown := geofence.NewRevision(build(t, people))
-	learnt := geofence.NewRevision(build(t, people))
-	for b := range learnt.Blocks() {
-		learnt.Learn(b)
-	}
-	moved, bad, err := learnt.Change(movesOf(learnt, codes))
+	first := geofence.NewRevision(build(t, people))
+	moved, bad, err := first.Change(movesOf(first, codes))
 	if err != nil || len(bad) > 0 {
 		t.Fatal(err, bad)
 	}
-	for b := range moved.Blocks() / 2 {
-		moved.Learn(b)
-	}
 	rapid.Check(t, func(t *rapid.T) {
-		r := rapid.SampledFrom([]*geofence.Revision{unknown, learnt, moved}).Draw(t, "revision")
+		r := rapid.SampledFrom([]*geofence.Revision{first, moved}).Draw(t, "revision")
 		areas := []warning.Area{{Unit: rapid.SampledFrom([]string{"500103", "500106", "500101", "500105"}).Draw(t, "unit")}}
 		if areas[0].Unit == "500105" {
 			areas[0].AsOf = geofence.EditionAt(areas[0].AsOf).Until.AddDate(0, 0, -2)
@@ -142,7 +135,7 @@ func TestWhoCountsAsBeingThere(t *testing.T) {
 			t.Fatalf("%d people, asking everybody finds %d", len(got), len(want))
 		}
 	})
-	if sel, err := learnt.Resolve([]warning.Area{{Unit: "500103"}}, warning.Presence{Now: now + 1_000_000}); err != nil || sel.People() < 300 {
+	if sel, err := first.Resolve([]warning.Area{{Unit: "500103"}}, warning.Presence{Now: now + 1_000_000}); err != nil || sel.People() < 300 {
 		t.Errorf("%d people live in a district with homes elsewhere: %v", sel.People(), err)
 	}
 }

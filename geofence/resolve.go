@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 
@@ -19,10 +20,10 @@ func (s *Snapshot) Resolve(areas []warning.Area) (warning.Selection, error) {
 
 // choose finds who is inside the shapes. Stretches of the directory are looked at side by side.
 func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
-	parts := make([]warning.Selection, len(s.groups[stretch-word]))
+	parts := make([]warning.Selection, len(s.gathering.groups[stretch-word]))
 	var work atomic.Int64
 	togetherWith(len(parts), func(i int, f *finder) {
-		f.s, f.work = s, &work
+		f.gathering, f.work, f.most = &s.gathering, &work, s.limits.Work
 		parts[i] = f.look(i, shapes)
 	})
 	if work.Load() > s.limits.Work {
@@ -44,49 +45,20 @@ func (s *Snapshot) choose(shapes []*shape) (warning.Selection, error) {
 	return sel, nil
 }
 
-// The rows of a snapshot are a tree without pointers: a group of level l is 4^l neighbours in its order, the first of them
-// at a multiple of that. Groups from a word of 64 bits to a stretch have a box of their own in the snapshot.
-const (
-	word    = 3
-	stretch = 8 // is what one core looks at at a time: 65,536 rows
-)
-
-// group is some rows, and what is known about them.
-type group struct {
-	level, number int
-	box           box
-}
-
-// boxOf is the box around a group. That of less than a word is made from the positions.
-func (s *Snapshot) boxOf(level, number int) box {
-	if level >= word {
-		return s.groups[level-word][number]
-	}
-	from := number << (2 * level)
-	return boxOf(s.columns.Slice(from, min(from+1<<(2*level), s.People())))
-}
-
-func boxOf(c Columns) box {
-	b := nothing()
-	for i, x := range c.Lon {
-		b.add(coord{x, c.Lat[i]})
-	}
-	return b
-}
-
 // finder finds people by going down from groups to smaller groups: one whose box no side of a shape meets is chosen or
 // not as a whole, and only people in small groups at a line are looked at one by one.
 type finder struct {
-	s      *Snapshot
-	first  int                             // row of the stretch
-	chosen [1 << (2 * stretch) / 64]uint64 // bit i is row first+i
-	work   *atomic.Int64                   // steps of all finders: what is too much must not depend on the machine
-	steps  int64                           // those that work does not have yet
-	parts  []portion                       // of the groups on the way down
-	nodes  []int32                         // of the parts
+	gathering *gathering
+	first     int                             // row of the first group
+	chosen    [1 << (2 * stretch) / 64]uint64 // bit i is row first+i
+	work      *atomic.Int64                   // steps of all finders: what is too much must not depend on the machine
+	most      int64                           // of them
+	steps     int64                           // those that work does not have yet
+	parts     []portion                       // of the groups on the way down
+	nodes     []int32                         // of the parts
 }
 
-// portion is what a shape has in a group: all of it, or sides that may meet the group's box.
+// portion is what a shape has in a group that its sides may meet.
 type portion struct {
 	tree   *boxTree
 	nodes  []int32 // of the tree, with the sides
@@ -98,18 +70,7 @@ const fewTests = 256
 
 // look is who of a stretch is in one of the shapes.
 func (f *finder) look(number int, shapes []*shape) (sel warning.Selection) {
-	f.first, f.parts, f.nodes = number<<(2*stretch), f.parts[:0], f.nodes[:0]
-	clear(f.chosen[:])
-	q := group{stretch, number, f.s.boxOf(stretch, number)}
-	all := []int32{1}
-	for _, shape := range shapes {
-		if shape.box.meets(q.box) && f.spend(len(shape.tree.sides)/8) {
-			f.enter(portion{shape.tree, all, shape.tree.east(1, q.box.min)}, q.box.min, q.box)
-		}
-	}
-	f.down(q, f.parts)
-	f.work.Add(f.steps)
-	f.steps = 0
+	f.find(stretch, number, shapes)
 	for i := 0; i < len(f.chosen); i += len(warning.Mask{}) {
 		if m := (*warning.Mask)(f.chosen[i:]); *m != (warning.Mask{}) {
 			sel.Blocks = append(sel.Blocks, uint32((f.first+i*64)/warning.BlockSize))
@@ -119,40 +80,75 @@ func (f *finder) look(number int, shapes []*shape) (sel warning.Selection) {
 	return sel
 }
 
+// block is who of a block is in one of the shapes, whatever the work.
+func (f *finder) block(g *gathering, number int, shapes []*shape) warning.Mask {
+	f.gathering, f.work, f.most = g, &atomic.Int64{}, math.MaxInt64
+	f.find(block, number, shapes)
+	return warning.Mask(f.chosen[:len(warning.Mask{})])
+}
+
+// find chooses who of a group, which is not less than a word, is in one of the shapes.
+func (f *finder) find(level, number int, shapes []*shape) {
+	f.first, f.parts, f.nodes = number<<(2*level), f.parts[:0], f.nodes[:0]
+	clear(f.chosen[:1<<(2*level)/64])
+	q := group{level, number, f.gathering.boxOf(level, number)}
+	all := []int32{1}
+	for _, shape := range shapes {
+		if shape.box.meets(q.box) && f.spend(len(shape.tree.sides)/8) {
+			f.parts = append(f.parts, portion{shape.tree, all, shape.tree.east(1, q.box.min)})
+		}
+	}
+	f.into(q, f.parts, q.box.min)
+	f.work.Add(f.steps)
+	f.steps = 0
+}
+
 // spend counts work and tells whether there is any left.
 func (f *finder) spend(steps int) bool {
 	if f.steps += int64(steps); f.steps > 1<<14 {
 		f.work.Add(f.steps)
 		f.steps = 0
 	}
-	return f.work.Load() <= f.s.limits.Work
+	return f.work.Load() <= f.most
 }
 
-// enter appends what a shape has in a box, if anything, where p is what it has in a larger box with that lowest corner.
-func (f *finder) enter(p portion, corner coord, b box) {
-	from := len(f.nodes)
+// into looks at a group; parts are what the shapes have in a larger one, whose box has this lowest corner.
+func (f *finder) into(q group, parts []portion, corner coord) {
+	before, nodes, whole := len(f.parts), len(f.nodes), false
+	for i := 0; i < len(parts) && !whole; i++ {
+		whole = f.enter(&parts[i], corner, &q.box)
+	}
+	if whole {
+		f.take(q)
+	} else {
+		f.down(q, f.parts[before:len(f.parts):len(f.parts)])
+	}
+	f.parts, f.nodes = f.parts[:before], f.nodes[:nodes]
+}
+
+// enter appends what a shape has in a box, or tells that it has all of it; p and corner are as in into.
+func (f *finder) enter(p *portion, corner coord, b *box) (whole bool) {
+	from, inside := len(f.nodes), p.inside
 	for _, k := range p.nodes {
 		var odd bool
-		f.nodes, odd = p.tree.enter(f.nodes, int(k), corner, &b)
-		p.inside = p.inside != odd
+		f.nodes, odd = p.tree.enter(f.nodes, int(k), corner, b)
+		inside = inside != odd
 	}
-	if p.nodes = f.nodes[from:len(f.nodes):len(f.nodes)]; len(p.nodes) > 0 || p.inside {
-		f.parts = append(f.parts, p)
+	if len(f.nodes) == from {
+		return inside
 	}
+	f.parts = append(f.parts, portion{p.tree, f.nodes[from:len(f.nodes):len(f.nodes)], inside})
+	return false
 }
 
-// down looks at a group in which the shapes have these parts.
+// down looks at a group that sides of the shapes may meet.
 func (f *finder) down(q group, parts []portion) {
 	sides := 0
 	for i := range parts {
-		if len(parts[i].nodes) == 0 {
-			f.take(q)
-			return
-		}
 		sides += parts[i].sides()
 	}
 	from := q.number << (2 * q.level)
-	to := min(from+1<<(2*q.level), f.s.People())
+	to := min(from+1<<(2*q.level), len(f.gathering.lon))
 	switch {
 	case sides == 0:
 		return
@@ -160,24 +156,19 @@ func (f *finder) down(q group, parts []portion) {
 		return
 	case q.level <= word && (to-from)*sides <= fewTests || q.level == 0:
 		f.spend((to - from) * sides)
-		c := f.s.columns.Slice(from, to)
+		lon, lat := f.gathering.lon[from:to], f.gathering.lat[from:to]
 		for i := range parts {
-			f.chosen[(from-f.first)>>6] |= parts[i].test(q.box.min, c.Lon, c.Lat) << (from & 63)
+			f.chosen[(from-f.first)>>6] |= parts[i].test(q.box.min, lon, lat) << (from & 63)
 		}
 		return
 	}
-	before, nodes := len(f.parts), len(f.nodes)
 	for n := range 4 {
 		child := group{level: q.level - 1, number: 4*q.number + n}
 		if child.number<<(2*child.level) >= to {
 			return
 		}
-		child.box = f.s.boxOf(child.level, child.number)
-		for _, p := range parts {
-			f.enter(p, q.box.min, child.box)
-		}
-		f.down(child, f.parts[before:len(f.parts):len(f.parts)])
-		f.parts, f.nodes = f.parts[:before], f.nodes[:nodes]
+		child.box = f.gathering.boxOf(child.level, child.number)
+		f.into(child, parts, q.box.min)
 	}
 }
 
@@ -307,7 +298,7 @@ func (e edge) crossed(p, q coord) (odd bool) {
 // take chooses all of a group.
 func (f *finder) take(q group) {
 	from := q.number<<(2*q.level) - f.first
-	to := min(from+1<<(2*q.level), f.s.People()-f.first)
+	to := min(from+1<<(2*q.level), len(f.gathering.lon)-f.first)
 	for ; from < to && from&63 != 0; from++ {
 		f.chosen[from>>6] |= 1 << (from & 63)
 	}

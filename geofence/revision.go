@@ -98,15 +98,17 @@ func (r *run) block(i int) Columns {
 // about is a block, and what is known of it.
 type about struct {
 	Columns
-	summary *summary
-	absent  *absent
+	summary   *summary
+	absent    *absent
+	gathering *gathering // who is still there is there where they were
+	number    int        // of the block in it
 }
 
 func (r *run) about(i int) about {
 	if now, ok := r.now[i]; ok {
-		return about{now.Columns, &now.summary, &now.absent}
+		return about{now.Columns, &now.summary, &now.absent, &r.born.gathering, i}
 	}
-	return about{Columns(r.born.Block(i)), &r.born.summaries[i], &r.born.absent[i]}
+	return r.born.about(i)
 }
 
 // columns is everybody in views; the empty places are among them.
@@ -153,17 +155,6 @@ func (r *Revision) Block(i int) warning.Block {
 		i -= run.blocks()
 	}
 	panic("geofence: no such block")
-}
-
-// Learn finds out ahead what Resolve has to know of block i, so that it need not look at everybody.
-func (r *Revision) Learn(i int) {
-	for _, run := range r.runs {
-		if i < run.blocks() {
-			run.about(i).learn(r.edition)
-			return
-		}
-		i -= run.blocks()
-	}
 }
 
 // Resolve finds who counts as being in the areas, each person once. Faulty areas are refused as by Snapshot.Resolve.
@@ -460,6 +451,7 @@ func (r *run) copied() *run {
 }
 
 func (r *run) put(i int, c Columns, hash [32]byte) {
+	c.Identity = &warning.Identity{}
 	r.now[i], r.hashes[i] = &changed{Columns: c, summary: summaryOf(c)}, hash
 	r.empty(i, c.Flags)
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+	"weak"
 
 	"pgregory.net/rapid"
 
@@ -162,6 +164,7 @@ func TestChangesAgreeWithAModel(t *testing.T) {
 			if written := store.keep(next, r); len(changes) == 1 && written > 5 {
 				t.Fatalf("one change wrote %d blocks", written)
 			}
+			identified(t, r, next)
 			r = next
 		}
 		if got := those(r); !maps.Equal(got, model) || r.People() != len(model) {
@@ -198,9 +201,56 @@ func TestChangesAgreeWithAModel(t *testing.T) {
 			if err != nil || l.ID() != r.ID() || l.People() != r.People() || !maps.Equal(those(l), model) || !slices.Equal(numbersIn(l, again), numbersIn(r, sel)) {
 				t.Fatalf("loaded %s it is another: %v", name, err)
 			}
+			identified(t, other, l)
 			withdrawn(t, other, l)
 		}
 	})
+}
+
+// identified looks that blocks of two revisions have one identity where, and only where, they are the same in memory.
+func identified(t *rapid.T, a, b *geofence.Revision) {
+	known := map[*uint64]*warning.Identity{}
+	others := map[*warning.Identity]*uint64{nil: nil}
+	for _, r := range []*geofence.Revision{a, b} {
+		for i := range r.Blocks() {
+			people := r.Block(i)
+			at := &people.Number[0]
+			if is, seen := known[at]; seen && is != people.Identity {
+				t.Fatalf("block %d has another identity than before", i)
+			}
+			if is, seen := others[people.Identity]; seen && is != at {
+				t.Fatalf("block %d has the identity of another", i)
+			}
+			known[at], others[people.Identity] = people.Identity, at
+		}
+	}
+}
+
+// TestAnIdentityKeepsNobodyInMemory: blocks that a build made, and those that a change did.
+func TestAnIdentityKeepsNobodyInMemory(t *testing.T) {
+	first := geofence.NewRevision(build(t, synth(t, 3000, 3)))
+	var some uint64
+	for _, n := range first.Block(1).Number {
+		some = max(some, n)
+	}
+	next, bad, err := first.Change([]warning.Change{{Number: some, Deed: warning.DeedUnsubscribe}})
+	if err != nil || len(bad) > 0 {
+		t.Fatal(bad, err)
+	}
+	var kept []*warning.Identity
+	var people []weak.Pointer[uint64]
+	for i := range next.Blocks() {
+		b := next.Block(i)
+		kept, people = append(kept, b.Identity), append(people, weak.Make(&b.Number[0]))
+	}
+	first, next = nil, nil
+	runtime.GC()
+	for i := range people {
+		if people[i].Value() != nil {
+			t.Errorf("the people of block %d are still in memory", i)
+		}
+	}
+	runtime.KeepAlive(kept)
 }
 
 // withdrawn compares with looking everybody up.

@@ -13,17 +13,17 @@ import (
 // Snapshot is the directory at one moment: recipients sorted so that neighbours in the order are neighbours on the
 // ground, in blocks of warning.BlockSize. It is safe for concurrent use and costs 32.9 bytes a person.
 type Snapshot struct {
-	columns Columns
-	numbers numberIndex
-	edition *Edition
-	limits  Limits
-	box     box                       // of all positions
-	groups  [stretch - word + 1][]box // around each group of rows, level by level
+	columns   Columns
+	numbers   numberIndex
+	edition   *Edition
+	limits    Limits
+	gathering gathering
 
-	summaries []summary // by block
-	absent    []absent  // by block
-	id        string
-	hashes    [][sha256.Size]byte // by block
+	summaries  []summary          // by block
+	absent     []absent           // by block
+	identities []warning.Identity // by block
+	id         string
+	hashes     [][sha256.Size]byte // by block
 }
 
 // WithLimits is the same snapshot with other limits for areas. The columns are shared.
@@ -50,7 +50,9 @@ func (s *Snapshot) Blocks() int {
 // Block is one block, from 0; its columns are views and must not be written to.
 func (s *Snapshot) Block(i int) warning.Block {
 	from := i * warning.BlockSize
-	return warning.Block(s.columns.Slice(from, min(from+warning.BlockSize, s.People())))
+	c := s.columns.Slice(from, min(from+warning.BlockSize, s.People()))
+	c.Identity = &s.identities[i]
+	return warning.Block(c)
 }
 
 // Columns is every recipient in the order of the snapshot, block by block, for WriteCSV or a stream.
@@ -146,33 +148,27 @@ func statsOf(e *Edition, people iter.Seq[Columns]) Stats {
 	return st
 }
 
-// place notes where the rows are.
+// newSnapshot is one that is not placed yet.
+func newSnapshot(c Columns, e *Edition) *Snapshot {
+	s := &Snapshot{columns: c, edition: e, limits: DefaultLimits()}
+	s.identities = make([]warning.Identity, s.Blocks())
+	return s
+}
+
+// place notes where the rows are, and whose home is elsewhere.
 func (s *Snapshot) place() {
 	s.summaries, s.absent = make([]summary, s.Blocks()), make([]absent, s.Blocks())
-	for l := range s.groups {
-		size := 1 << (2 * (l + word))
-		s.groups[l] = make([]box, (s.People()+size-1)/size)
-	}
+	s.gathering = newGathering(s.columns.Lon, s.columns.Lat)
 	together(s.Blocks(), func(i int) {
-		c := Columns(s.Block(i))
-		s.summaries[i] = summaryOf(c)
-		for from := 0; from < len(c.Lon); from += 64 {
-			s.groups[0][(i*warning.BlockSize+from)/64] = boxOf(c.Slice(from, min(from+64, len(c.Lon))))
-		}
+		s.summaries[i] = summaryOf(Columns(s.Block(i)))
+		s.gathering.see(i)
 	})
-	for l := 1; l < len(s.groups); l++ {
-		for i := range s.groups[l] {
-			b := nothing()
-			for _, part := range s.groups[l-1][4*i : min(4*i+4, len(s.groups[l-1]))] {
-				b.join(part)
-			}
-			s.groups[l][i] = b
-		}
-	}
-	s.box = nothing()
-	for _, b := range s.groups[stretch-word] {
-		s.box.join(b)
-	}
+	s.gathering.rise()
+	togetherWith(s.Blocks(), func(i int, f *finder) { s.about(i).learn(s.edition, f) })
+}
+
+func (s *Snapshot) about(i int) about {
+	return about{Columns(s.Block(i)), &s.summaries[i], &s.absent[i], &s.gathering, i}
 }
 
 // seal computes the hashes of the blocks and the ID.

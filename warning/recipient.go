@@ -81,7 +81,12 @@ type Block struct {
 	Language []uint8  // index into Languages
 	Duty     []uint8  // Duty
 	Flags    []uint8  // Flag bits
+	Identity *Identity
 }
+
+// Identity is one for blocks with the same people: what is known of one of them is known of all. It keeps none in memory.
+// A block without one is known to nobody.
+type Identity struct{ _ byte }
 
 // DistrictOf is the district of a home.
 func DistrictOf(home uint32) uint32 {

@@ -222,13 +222,13 @@ func (s *Store) Fold(_ context.Context, f dispatcher.Fence, chunks []dispatcher.
 	return nil
 }
 
-// Load reads the account's strands that were stored or have grown after the generation.
-func (s *Store) Load(_ context.Context, name string, after uint64, ledger bool) (dispatcher.Image, error) {
+// Load reads the account's strands that were stored or have grown after the generation, and have more people than have says.
+func (s *Store) Load(_ context.Context, name string, after uint64, ledger bool, have func(dispatcher.StrandID) uint32) (dispatcher.Image, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []dispatcher.StrandID
 	for _, st := range s.strands {
-		if st != nil && st.head.Account == name && st.since > after && !st.archived {
+		if st != nil && st.head.Account == name && st.since > after && !st.archived && (have == nil || st.head.People > have(st.head.ID)) {
 			ids = append(ids, st.head.ID)
 		}
 	}
@@ -263,10 +263,12 @@ func (s *Store) image(name string, ids []dispatcher.StrandID, ledger bool) (disp
 		}
 		h := st.head
 		h.Batches = slices.Clone(h.Batches)
-		im.Strands, im.Tails = append(im.Strands, h), append(im.Tails, cloneTail(st.tail))
+		im.Strands = append(im.Strands, h)
 		if !ledger {
+			im.Tails = append(im.Tails, dispatcher.StrandTail{Strand: id, Granted: st.tail.Granted, Closed: st.tail.Closed})
 			continue
 		}
+		im.Tails = append(im.Tails, cloneTail(st.tail))
 		for _, index := range slices.Sorted(maps.Keys(st.chunks)) {
 			im.Chunks = append(im.Chunks, dispatcher.Chunk{Strand: h.ID, Index: index, Data: append([]byte{}, st.chunks[index]...)})
 		}

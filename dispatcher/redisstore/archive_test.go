@@ -92,7 +92,7 @@ func TestCrashWhileAWarningIsTakenApart(t *testing.T) {
 				t.Fatalf("after %d commands: %v", n, err)
 			}
 		}
-		if _, err := s.Load(t.Context(), "a", 0, true); err != nil {
+		if _, err := s.Load(t.Context(), "a", 0, true, nil); err != nil {
 			t.Fatalf("after %d commands the account cannot be owned: %v", n, err)
 		}
 		if died != nil {

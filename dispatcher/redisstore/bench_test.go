@@ -124,7 +124,7 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		im, err := s.Load(b.Context(), "a", 0, true)
+		im, err := s.Load(b.Context(), "a", 0, true, nil)
 		if err != nil || len(im.Chunks) != len(chunks) || len(im.Journal) != 400 {
 			b.Fatal(len(im.Chunks), len(im.Journal), err)
 		}

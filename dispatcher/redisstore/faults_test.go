@@ -87,7 +87,7 @@ func severed(t *testing.T) (db *redis.Client, cut, mend func()) {
 // load is the account as somebody else sees it.
 func load(t *testing.T, s *redisstore.Store, account string) dispatcher.Image {
 	t.Helper()
-	im, err := s.Load(t.Context(), account, 0, true)
+	im, err := s.Load(t.Context(), account, 0, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,10 @@ const (
 	loadMore    = 256
 )
 
-// Load reads the account's strands that were stored or have grown after the generation. The generation is read first and
+// Load reads the account's strands that were stored or have grown after the generation and have more people than have says. The generation is read first and
 // the journal before the ledger: what changes meanwhile raises the generation, and a journal replayed over newer chunks
 // gives the same.
-func (s *Store) Load(ctx context.Context, account string, after uint64, ledger bool) (dispatcher.Image, error) {
+func (s *Store) Load(ctx context.Context, account string, after uint64, ledger bool, have func(dispatcher.StrandID) uint32) (dispatcher.Image, error) {
 	return s.image(ctx, account, ledger, func(p redis.Pipeliner) func() ([]dispatcher.StrandID, error) {
 		carries := p.ZRangeByScore(ctx, s.keys.carries(account), &redis.ZRangeBy{Min: "(" + utoa(after), Max: "+inf"})
 		return func() ([]dispatcher.StrandID, error) {
@@ -38,9 +38,39 @@ func (s *Store) Load(ctx context.Context, account string, after uint64, ledger b
 				ids[i] = dispatcher.StrandID(n)
 			}
 			slices.Sort(ids)
-			return ids, nil
+			return s.without(ctx, ids, have)
 		}
 	})
+}
+
+// without is ids without the strands that have no more people than have says; of those of which it says 0 nothing is asked.
+func (s *Store) without(ctx context.Context, ids []dispatcher.StrandID, have func(dispatcher.StrandID) uint32) ([]dispatcher.StrandID, error) {
+	if have == nil {
+		return ids, nil
+	}
+	var more, known []dispatcher.StrandID
+	var people []uint32
+	for _, id := range ids {
+		if n := have(id); n > 0 {
+			known, people = append(known, id), append(people, n)
+		} else {
+			more = append(more, id)
+		}
+	}
+	err := s.pipeline(ctx, len(known), 1024, func(p redis.Pipeliner, i int) {
+		p.HGet(ctx, s.keys.strand(known[i]), "people")
+	}, func(i int, c redis.Cmder) error {
+		n, err := c.(*redis.StringCmd).Uint64()
+		if err != nil {
+			return failed("strand", err)
+		}
+		if n > uint64(people[i]) {
+			more = append(more, known[i])
+		}
+		return nil
+	})
+	slices.Sort(more)
+	return more, err
 }
 
 // Read is Load for the named strands of the account.
@@ -89,7 +119,7 @@ func (s *Store) image(ctx context.Context, account string, ledger bool, which fu
 		}
 	}
 	var at []stored
-	if im.Strands, im.Tails, at, err = s.strandsOf(ctx, ids); err != nil {
+	if im.Strands, im.Tails, at, err = s.strandsOf(ctx, ids, ledger); err != nil {
 		return im, err
 	}
 	for i := range at {

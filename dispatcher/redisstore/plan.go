@@ -73,7 +73,7 @@ func (s *Store) PutPlans(ctx context.Context, parts []dispatcher.Part) []dispatc
 }
 
 const (
-	planScripts = 64  // how many scripts of plans are sent together
+	planScripts = 256 // how many scripts of plans are sent together
 	planNew     = '1' // begins the answer of one that has stored its part
 )
 
@@ -206,7 +206,7 @@ func (s *Store) PlanOf(ctx context.Context, id string) (dispatcher.Plan, []dispa
 			return p, nil, err
 		}
 	}
-	strands, tails, _, err := s.strandsOf(ctx, strandIDs(h.Strands))
+	strands, tails, _, err := s.strandsOf(ctx, strandIDs(h.Strands), true)
 	p.Strands = strands
 	return p, tails, err
 }
@@ -222,10 +222,14 @@ type stored struct {
 	Chunks  *int   `redis:"chunks"` // nil: it is archived
 }
 
-// strandsOf reads heads and tails, and where the batches of each strand are.
-func (s *Store) strandsOf(ctx context.Context, ids []dispatcher.StrandID) (strands []dispatcher.Strand, tails []dispatcher.StrandTail, at []stored, err error) {
+// strandsOf reads heads and tails, these with their counts where asked, and where the batches of each strand are.
+func (s *Store) strandsOf(ctx context.Context, ids []dispatcher.StrandID, counts bool) (strands []dispatcher.Strand, tails []dispatcher.StrandTail, at []stored, err error) {
+	fields := []string{"head", "people", "granted", "closed", "batches", "chunks"}
+	if counts {
+		fields = append(fields, "tail")
+	}
 	err = s.pipeline(ctx, len(ids), 256, func(p redis.Pipeliner, i int) {
-		p.HMGet(ctx, s.keys.strand(ids[i]), "head", "people", "granted", "closed", "tail", "batches", "chunks")
+		p.HMGet(ctx, s.keys.strand(ids[i]), fields...)
 	}, func(i int, c redis.Cmder) error {
 		var h stored
 		if err := c.(*redis.SliceCmd).Scan(&h); err != nil {

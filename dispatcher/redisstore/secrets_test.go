@@ -107,7 +107,7 @@ func TestOneHashTag(t *testing.T) {
 	if err != nil || before-after != int64(len(mine)) || len(mine) < 15 {
 		t.Fatalf("%d keys of the realm, %d went: %v", len(mine), before-after, err)
 	}
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	if err != nil || len(im.Strands) != 0 || im.Generation != 0 {
 		t.Fatalf("something of the realm is left: %+v, %v", im, err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // A record that a newer release wrote, or that is damaged, is an error and never read as something else.
 func TestRecordsOfAnotherVersion(t *testing.T) {
-	loads := func(s *redisstore.Store) error { _, err := s.Load(t.Context(), "a", 0, true); return err }
+	loads := func(s *redisstore.Store) error { _, err := s.Load(t.Context(), "a", 0, true, nil); return err }
 	plans := func(s *redisstore.Store) error { _, _, err := s.PlanOf(t.Context(), "w"); return err }
 	for name, c := range map[string]struct {
 		spoil func(db *redis.Client, prefix string, stored func(*redis.StringCmd) string) error

@@ -26,7 +26,7 @@ func archived(t *testing.T, s Store) {
 		no(t, s.Archive(t.Context(), id(1), []byte(report)))
 	}
 	no(t, s.PutRoll(t.Context(), id(1), ids[0], [][]byte{[]byte("of another process, whose ledger was gone")}))
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	if len(im.Strands) != 1 || im.Strands[0].Warning != id(2) {
 		t.Fatalf("the account carries %v", im.Strands)
@@ -108,7 +108,7 @@ func deleted(t *testing.T, s Store) {
 	if len(record) != 2 {
 		t.Fatalf("%d entries, wanted the submit and the delete", len(record))
 	}
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	if len(im.Strands) != 1 || im.Strands[0].ID != others[0] {
 		t.Fatalf("the account carries %v", im.Strands)

@@ -86,7 +86,7 @@ func fenced(t *testing.T, s Store) {
 			must(t, s.Release(ctx, stale), dispatcher.ErrFenced)
 		})
 	}
-	im, err := s.Load(ctx, "a", 0, true)
+	im, err := s.Load(ctx, "a", 0, true, nil)
 	no(t, err)
 	same(t, "the journal", im.Journal, [][]byte{[]byte("one's")})
 	same(t, "the ledger", im.Chunks, []dispatcher.Chunk{})
@@ -117,7 +117,7 @@ func sequence(t *testing.T, s Store) {
 	move(t, s, 1, 1, warning.Held) // the world goes on, the stored answer does not
 	again := commit(t, s, f, 1, dispatcher.Commit{Journal: []byte("other"), Grants: []dispatcher.Grant{{Strand: ids[0], From: 7, To: 9}}})
 	same(t, "the repeated answer", again, first)
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	same(t, "the journal", im.Journal, [][]byte{[]byte("j1+a")})
 	if im.Tails[0].Granted != 60 || im.Entry != 1 {
@@ -186,7 +186,7 @@ func refusals(t *testing.T, s Store) {
 	r = commit(t, s, f, 5, dispatcher.Commit{Now: now, Grants: ask(20)})
 	same(t, "refused after the pause", r.Refused, append([]warning.State{0, 0}, others[1:]...))
 
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	same(t, "the journal", im.Journal, [][]byte{[]byte("ja"), []byte("a"), []byte("ab")})
 	var granted []uint32
@@ -224,7 +224,7 @@ func misfits(t *testing.T, s Store) {
 			c.c.Journal = []byte("j")
 			_, err := s.Commit(t.Context(), f, 2, c.c)
 			must(t, err, c.kind)
-			im, err := s.Load(t.Context(), "a", 0, true)
+			im, err := s.Load(t.Context(), "a", 0, true, nil)
 			no(t, err)
 			same(t, "the tails", im.Tails, []dispatcher.StrandTail{{Strand: ids[0], Granted: 40}})
 			same(t, "the journal", im.Journal, [][]byte{})
@@ -247,7 +247,7 @@ func givenBack(t *testing.T, s Store) {
 	})
 	same(t, "refused", r.Refused, []warning.State{0})
 	commit(t, s, f, 3, dispatcher.Commit{Grants: []dispatcher.Grant{{Strand: ids[0], From: 80, To: 70}}}) // closed meanwhile
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	same(t, "the tail", im.Tails, []dispatcher.StrandTail{{Strand: ids[0], Granted: 70, Closed: warning.CancelledIn}})
 	same(t, "the journal", im.Journal, [][]byte{[]byte("b")})
@@ -286,7 +286,7 @@ func journal(t *testing.T, s Store) {
 	}
 	check := func(dropped int) {
 		t.Helper()
-		im, err := s.Load(ctx, "a", 0, true)
+		im, err := s.Load(ctx, "a", 0, true, nil)
 		no(t, err)
 		same(t, "the journal", im.Journal, want[dropped:])
 		if im.Entry != uint64(len(want)) {
@@ -305,7 +305,7 @@ func journal(t *testing.T, s Store) {
 	check(70)
 	no(t, s.Fold(ctx, f, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("at 200")}}, 200))
 	check(200)
-	im, err := s.Load(ctx, "a", 0, true)
+	im, err := s.Load(ctx, "a", 0, true, nil)
 	no(t, err)
 	same(t, "the ledger", im.Chunks, []dispatcher.Chunk{{Strand: ids[0], Data: []byte("at 200")}})
 	want = append(want, []byte("after"))
@@ -342,7 +342,7 @@ func takeover(t *testing.T, s Store) {
 
 	tail.Granted, tail.Closed = 100, warning.Waiting
 	want := []dispatcher.StrandTail{tail, {Strand: ids[2], Granted: 9}}
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	first, second := plan(1, people, "a", "b").Strands[0], plan(2, 900, "a").Strands[0]
 	first.ID, second.ID = ids[0], ids[2]
@@ -353,7 +353,7 @@ func takeover(t *testing.T, s Store) {
 	_, tails, err := s.PlanOf(t.Context(), id(1))
 	no(t, err)
 	same(t, "the counts", tails, []dispatcher.StrandTail{tail, {Strand: ids[1]}})
-	im, err = s.Load(t.Context(), "a", 2, false)
+	im, err = s.Load(t.Context(), "a", 2, false, nil)
 	no(t, err)
 	same(t, "the image after the first plan", im, dispatcher.Image{
 		Signal: dispatcher.Signal{Generation: 4}, Strands: []dispatcher.Strand{second}, Tails: want[1:], Entry: 2, Stats: []byte("figures"),
@@ -363,6 +363,9 @@ func takeover(t *testing.T, s Store) {
 	same(t, "one strand", im, dispatcher.Image{
 		Signal: dispatcher.Signal{Generation: 4}, Strands: []dispatcher.Strand{second}, Tails: want[1:], Entry: 2, Stats: []byte("figures"),
 	})
+	im, err = s.Read(t.Context(), "a", ids[:1], false)
+	no(t, err)
+	same(t, "its tail without its counts", im.Tails, []dispatcher.StrandTail{{Strand: ids[0], Granted: 100}})
 	im, err = s.Read(t.Context(), "a", ids[:1], true)
 	no(t, err)
 	if len(im.Strands) != 1 || len(im.Chunks) != 2 || len(im.Journal) != 1 {
@@ -372,7 +375,7 @@ func takeover(t *testing.T, s Store) {
 	must(t, err, dispatcher.ErrNotFound)
 	_, err = s.Read(t.Context(), "a", []dispatcher.StrandID{99}, false)
 	must(t, err, dispatcher.ErrNotFound)
-	im, err = s.Load(t.Context(), "nobody's", 0, true)
+	im, err = s.Load(t.Context(), "nobody's", 0, true, nil)
 	no(t, err)
 	same(t, "the image of an account without strands", im, dispatcher.Image{Signal: dispatcher.Signal{Generation: 4}})
 }

@@ -402,14 +402,14 @@ func plans(t *testing.T, s Store) {
 	same(t, "the plan", got, want)
 	same(t, "its counts", tails, wantTails)
 
-	im, err := s.Load(t.Context(), "a", 0, false)
+	im, err := s.Load(t.Context(), "a", 0, false, nil)
 	no(t, err)
 	same(t, "the strands of the account", im.Strands, []dispatcher.Strand{p.Strands[0], p.Strands[2]})
 	same(t, "their tails", im.Tails, []dispatcher.StrandTail{wantTails[0], wantTails[2]})
 	if im.Generation != done.Generation+2 { // the plan, the hold
 		t.Fatalf("generation %d, wanted %d", im.Generation, done.Generation+2)
 	}
-	im, err = s.Load(t.Context(), "a", im.Generation, false)
+	im, err = s.Load(t.Context(), "a", im.Generation, false, nil)
 	no(t, err)
 	same(t, "the strands after the plan", im.Strands, []dispatcher.Strand{})
 
@@ -451,7 +451,7 @@ func plansAhead(t *testing.T, s Store) {
 	again, err := s.PutPlan(t.Context(), 1, p) // by somebody who does not know where they are
 	no(t, err)
 	same(t, "ids of the repeat", again, ids)
-	im, err := s.Load(t.Context(), "a", 0, false)
+	im, err := s.Load(t.Context(), "a", 0, false, nil)
 	no(t, err)
 	for i, of := range []int{0, 2} {
 		p.Strands[of].ID = ids[of]
@@ -485,7 +485,7 @@ func planParts(t *testing.T, s Store) {
 	if got.Parts != 2 || got.Entered != 2 || !got.Pending || len(got.Strands) != 2 || len(tails) != 2 {
 		t.Fatalf("the plan has %d parts, %d entered, pending %v, %d strands", got.Parts, got.Entered, got.Pending, len(got.Strands))
 	}
-	im, err := s.Load(t.Context(), "b", 2, false)
+	im, err := s.Load(t.Context(), "b", 2, false, nil)
 	no(t, err)
 	if len(im.Strands) != 1 || im.Strands[0].People != 2 {
 		t.Fatalf("account b carries %v", im.Strands)
@@ -507,7 +507,7 @@ func strandsGrow(t *testing.T, s Store) {
 	no(t, err)
 	f := own(t, s, "a", "one")
 	commit(t, s, f, 1, dispatcher.Commit{Grants: []dispatcher.Grant{{Strand: ids[0], To: 2000}}})
-	before, err := s.Load(t.Context(), "a", 0, false)
+	before, err := s.Load(t.Context(), "a", 0, false, nil)
 	no(t, err)
 
 	more := plan(1, 30, "a")
@@ -522,7 +522,7 @@ func strandsGrow(t *testing.T, s Store) {
 		same(t, "the ids", done[0].IDs, ids)
 		same(t, "whether it was stored now", done[0].New, i == 0)
 	}
-	after, err := s.Load(t.Context(), "a", before.Generation, false)
+	after, err := s.Load(t.Context(), "a", before.Generation, false, nil)
 	no(t, err)
 	want := before.Strands[0]
 	want.People, want.Batches = 2030, append(want.Batches, more.Strands[0].Batches...)
@@ -535,7 +535,7 @@ func strandsGrow(t *testing.T, s Store) {
 	more.Parts, more.Strands[0].People = 4, 2090
 	_, err = s.PutPlan(t.Context(), 1, more)
 	must(t, err, dispatcher.ErrChanged)
-	none, err := s.Load(t.Context(), "b", after.Generation, false)
+	none, err := s.Load(t.Context(), "b", after.Generation, false, nil)
 	no(t, err)
 	same(t, "the strands of another account", none.Strands, []dispatcher.Strand{})
 }
@@ -566,7 +566,7 @@ func stalePlan(t *testing.T, s Store) {
 		_, err = s.PutPlan(t.Context(), rev, plan(1, 10, "a"))
 		must(t, err, dispatcher.ErrChanged)
 	}
-	im, err := s.Load(t.Context(), "a", 0, true)
+	im, err := s.Load(t.Context(), "a", 0, true, nil)
 	no(t, err)
 	same(t, "the strands", im.Strands, []dispatcher.Strand{})
 	move(t, s, 1, 2, warning.Released)

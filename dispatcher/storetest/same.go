@@ -304,7 +304,9 @@ func (p *pair) ask() {
 	ids := []dispatcher.StrandID{p.strand("a"), p.strand("a")}
 	both(p, "read", func(s Store) (dispatcher.Image, error) { return s.Read(p.ctx, "a", ids, true) })
 	after := uint64(p.upTo(10, "after"))
-	both(p, "load later ones", func(s Store) (dispatcher.Image, error) { return s.Load(p.ctx, "a", after, false) })
+	people := uint32(p.upTo(300, "people")) // 0: of none
+	have := func(dispatcher.StrandID) uint32 { return people }
+	both(p, "load later ones", func(s Store) (dispatcher.Image, error) { return s.Load(p.ctx, "a", after, false, have) })
 	from, n := uint64(p.upTo(5, "from")), p.upTo(5, "n")
 	both(p, "entries", func(s Store) ([][]byte, error) { return s.Entries(p.ctx, from, n) })
 	digest := rapid.SampledFrom([]string{"d", "e"}).Draw(p.T, "digest")
@@ -324,7 +326,7 @@ func (p *pair) everything() {
 		both(p, table, func(s Store) (map[string][]byte, error) { return s.Table(p.ctx, table) })
 	}
 	for _, account := range accounts {
-		both(p, "load", func(s Store) (dispatcher.Image, error) { return s.Load(p.ctx, account, 0, true) })
+		both(p, "load", func(s Store) (dispatcher.Image, error) { return s.Load(p.ctx, account, 0, true, nil) })
 	}
 	for n := 1; n <= 4; n++ {
 		both(p, "revision", func(s Store) (uint64, error) {

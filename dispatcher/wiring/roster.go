@@ -129,8 +129,6 @@ func (o onDuty) Block(int) warning.Block {
 	return b
 }
 
-func (o onDuty) Learn(int) {}
-
 func (o onDuty) Resolve([]warning.Area, warning.Presence) (warning.Selection, error) {
 	return warning.Selection{}, warning.Refuse(warning.ReasonConflict, "people on duty have no place")
 }

@@ -196,6 +196,7 @@ func (p *process) run(ctx context.Context) error {
 	if p.own != nil {
 		keepers.Go(func() { p.own.Watch(sending, p.redisDown) })
 	}
+	p.engine.Learn()
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(l) }()
 	p.log.Info("serving", zap.Stringer("address", l.Addr()), zap.String("realm", p.Config.Realm), zap.String("node", p.Config.Node),
