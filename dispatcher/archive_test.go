@@ -351,3 +351,33 @@ func TestAReceiptFromBeforeACrashSavesARepeat(t *testing.T) {
 		}
 	})
 }
+
+// answersLate is a queue whose commits are written at once and answered two seconds later.
+type answersLate struct{ dispatcher.Queue }
+
+func (q answersLate) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, m dispatcher.Commit) (dispatcher.Committed, error) {
+	done, err := q.Queue.Commit(ctx, f, seq, m)
+	pass(2 * time.Second)
+	return done, err
+}
+
+// TestWhoIsToBeRungAgainKeepsAWarningOpen: whoever looks while leave is asked to hand people over another time must not take the
+// warning for complete.
+func TestWhoIsToBeRungAgainKeepsAWarningOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 20, 1500)
+		h.c.takes(30 * time.Second)
+		h.warn(spec(warning.Red, "once", ""))
+		pass(3 * time.Second)
+		h.kill() // with all of them on their way
+		h.c.takes(20 * time.Millisecond)
+		h.start(func(o *dispatcher.Options) { o.Queue = answersLate{o.Queue} })
+		defer h.close()
+		pass(20 * time.Second)
+		for who, n := range complete(h.c.log(), "once") {
+			if n != 2 {
+				t.Errorf("%d got it %d times: nobody knows whether the first was taken", who, n)
+			}
+		}
+	})
+}

@@ -271,6 +271,7 @@ func (a *account) conclude(r *request, done Committed) {
 			continue
 		}
 		s := r.granted[i]
+		s.asking -= len(r.again[i])
 		if i < len(done.Refused) && done.Refused[i] != 0 {
 			for _, pos := range r.again[i] {
 				s.wait(pos, now)

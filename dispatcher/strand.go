@@ -23,11 +23,12 @@ type strand struct {
 	publicFrom uint32   // positions below are responsible persons
 	salt       uint32
 
-	next  uint32   // first position that was not sent yet
-	limit uint32   // positions below may be sent: granted, and not given back
-	again []uint32 // granted another time, not sent yet
-	due   dues     // who waits for another hand-off
-	left  *leavers // who is not to be sent to any more
+	next   uint32   // first position that was not sent yet
+	limit  uint32   // positions below may be sent: granted, and not given back
+	again  []uint32 // granted another time, not sent yet
+	due    dues     // who waits for another hand-off
+	asking int      // how many of them are in a request for leave that has no answer yet
+	left   *leavers // who is not to be sent to any more
 
 	faults  faults
 	nextTry time.Time // with faults of its own: nobody is tried before
@@ -272,12 +273,12 @@ func (s *strand) finished() bool {
 }
 
 // toRepeat is how many people are to be handed over another time. Somebody whom a receipt has settled meanwhile stays
-// in line and is passed over.
+// in line and is passed over; for whom leave is just being asked counts until it is there.
 func (s *strand) toRepeat() int {
 	if s.led.counts[warning.Waiting]+s.led.counts[warning.Unknown] == 0 {
 		return 0
 	}
-	return len(s.due)
+	return len(s.due) + s.asking
 }
 
 func (s *strand) tail() StrandTail {

@@ -178,6 +178,7 @@ func (a *account) grantAgain(r *request, s *strand, n int, now time.Time) int {
 		return 0
 	}
 	a.tried(s, len(again), now)
+	s.asking += len(again)
 	i := r.grant(s)
 	r.Grants[i].Again = append(r.Grants[i].Again, j.buf...)
 	r.again[i] = append(r.again[i], again...)
