@@ -39,6 +39,9 @@ func ToSpec(a Alert, t Table, now time.Time) (warning.Spec, error) {
 	if a.Sent.Time().After(now.Add(slack)) {
 		m.fault("", "cap.sent", "check the clocks of the sender and of this machine", "the message says that it was sent at %s, which is yet to come", a.Sent)
 	}
+	if a.Scope != "Public" && m.spec.Type != warning.Cancel { // this house tells everybody in the area
+		m.fault("", "cap.scope", "submit a warning of your own by flags, in words for the public", "the message is %s: it is not for everybody", a.Scope)
+	}
 	switch {
 	case m.spec.Type == warning.Cancel: // who it was for, and the words of the correction, are known from what it cancels
 	case len(a.Infos) == 0:

@@ -21,6 +21,14 @@ func read(t testing.TB, document string) Alert {
 	return a
 }
 
+// public is the good message for everybody.
+func public(t testing.TB) Alert {
+	t.Helper()
+	a := read(t, good)
+	a.Scope, a.Restriction = "Public", nil
+	return a
+}
+
 // table is the shipped one with entries of a deployment that reads the samples.
 func table(t testing.TB) Table {
 	t.Helper()
@@ -87,7 +95,7 @@ func TestEverySampleWithAShapeIsAdmitted(t *testing.T) {
 }
 
 func TestAMessageBecomesASpec(t *testing.T) {
-	a := read(t, good)
+	a := public(t)
 	a.Infos[0].Areas[0].Altitude, a.Infos[0].Areas[0].Ceiling = nil, nil
 	english := a.Infos[0]
 	english.Language, english.SenderName, english.Description, english.Instruction = nil, new("Observatory"), new("Heavy\n rain."), nil
@@ -138,7 +146,7 @@ func TestNothingIsAssumed(t *testing.T) {
 		"warning.onset cap.onset":                   func(a *Alert, i *Info) { i2 := *i; i2.Onset = nil; a.Infos = append(a.Infos, i2) },
 		"warning.words cap.words ":                  func(a *Alert, i *Info) { i2 := *i; i2.Description = new("x"); a.Infos = append(a.Infos, i2) },
 	} {
-		a := read(t, good)
+		a := public(t)
 		now := a.Sent.Time()
 		a.Infos[0].Areas[0].Altitude, a.Infos[0].Areas[0].Ceiling = nil, nil
 		spoil(&a, &a.Infos[0])
@@ -162,11 +170,25 @@ func TestNothingIsAssumed(t *testing.T) {
 }
 
 func TestACancelStopsWhateverElseItSays(t *testing.T) {
-	a := read(t, good)
+	a := public(t)
 	a.MsgType, a.Infos = "Cancel", nil
 	got, err := ToSpec(a, table(t), a.Sent.Time())
 	if d := cmp.Diff(warning.Spec{Status: warning.Actual, Type: warning.Cancel, References: []string{"cap@example.org,a1,2026-06-13T09:00:00-00:00", "b,c,2026-06-13T17:59:59+08:00"}}, got); d != "" || err != nil {
 		t.Error(d, err)
+	}
+}
+
+// TestWhatIsNotForEverybodyIsNotToldToEverybody: a warning of this house goes to all in its area.
+func TestWhatIsNotForEverybodyIsNotToldToEverybody(t *testing.T) {
+	for name, document := range files(t, "valid") {
+		a := read(t, string(document))
+		for _, scope := range []string{"Restricted", "Private"} {
+			a.Scope = scope
+			_, err := ToSpec(a, table(t), a.Sent.Time())
+			if refused := err != nil && strings.Contains(err.Error(), "[cap.scope]"); refused == (a.MsgType == "Cancel") {
+				t.Errorf("%s, %s %s: %v", name, scope, a.MsgType, err)
+			}
+		}
 	}
 }
 
@@ -179,7 +201,7 @@ func TestAnUpdateThatClearsAllIsAnAllClear(t *testing.T) {
 }
 
 func TestShortTextsWin(t *testing.T) {
-	a := read(t, good)
+	a := public(t)
 	a.Infos[0].Parameters = []Pair{{"CMAMtext", "short"}, {"CMAMlongtext", " long\n text "}}
 	if got := (&mapping{table: table(t)}).text(a.Infos[0]); got != "long text" {
 		t.Errorf("got %q", got)
