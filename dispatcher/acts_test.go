@@ -146,3 +146,44 @@ func TestNothingIsPlayedAgainAfterItsEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAllClearIsSaidOnce: of two people who lift a warning at once the second hears that it is done, and nobody gets it twice.
+// The correction of a mistake has no all-clear: that took its place, so that nobody heard either.
+func TestAnAllClearIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		ctx := context.Background()
+		w, mistake := h.warn(actual("storm")), h.warn(actual("mistake"))
+		pass(3 * time.Second)
+		clear, err := h.e.AllClear(ctx, forecaster, "one", w.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, correction, err := h.e.Cancel(ctx, approver, "cancel", mistake.ID, "wrong")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.release(correction)
+		for what, id := range map[string]string{"of the same": w.ID, "of an all-clear": clear.ID, "of a correction": correction.ID} {
+			if _, err := h.e.AllClear(ctx, approver, what, id); warning.ReasonOf(err) != warning.ReasonConflict {
+				t.Errorf("an all-clear %s: %v", what, err)
+			}
+		}
+		if again, err := h.e.AllClear(ctx, forecaster, "one", w.ID); err != nil || again.ID != clear.ID {
+			t.Errorf("the same key gave %v, %v", again.ID, err)
+		}
+		pass(5 * time.Second)
+		for _, text := range []string{"ok storm", "no mistake"} {
+			got := complete(h.c.log(), text)
+			if len(got) != 100 {
+				t.Errorf("%d of 100 people got %q", len(got), text)
+			}
+			for who, n := range got {
+				if n != 1 {
+					t.Errorf("%d got %q %d times", who, text, n)
+				}
+			}
+		}
+	})
+}

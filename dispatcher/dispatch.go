@@ -328,7 +328,12 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 		a.Answer = answer
 	}
 	a.User, a.Key, a.Digest = c.User, key, digest
+	clears := a.Warning.Spec.Type == warning.AllClear && a.Rev == 0
+	a.Unique = a.Unique || clears // two people may lift a warning at once: everybody hears it once
 	done, err := e.records.Do(ctx, a)
+	if clears && errors.Is(err, ErrSame) {
+		err = warning.Refuse(warning.ReasonConflict, "the all-clear of this warning is recorded already: tocsin list shows it")
+	}
 	if err != nil {
 		return *a.Warning, 0, err
 	}

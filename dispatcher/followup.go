@@ -107,6 +107,9 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if err := late(&o, time.Now()); err != nil {
 		return o, err
 	}
+	if o.Spec.Type != warning.Alert && o.Spec.Type != warning.Update { // it would take the place of a correction that is on its way
+		return o, warning.Refuse(warning.ReasonConflict, "%s is a %s; an all-clear follows a warning", o.ID, o.Spec.Type)
+	}
 	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
 		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
 	}
