@@ -93,7 +93,9 @@ func (p *patrol) stores(ctx context.Context) {
 			wait(ctx, p.store, time.Minute)
 			continue
 		}
-		p.round(ctx, posts)
+		for some := range slices.Chunk(posts, entryRound) { // who comes in meanwhile is stored with the rest of their own
+			p.round(ctx, some)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ const (
 	entryQuiet = 10 * time.Second // without an entry: the warning may be completed
 	lanesEvery = 5 * time.Second  // an area into which people walk all the time has many strands
 	entryAhead = 16               // warnings that are read or reopened at a time
+	entryRound = 128              // warnings whose entrants are stored in one go: nobody waits for those of all others to be
 )
 
 // patrol keeps a post at the fence of every live warning.
