@@ -140,8 +140,6 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		switch {
 		case w.State != warning.Submitted:
 			return decision{}, warning.Refuse(warning.ReasonConflict, "the warning is %s; only a submitted one can be approved", w.State)
-		case slices.Contains(w.ApprovedBy, c.User):
-			return decision{}, warning.Refuse(warning.ReasonConflict, "you have approved this warning already; another person must agree")
 		case w.Version != version || w.Digest != digest:
 			return decision{}, warning.Invalid(warning.Violation{
 				Field: "digest", Rule: "approve.digest", Detail: "the warning is not the one that you saw: its digest is " + w.Digest,
@@ -155,6 +153,11 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		if err != nil {
 			return decision{}, err
 		}
+		needed, _ := e.policy().ApprovalsFor(&w.Spec, look.Share)
+		again := slices.Contains(w.ApprovedBy, c.User)
+		if again && len(w.ApprovedBy) < needed { // else the policy asks for fewer since then: nobody else need come
+			return decision{}, warning.Refuse(warning.ReasonConflict, "you have approved this warning already; another person must agree")
+		}
 		grown, err := e.headCount(c, w, &look, people)
 		if err != nil {
 			return decision{}, err
@@ -163,10 +166,12 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 			e.log.Error("a warning goes to more people than were seen", zap.String("warning", w.ID),
 				zap.Int64("before", w.ApprovedPeople), zap.Int64("now", look.People))
 		}
-		w.ApprovedBy = append(w.ApprovedBy, c.User)
+		if !again {
+			w.ApprovedBy = append(w.ApprovedBy, c.User)
+		}
 		w.ApprovedPeople = look.People
 		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
-		if needed, _ := e.policy().ApprovalsFor(&w.Spec, look.Share); len(w.ApprovedBy) >= max(1, needed) {
+		if len(w.ApprovedBy) >= needed {
 			w.State, w.ReleasedAt, d.release = warning.Released, now, true
 		}
 		return d, nil

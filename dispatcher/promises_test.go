@@ -145,3 +145,26 @@ func TestAStopInOrderFinishesItsCommit(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoHasApprovedIsEnoughWhenFewerAreAsked lowers the approvals of a policy while a warning waits for its second one.
+func TestWhoHasApprovedIsEnoughWhenFewerAreAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		h.policy.Approvals[warning.Red] = 2
+		w := h.submit(spec(warning.Red, "two", ""))
+		approve := func(key string) (warning.Warning, error) {
+			return h.e.Approve(t.Context(), approver, key, w.ID, w.Version, w.Digest, 0)
+		}
+		if got, err := approve("first"); err != nil || got.State != warning.Submitted {
+			t.Fatalf("%v: %v", got.State, err)
+		}
+		if _, err := approve("again"); warning.ReasonOf(err) != warning.ReasonConflict {
+			t.Errorf("the same person is two: %v", err)
+		}
+		h.policy.Approvals[warning.Red] = 1
+		if got, err := approve("enough"); err != nil || got.State != warning.Released || len(got.ApprovedBy) != 1 {
+			t.Errorf("%v by %v: %v", got.State, got.ApprovedBy, err)
+		}
+	})
+}

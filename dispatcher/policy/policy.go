@@ -70,7 +70,8 @@ func (p *Policy) ApprovalsFor(s *warning.Spec, share float64) (people int, headC
 }
 
 // HeadCount asks for the count typed in where the area is large, or where more people are there than were approved before
-// (promise 6). A red that grew goes to its approved area all the same; grown says that this is to be told.
+// (promise 6): the one that was seen, which people who come and go may change by the margin until it is typed. A red that grew
+// goes to its approved area all the same; grown says that this is to be told.
 func (p *Policy) HeadCount(w *warning.Warning, share float64, people, typed int64) (grown bool, err error) {
 	grown = w.ApprovedPeople > 0 && float64(people) > float64(w.ApprovedPeople)*(1+p.Margin)
 	refuse := func(rule, detail string) (bool, error) {
@@ -80,7 +81,7 @@ func (p *Policy) HeadCount(w *warning.Warning, share float64, people, typed int6
 	}
 	_, large := p.ApprovalsFor(&w.Spec, share)
 	switch {
-	case typed == people:
+	case typed == people, typed > 0 && float64(max(typed, people)) <= float64(min(typed, people))*(1+p.Margin):
 		return grown, nil
 	case large:
 		return refuse("approve.people.large", fmt.Sprintf("the area is %.0f %% of the jurisdiction (limit for %s: %.0f %%) and holds %d people",

@@ -97,8 +97,13 @@ func TestLosAngelesTypesTheHeadCount(t *testing.T) {
 		rule                    string
 	}{
 		{warning.Orange, 0.9, 0, 10_000_000, 0, false, "approve.people.large"},
-		{warning.Orange, 0.9, 0, 10_000_000, 9_999_999, false, "approve.people.large"},
+		{warning.Orange, 0.9, 0, 10_000_000, 9_000_000, false, "approve.people.large"},
+		{warning.Orange, 0.9, 0, 10_000_000, 9_999_999, false, ""}, // somebody came since the count was seen
 		{warning.Orange, 0.9, 0, 10_000_000, 10_000_000, false, ""},
+		{warning.Orange, 0.9, 0, 10_000_000, 11_000_000, false, ""},
+		{warning.Orange, 0.9, 0, 10_000_000, 11_000_001, false, "approve.people.large"},
+		{warning.Orange, 0.9, 0, 0, 0, false, ""},
+		{warning.Orange, 0.9, 0, 0, 1, false, "approve.people.large"},
 		{warning.Orange, 0.1, 0, 1000, 0, false, ""},
 		{warning.Orange, 0.1, 1000, 1100, 0, false, ""},
 		{warning.Orange, 0.1, 1000, 1101, 0, true, "approve.people.grown"},
