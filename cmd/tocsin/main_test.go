@@ -182,6 +182,23 @@ func TestATimeInAFileHasItsOffset(t *testing.T) {
 	}
 }
 
+// TestNumbersInAFileAreAsWritten: a code is text, whatever YAML would read in it.
+func TestNumbersInAFileAreAsWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.yaml")
+	text := "event: 11E02\nareas: [{unit: 500101}, {circle: {centre: {lon: 106.5, lat: 29}, radius_m: 1500}}]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := (&specFlags{file: path}).spec(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := w.GetAreas()[1].GetCircle()
+	if w.GetEvent() != "11E02" || w.GetAreas()[0].GetUnit() != "500101" || c.GetRadiusM() != 1500 || c.GetCentre().GetLon() != 106.5 {
+		t.Errorf("%v", w)
+	}
+}
+
 // cancels refuses to cancel one of the warnings.
 type cancels struct {
 	pb.WarningServiceClient

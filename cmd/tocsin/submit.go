@@ -225,10 +225,14 @@ func readSpec(path string, w *pb.WarningSpec) error {
 	return nil
 }
 
-// asWritten leaves times to the contract, which wants their offset: YAML takes one without an offset for UTC.
+// asWritten leaves times and numbers to the contract. YAML takes a time without an offset for UTC, the event 11E02 for 1100,
+// and the unit 500101 for no text.
 func asWritten(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!timestamp" {
-		n.Tag = "!!str"
+	if n.Kind == yaml.ScalarNode {
+		switch n.ShortTag() {
+		case "!!timestamp", "!!float", "!!int":
+			n.Tag = "!!str"
+		}
 	}
 	for _, c := range n.Content {
 		asWritten(c)
