@@ -221,22 +221,20 @@ func (e *Engine) Release(ctx context.Context, c Caller, key, id string) (warning
 }
 
 // Cancel ends a warning that was issued by mistake. It answers like Hold; the correction to all who were or may have
-// been reached is recorded behind it and waits for the approvals that the policy asks for. The stop never waits for words:
-// where they are missing there is no correction, and the log says so. Where the store has not taken it, the warning is
-// cancelled and the answer is UNAVAILABLE: the same call again records it.
+// been reached is recorded behind it, by any process where this one ends before, and waits for the approvals that the policy asks for. The stop
+// never waits for words: where they are missing there is no correction, and the log says so. Where the store has not taken it,
+// the warning is cancelled and the answer is UNAVAILABLE: the same call again, and the same key, find it.
 func (e *Engine) Cancel(ctx context.Context, c Caller, key, id, why string) (w, correction warning.Warning, err error) {
-	if w, err = e.cancel(ctx, c, key, id, why); err != nil || w.ReleasedAt.IsZero() || w.Spec.Type != warning.Alert && w.Spec.Type != warning.Update {
+	if w, err = e.cancel(ctx, c, key, id, why); err != nil || !corrected(&w) {
 		return w, correction, err
 	}
-	correction, err = e.submitFollowUp(ctx, c, key+"/correction", &w, warning.Cancel)
-	if err == nil {
-		return w, correction, nil
-	}
-	e.log.Error("the warning is cancelled; its correction cannot be recorded", zap.String("warning", id), zap.Error(err))
-	if warning.ReasonOf(err) != warning.ReasonUnavailable {
-		err = nil // it has no words for one
-	}
-	return w, warning.Warning{}, err
+	correction, err = e.correct(ctx, c, key+"/correction", &w)
+	return w, correction, err
+}
+
+// corrected tells whether a correction follows when a warning is cancelled.
+func corrected(w *warning.Warning) bool {
+	return !w.ReleasedAt.IsZero() && (w.Spec.Type == warning.Alert || w.Spec.Type == warning.Update)
 }
 
 func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
@@ -247,7 +245,12 @@ func (e *Engine) cancel(ctx context.Context, c Caller, key, id, why string) (war
 			}
 			d := decision{detail: why, stop: w.State == warning.Released || w.State == warning.Held}
 			w.State, w.EndedAt, w.Why = warning.Cancelled, now, why
-			return d, nil
+			if !corrected(w) {
+				return d, nil
+			}
+			b, err := json.Marshal(canceller{c.User, c.Role, key + "/correction"})
+			d.puts = []Put{{Table: TableStopped, Field: w.ID, Value: b}}
+			return d, err
 		})
 }
 

@@ -237,6 +237,9 @@ const endsEvery = 500 * time.Millisecond
 func (e *Engine) watchEnds(ctx context.Context) {
 	for ctx.Err() == nil {
 		e.ends(ctx)
+		if err := e.corrections(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("the correction of a cancelled warning waits", zap.Error(err))
+		}
 		pause(ctx, endsEvery)
 	}
 }

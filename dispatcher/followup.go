@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"go.uber.org/zap"
 
 	"tocsin/warning"
 )
@@ -76,8 +78,49 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 			Detail: "follows " + o.ID + ", digest " + w.Digest,
 		},
 		Warning: &w, ToPlan: w.State == warning.Released,
+		Puts: []Put{{Table: TableStopped, Field: o.ID}},
 	})
 	return w, Refusal(err)
+}
+
+// canceller is who cancelled a warning, and the key of its correction.
+type canceller struct {
+	User string       `json:"user"`
+	Role warning.Role `json:"role"`
+	Key  string       `json:"key"`
+}
+
+// correct records the correction of a warning that was cancelled; none where it has no words for one.
+func (e *Engine) correct(ctx context.Context, c Caller, key string, w *warning.Warning) (warning.Warning, error) {
+	correction, err := e.submitFollowUp(ctx, c, key, w, warning.Cancel)
+	if err == nil {
+		return correction, nil
+	}
+	e.log.Error("the warning is cancelled; its correction cannot be recorded", zap.String("warning", w.ID), zap.Error(err))
+	if warning.ReasonOf(err) != warning.ReasonUnavailable {
+		_, err = e.records.Do(ctx, Act{Puts: []Put{{Table: TableStopped, Field: w.ID}}})
+	}
+	return warning.Warning{}, Refusal(err)
+}
+
+// corrections records those that a process did not come to which recorded the cancel. With its key there is one of each.
+func (e *Engine) corrections(ctx context.Context) error {
+	stopped, err := e.records.Table(ctx, TableStopped)
+	if err != nil {
+		return err
+	}
+	for id, b := range stopped {
+		var by canceller
+		faulty := json.Unmarshal(b, &by)
+		w, _, unread := e.records.Warning(ctx, id)
+		if faulty != nil || unread != nil {
+			err = errors.Join(err, faulty, unread)
+			continue
+		}
+		_, failed := e.correct(ctx, Caller{User: by.User, Role: by.Role}, by.Key, &w)
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 func followDigest(t warning.Type, id string) string { return requestDigest("warning."+t.String(), id) }

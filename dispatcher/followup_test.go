@@ -386,3 +386,34 @@ func TestCorrectionGoesToWhoMayHaveIt(t *testing.T) {
 		h.once("no mistake", 0, 100)
 	})
 }
+
+// TestACorrectionSurvivesItsProcess: where a process ends between the stop and its correction, another one records it, and the
+// same call finds that.
+func TestACorrectionSurvivesItsProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 100, 1500)
+		n := 2
+		h.start(func(o *dispatcher.Options) { o.Records = failsOnce{h.store, &n} })
+		w := h.warn(prepared(spec(warning.Orange, "mistake", "")))
+		pass(time.Second)
+		if _, _, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake"); warning.ReasonOf(err) != warning.ReasonUnavailable {
+			t.Fatal(err)
+		}
+		h.kill()
+		h.start()
+		defer h.close()
+		list, err := h.store.Warnings(context.Background(), []warning.State{warning.Submitted}, 0)
+		if err != nil || len(list) != 1 || list[0].Spec.Type != warning.Cancel || list[0].SubmittedBy != approver.User {
+			t.Fatalf("%d warnings wait for approval (%v), want the correction", len(list), err)
+		}
+		h.release(list[0])
+		pass(3 * time.Second)
+		h.once("no mistake", 0, 100)
+		if _, c, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake"); err != nil || c.ID != list[0].ID {
+			t.Errorf("the same call again: %q, %v", c.ID, err)
+		}
+		if left, err := h.store.Table(context.Background(), dispatcher.TableStopped); err != nil || len(left) > 0 {
+			t.Errorf("%d cancelled warnings still lack their correction, %v", len(left), err)
+		}
+	})
+}

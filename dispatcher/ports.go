@@ -193,6 +193,7 @@ const (
 	TableSeals    = "seals"    // node → its newest seal, a line of text
 	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
+	TableStopped  = "stopped"  // cancelled warning whose correction is not recorded yet → JSON of who cancelled it, with which key
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 	TableEditions = "editions" // id of outlines → JSON of what is known of their import
 )
