@@ -258,78 +258,79 @@ func (e *Engine) ends(ctx context.Context) {
 	e.forget(alive)
 	for i := range list {
 		w := &list[i]
-		next, err := e.ended(ctx, w)
+		next, parts, err := e.ended(ctx, w)
 		if err != nil {
 			e.log.Warn("end of a warning cannot be judged", zap.String("warning", w.ID), zap.Error(err))
 		}
-		if next == 0 {
+		switch next {
+		case 0:
 			continue
+		case warning.Completed:
+			err = e.complete(ctx, w.ID, parts)
+		default:
+			_, err = e.move(ctx, w.ID, next)
 		}
-		if _, err := e.move(ctx, w.ID, next); err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil {
 			e.log.Warn("end of a warning cannot be recorded", zap.String("warning", w.ID), zap.Error(err))
-		} else if err == nil && next == warning.Completed {
-			e.goesOn(ctx, w.ID)
 		}
 	}
 }
 
-// goesOn takes a warning back to work whose plan grew, perhaps by another process, between the look at its lanes and its end:
-// from then on nobody is added to it, so that this look sees all.
-func (e *Engine) goesOn(ctx context.Context, id string) {
-	_, tails, err := e.planOf(ctx, id)
-	var waiting int64
-	for _, t := range tails {
-		waiting += t.Counts[warning.Waiting] + t.Counts[warning.Sending]
+// complete ends a warning of whose plan so many parts were looked at. Where that has grown, perhaps by another process, or
+// anything else has changed, the next look decides.
+func (e *Engine) complete(ctx context.Context, id string, parts int) error {
+	w, rev, err := e.records.Warning(ctx, id)
+	if err != nil || w.State != warning.Released {
+		return err
 	}
-	if err == nil && waiting > 0 {
-		_, err = e.change(ctx, itself(), "", "", "warning.entered", id, func(w *warning.Warning, _ time.Time) (decision, error) {
-			err := may(w, warning.Released)
-			w.State, w.EndedAt = warning.Released, time.Time{}
-			return decision{}, err
-		})
+	now := time.Now().UTC()
+	w.State, w.EndedAt = warning.Completed, now
+	_, _, err = e.do(ctx, itself(), "", "", Act{
+		Entry: entryOf(itself(), now, "warning.completed", &w, ""), Warning: &w, Rev: rev, Parts: parts,
+	})
+	if errors.Is(err, ErrChanged) {
+		return nil
 	}
-	if err != nil && ctx.Err() == nil {
-		e.log.Warn("whether people were added to a warning that is complete is not known", zap.String("warning", id), zap.Error(err))
-	}
+	return err
 }
 
-// ended is the state that a live warning should have by now, or 0.
-func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) {
+// ended is the state that a live warning should have by now, or 0, and how many parts its plan had.
+func (e *Engine) ended(ctx context.Context, w *Standing) (next warning.State, parts int, err error) {
 	expired := !time.Now().Before(w.Expires)
 	if w.State != warning.Released {
 		if expired {
-			return warning.Expired, nil
+			return warning.Expired, 0, nil
 		}
-		return 0, nil
+		return 0, 0, nil
 	}
 	entering, look := e.patrol.entering(w.ID)
 	if entering && !look && !expired {
-		return 0, nil
+		return 0, 0, nil
 	}
 	plan, tails, err := e.planOf(ctx, w.ID)
 	if errors.Is(err, ErrNotFound) && expired {
-		return warning.Expired, nil
+		return warning.Expired, 0, nil
 	}
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
 			err = nil // not planned yet
 		}
-		return 0, err
+		return 0, 0, err
 	}
 	if _, err := e.stranded(ctx, &plan, tails, false); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if plan.Pending && !expired {
 		e.finish(w.ID)
 		kick(e.plan)
-		return 0, nil
+		return 0, 0, nil
 	}
 	if !expired && e.moves(w.ID, tails) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if !expired {
 		if more, err := e.steps(ctx, w.ID, &plan); more || err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	var c warning.Counts
@@ -340,15 +341,15 @@ func (e *Engine) ended(ctx context.Context, w *Standing) (warning.State, error) 
 	}
 	switch {
 	case c[warning.Waiting]+c[warning.Sending] > 0 && expired:
-		return warning.Expired, nil
+		return warning.Expired, 0, nil
 	case c[warning.Waiting]+c[warning.Sending] > 0 || due > 0 && !expired:
-		return 0, nil
+		return 0, 0, nil
 	case c[warning.ExpiredOut] > 0 && expired:
-		return warning.Expired, nil
+		return warning.Expired, 0, nil
 	case entering && !expired:
-		return 0, nil
+		return 0, 0, nil
 	}
-	return warning.Completed, nil
+	return warning.Completed, plan.Parts, nil
 }
 
 // move is the engine's own act of moving a warning along.

@@ -349,15 +349,22 @@ func TestASteadyFeedNeedsFewStrands(t *testing.T) {
 	})
 }
 
-// beforeEnd does something just before a warning is recorded as completed, as another process may.
+// beforeEnd does something just before a warning is recorded as completed, as another process may; who records it that time
+// does nothing more, as where it ends there.
 type beforeEnd struct {
 	dispatcher.Records
-	do func()
+	once *sync.Once
+	do   func()
 }
 
 func (r beforeEnd) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, error) {
 	if a.Warning != nil && a.Warning.State == warning.Completed {
-		r.do()
+		first := false
+		r.once.Do(func() { first = true; r.do() })
+		if first {
+			_, _ = r.Records.Do(ctx, a)
+			return dispatcher.Done{}, errCut
+		}
 	}
 	return r.Records.Do(ctx, a)
 }
@@ -366,9 +373,8 @@ func (r beforeEnd) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, e
 func TestWhoEntersWhileTheWarningCompletes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := houseOf(t, 300, 50)
-		var once sync.Once
 		h.start(func(o *dispatcher.Options) {
-			o.Records = beforeEnd{h.store, func() { once.Do(func() { h.move(100, 200, inTown) }) }}
+			o.Records = beforeEnd{h.store, &sync.Once{}, func() { h.move(100, 200, inTown) }}
 		})
 		defer h.close()
 		w := h.warn(spec(warning.Orange, "late", "first 100"))

@@ -160,6 +160,7 @@ type Act struct {
 	Rev     uint64           // the revision that was read; 0: the warning must not exist yet
 	Unique  bool             // refuse (ErrSame) while another live warning has the same content
 	ToPlan  bool             // the warning is to be planned
+	Parts   int              // of its plan, as they were read; 0: however many there are. ErrChanged when it has grown
 
 	Puts []Put // small records that change with the act: users, controls of accounts, seals
 }

@@ -202,6 +202,9 @@ func (s *Store) fits(a dispatcher.Act) error {
 			return fmt.Errorf("memstore: warning %s has another digest: what was submitted never changes", id)
 		}
 	}
+	if parts := s.plans[id].plan.Parts; a.Parts != 0 && a.Parts != parts {
+		return fmt.Errorf("%w: the plan of warning %s has %d parts, read were %d", dispatcher.ErrChanged, id, parts, a.Parts)
+	}
 	if !a.Unique || a.Warning == nil {
 		return nil
 	}

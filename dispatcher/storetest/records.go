@@ -493,11 +493,17 @@ func planParts(t *testing.T, s Store) {
 	third.Entered = 5
 	_, err = s.PutPlan(t.Context(), 1, third)
 	no(t, err)
+	_, err = s.Do(t.Context(), dispatcher.Act{Warning: draft(1, warning.Completed), Rev: 1, Parts: 2}) // it has grown since
+	must(t, err, dispatcher.ErrChanged)
 	_, err = s.PutPlan(t.Context(), 1, second) // whether it is there cannot be told any more: the caller reads the plan
 	must(t, err, dispatcher.ErrChanged)
 	again, err = s.PutPlan(t.Context(), 1, plan(1, 10, "a")) // the first is a pure function
 	no(t, err)
 	same(t, "ids of the first part's repeat", again, append(all, 3))
+	do(t, s, dispatcher.Act{Warning: draft(1, warning.Completed), Rev: 1, Parts: 3, Puts: []dispatcher.Put{{Table: dispatcher.TableDuty, Field: "x", Value: []byte("on")}}})
+	duty, err := s.Table(t.Context(), dispatcher.TableDuty)
+	no(t, err)
+	same(t, "what was put with it", duty, map[string][]byte{"x": []byte("on")})
 }
 
 // strandsGrow: a strand gets people at its end, once, and whoever has it already reads it again.

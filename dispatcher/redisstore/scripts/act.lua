@@ -1,12 +1,13 @@
 -- act: one change that a person or the engine makes, all of it or nothing.
 --
 -- KEYS  1 stored answer  2 warning  3 warnings  4 live warnings with its content  5 toplan  6 record  7 recorded
---       8 generation  9 answers of the warning  10.. the table of each put
+--       8 generation  9 answers of the warning  10 plan of the warning  11.. the table of each put
 -- ARGV  1 '1': the act has a key of idempotency  2 digest of the request  3 answer
 --       4 entry for the record without its opening brace, '' for none  5 '1': raises the generation
 --       6 id, '' for no warning  7 revision that was read  8 state, two digits  9 end of validity (ms)
 --       10 digest of the warning  11 record  12 '1': live  13 'add', 'keep' or 'drop' in toplan
---       14 '1': must be unique  15 now (ms)  16.. field and value of each put, '' removes it
+--       14 '1': must be unique  15 now (ms)  16 parts that the plan must have, 0: any
+--       17.. field and value of each put, '' removes it
 -- returns {1 when the act was done before, answer, generation, number of the entry}
 -- errors OTHERUSE CHANGED NOTFOUND FROZEN SAME
 local keyed, digest, answer, entry = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4]
@@ -32,6 +33,10 @@ if id ~= '' then
     return redis.error_reply('FROZEN warning ' .. id .. ' has another digest: what was submitted never changes')
   end
   before = old[2]
+end
+local parts = redis.call('HGET', KEYS[10], 'parts')
+if ARGV[16] ~= '0' and parts ~= ARGV[16] then
+  return redis.error_reply('CHANGED the plan of warning ' .. id .. ' has ' .. tostring(parts) .. ' parts, read were ' .. ARGV[16])
 end
 if ARGV[14] == '1' then
   local live = redis.call('HGETALL', KEYS[4])
@@ -61,8 +66,8 @@ if id ~= '' then
   if ARGV[13] == 'add' then redis.call('SADD', KEYS[5], id) end
   if ARGV[13] == 'drop' then redis.call('SREM', KEYS[5], id) end
 end
-for i = 10, #KEYS do
-  local field, value = ARGV[16 + (i - 10) * 2], ARGV[17 + (i - 10) * 2]
+for i = 11, #KEYS do
+  local field, value = ARGV[17 + (i - 11) * 2], ARGV[18 + (i - 11) * 2]
   if value == '' then redis.call('HDEL', KEYS[i], field) else redis.call('HSET', KEYS[i], field, value) end
 end
 local number = 0
