@@ -212,7 +212,7 @@ func (s *post) part() (Plan, bool) {
 		return Plan{}, false
 	}
 	next := makePlan(&s.w, s.w.Spec.TellsAll(now), t.snap, &sel, s.p.e.routing.Load())
-	next.Parts, next.Pending, next.Steps = s.plan.Parts+1, s.plan.Pending, s.plan.Steps
+	next.Parts, next.Pending, next.Steps, next.Snapshot = s.plan.Parts+1, s.plan.Pending, s.plan.Steps, s.plan.Snapshot
 	next.Entered, next.InArea = s.plan.Entered+next.InArea, s.plan.InArea
 	next.NoAddress += s.plan.NoAddress
 	next.OptedOut += s.plan.OptedOut

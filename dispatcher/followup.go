@@ -189,6 +189,9 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		}
 		f.plan.Snapshot = f.inside.snap.ID()
 	}
+	if before.Snapshot != "" { // it was planned and counted by that
+		f.plan.Snapshot = before.Snapshot
+	}
 	oplan, _, err := e.planOf(ctx, o.ID)
 	switch {
 	case errors.Is(err, ErrNotFound): // never planned: nobody was reached

@@ -376,3 +376,37 @@ func TestALaterStepOfAnUpdate(t *testing.T) {
 		}
 	})
 }
+
+// TestALaterStepCountsByTheFirstDirectory: somebody walks in after an import, and the step that comes then counts over whom the
+// plan was made for.
+func TestALaterStepCountsByTheFirstDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := table(t, 1000, 12, 0, []warning.ChannelRow{
+			{Tiers: warning.Tiers, To: responsible, By: []warning.Channel{warning.SMS}},
+			{Tiers: warning.Tiers, To: public, By: []warning.Channel{warning.Broadcast}, Then: []warning.Step{
+				{After: 5 * time.Minute, Channels: []warning.Channel{warning.SMS}},
+			}},
+		}...)
+		defer h.close()
+		s := silent(warning.Orange, "quake")
+		s.Areas[0].Name = "last 900" // others when more live here
+		w := h.warn(s)
+		pass(time.Minute)
+		h.town.grown.Store(newTown(1200))
+		h.move(1100, 1150, inTown)
+		pass(6 * time.Minute)
+		got := complete(h.c.log(), "quake")
+		for who, n := range got {
+			if n != 1 {
+				t.Fatalf("%d got it %d times", who, n)
+			}
+		}
+		if len(got) != 950 {
+			t.Errorf("%d people got it, want 900 and 50", len(got))
+		}
+		plan, _, err := h.store.PlanOf(t.Context(), w.ID)
+		if err != nil || plan.Untold != 0 || plan.NoRoute != 0 || plan.InArea != 900 || plan.Entered != 50 {
+			t.Errorf("%d people are told by no lane, %d by no account; %d were there, %d entered (%v)", plan.Untold, plan.NoRoute, plan.InArea, plan.Entered, err)
+		}
+	})
+}

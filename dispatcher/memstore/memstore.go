@@ -359,10 +359,13 @@ func (s *Store) putPlan(rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, e
 	if r.rev != rev || r.state != warning.Released {
 		return nil, fmt.Errorf("%w: warning %s is at revision %d in state %v", dispatcher.ErrChanged, p.Warning, r.rev, r.state)
 	}
-	if _, retired := s.tables[dispatcher.TableRetired][p.Snapshot]; retired {
-		return nil, fmt.Errorf("%w: snapshot %s is retired, plan again", dispatcher.ErrChanged, p.Snapshot)
+	if err := s.retired(p.Snapshot); err != nil {
+		return nil, err
 	}
 	for i := range p.Strands {
+		if err := s.retired(p.Strands[i].Snapshot); err != nil && p.Strands[i].ID == 0 {
+			return nil, err
+		}
 		if err := s.grows(&p.Strands[i]); err != nil {
 			return nil, err
 		}
@@ -387,6 +390,14 @@ func (s *Store) putPlan(rev uint64, p dispatcher.Plan) ([]dispatcher.StrandID, e
 	s.plans[p.Warning] = plan{p, ids, part}
 	delete(s.toPlan, p.Warning)
 	return slices.Clone(ids), nil
+}
+
+// retired refuses to plan with a snapshot that is.
+func (s *Store) retired(snapshot string) error {
+	if _, is := s.tables[dispatcher.TableRetired][snapshot]; is {
+		return fmt.Errorf("%w: snapshot %s is retired, plan again", dispatcher.ErrChanged, snapshot)
+	}
+	return nil
 }
 
 // grows tells why a strand that has an id cannot grow as it is said.

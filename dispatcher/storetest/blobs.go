@@ -195,4 +195,9 @@ func retired(t *testing.T, s Store) {
 	set("snap", "next") // made again: it is not retired any more
 	_, err = s.PutPlan(ctx, 1, plan(1, 10, "a"))
 	no(t, err)
+	retire("next")
+	more := plan(1, 10, "b")
+	more.Parts, more.Strands[0].Snapshot = 2, "next" // the plan's own is not retired, and that of its people is
+	_, err = s.PutPlan(ctx, 1, more)
+	must(t, err, dispatcher.ErrChanged)
 }

@@ -208,3 +208,31 @@ func (a *afterOneLook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		return err
 	}
 }
+
+// TestWhatAPlanNamesIsRetiredNoMore: the plan was stored between the look at all plans and the mark; it may grow.
+func TestWhatAPlanNamesIsRetiredNoMore(t *testing.T) {
+	r := newRealm(t)
+	d := r.process()
+	mustImport(t, d, "i", people(t, 2000, 1))
+	old := d.current()
+	if _, err := change(t.Context(), d, "c", "asked", erase(somebody(old, 50))); err != nil {
+		t.Fatal(err)
+	}
+	w := warning.Warning{Record: 1, ID: "w", Version: 1, State: warning.Released, Digest: "w"}
+	p := dispatcher.Plan{Warning: "w", Version: 1, Snapshot: old.ID(), Parts: 1}
+	mark := dispatcher.Put{Table: dispatcher.TableRetired, Field: old.ID(), Value: []byte(time.Now().Format(time.RFC3339))}
+	_, err := r.store.Do(t.Context(), dispatcher.Act{Warning: &w, ToPlan: true})
+	for _, step := range []func() error{
+		func() error { _, err := r.store.PutPlan(t.Context(), 1, p); return err },
+		func() error {
+			_, err := r.store.Do(t.Context(), dispatcher.Act{Puts: []dispatcher.Put{mark}})
+			return err
+		},
+		func() error { return d.sweep(t.Context(), time.Now()) },
+		func() error { p.Parts++; _, err := r.store.PutPlan(t.Context(), 1, p); return err },
+	} {
+		if err = errors.Join(err, step()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

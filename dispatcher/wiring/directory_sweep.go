@@ -122,7 +122,7 @@ func (d *directory) named(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
-// retire marks what nothing names, and forgets old marks.
+// retire marks what nothing names, and forgets old marks, and those of what a plan names that came in between.
 func (d *directory) retire(ctx context.Context, s survey, now time.Time) error {
 	var puts []dispatcher.Put
 	for _, id := range s.ids {
@@ -131,7 +131,9 @@ func (d *directory) retire(ctx context.Context, s survey, now time.Time) error {
 		}
 	}
 	for id, at := range s.retired {
-		if now.Sub(at) >= retiredKept && !slices.Contains(s.ids, id) {
+		if s.needed[id] {
+			puts = append(puts, dispatcher.Put{Table: dispatcher.TableRetired, Field: id})
+		} else if now.Sub(at) >= retiredKept && !slices.Contains(s.ids, id) {
 			puts = append(puts, dispatcher.Put{Table: dispatcher.TableRetired, Field: id}, dispatcher.Put{Table: dispatcher.TableImports, Field: id})
 		}
 	}

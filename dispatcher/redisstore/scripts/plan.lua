@@ -29,16 +29,21 @@ if w[1] ~= ARGV[3] or tonumber(w[2]) ~= RELEASED then
   return redis.error_reply('CHANGED warning ' .. ARGV[2] .. ' is at revision ' .. w[1] .. ' in state ' .. w[2])
 end
 if planned[5] then return redis.error_reply('CHANGED warning ' .. ARGV[2] .. ' is archived') end
-local snapshot = cjson.decode(ARGV[5]).snapshot
-if redis.call('HEXISTS', ARGV[1] .. 'table:retired', snapshot) == 1 then
-  return redis.error_reply('CHANGED snapshot ' .. snapshot .. ' is retired, plan again')
+local function retired(json)
+  local snapshot = cjson.decode(json).snapshot
+  return redis.call('HEXISTS', ARGV[1] .. 'table:retired', snapshot) == 1
+    and redis.error_reply('CHANGED snapshot ' .. snapshot .. ' is retired, plan again')
 end
+local refused = retired(ARGV[5])
+if refused then return refused end
 local n, new = tonumber(ARGV[6]), 0
 for i = 0, n - 1 do
   local a = 9 + i * 8
   local id = ARGV[a + 5]
   if id == '0' then
     new = new + 1
+    refused = retired(ARGV[a])
+    if refused then return refused end
   else
     local st = redis.call('HMGET', strand_key(ARGV[1], id), 'warning', 'account', 'people', 'closed')
     if st[1] ~= ARGV[2] or st[2] ~= ARGV[a + 1] or st[3] ~= ARGV[a + 6] or st[4] ~= '0' then
