@@ -174,7 +174,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
 	}
-	f := followUp{w: w, late: map[uint32]*warning.Mask{}, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
+	f := followUp{w: w, late: map[uint32]*warning.Mask{}, newer: map[place]*warning.Mask{}, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.LeftOut = before.LeftOut
 	if w.Spec.Type == warning.Update {
@@ -207,6 +207,7 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		if f.plan.Snapshot == "" {
 			f.plan.Snapshot = oplan.Snapshot
 		}
+		slices.Reverse(oplan.Strands) // newest first, as placer goes
 		if err := e.ledgers(ctx, &o, &oplan, f.strand); err != nil {
 			return Plan{}, err
 		}
@@ -332,28 +333,34 @@ type followUp struct {
 	sel     warning.Selection
 	reached map[uint32]*warning.Mask // of an update, in the newest snapshot: who need not be told anew
 	there   []*crowd                 // who has a place in the parts before
+	newer   map[place]*warning.Mask  // who hears it for a newer strand, by snapshot
 	late    map[uint32]*warning.Mask // of an update, in the newest snapshot: who has none, and was not reached after all
 }
 
-// strand takes one strand of the original: everybody who was or may have been reached gets the follow-up by the same
-// channel and account.
+// strand takes one strand of the original, newest first: everybody who was or may have been reached gets the follow-up by the
+// same channel and account. Who has moved gets it where they have moved to, unless that did not come about.
 func (f *followUp) strand(s *strand) error {
 	out := map[warning.Type]*Strand{}
 	for i := range s.Batches {
 		b := &s.Batches[i]
 		blk := s.snap.Block(int(b.Block))
 		covered := f.covered[place{s.Channel, s.Account, s.Snapshot, b.Block}]
+		newer := maskAt(f.newer, place{snapshot: s.Snapshot, block: b.Block})
 		open := map[warning.Type]int{} // index+1 of the batch that is open
 		pos := s.starts[i]
 		for slot := range b.Mask.Slots {
 			state := s.led.stateOf(pos)
 			pos++
+			if state == warning.Moved && newer.Has(slot) {
+				continue
+			}
 			if !state.Reached() && !s.led.mayHaveIt(pos-1) && !f.heardBefore(s.Words, state) {
 				if pos <= s.led.granted {
 					f.missed(blk.Number[slot])
 				}
 				continue
 			}
+			newer.Set(slot)
 			kind := f.kindFor(blk.Number[slot])
 			if covered != nil && covered.Has(slot) {
 				continue
@@ -433,7 +440,7 @@ func (f *followUp) find(number uint64) (block uint32, slot int, ok bool) {
 // heardBefore tells whether somebody whom an update has not reached was told by the warning before it: they are in its plan for
 // that, and must hear what comes after it all the same. Its correction is for those alone who have it.
 func (f *followUp) heardBefore(words warning.Type, state warning.PersonState) bool {
-	return f.w.Spec.Type != warning.Cancel && (words == warning.Update || words == warning.Left) && state != warning.Moved && state != warning.Withdrawn
+	return f.w.Spec.Type != warning.Cancel && (words == warning.Update || words == warning.Left) && state != warning.Withdrawn
 }
 
 // missed notes somebody who was not reached after all and has no place in the parts before: their original was in an open

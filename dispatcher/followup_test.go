@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -416,4 +417,49 @@ func TestACorrectionSurvivesItsProcess(t *testing.T) {
 			t.Errorf("%d cancelled warnings still lack their correction, %v", len(left), err)
 		}
 	})
+}
+
+// TestCorrectionGoesToWhoMovesWithoutAPlace: whose flash message had no answer and was refused when it was repeated may have it.
+// The warning is cancelled before they have a place in the lane of SMS, or before their turn comes there.
+func TestCorrectionGoesToWhoMovesWithoutAPlace(t *testing.T) {
+	for name, after := range map[string]time.Duration{"no place": 200 * time.Millisecond, "not sent": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, 100, 1500)
+				defer h.close()
+				var mu sync.Mutex
+				tried := map[uint64]int{}
+				h.c.answers(func(a arrival) channels.Outcome {
+					mu.Lock()
+					defer mu.Unlock()
+					tried[a.number]++
+					switch {
+					case a.text == "mistake" && a.flash && tried[a.number] == 1:
+						return channels.Outcome{Kind: channels.Unknown, Reason: channels.NoAnswer}
+					case a.flash:
+						return channels.Outcome{Kind: channels.Refused, Reason: channels.BadContent}
+					case a.text == "mistake":
+						return channels.Outcome{Kind: channels.Retry, Reason: channels.QueueFull}
+					}
+					return channels.Outcome{Kind: channels.HandedOver}
+				})
+				s := prepared(spec(warning.Orange, "mistake", ""))
+				s.Channels = []warning.Channel{warning.FlashSMS}
+				w := h.warn(s)
+				pass(after)
+				_, correction, err := h.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake")
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.release(correction)
+				pass(5 * time.Second)
+				_, text := got(slices.DeleteFunc(h.c.log(), func(a arrival) bool { return a.text == "mistake" }))
+				for i := range 100 {
+					if n := text[number(i)]; n != 1 {
+						t.Fatalf("person %d got the correction %d times", i, n)
+					}
+				}
+			})
+		})
+	}
 }

@@ -366,12 +366,13 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 }
 
 // mayHaveIt tells whether somebody who was not reached, as it seems, may have the message all the same: a hand-off had no answer.
+// Who has moved since may have it too.
 func (l *ledger) mayHaveIt(pos uint32) bool {
 	if pos >= l.granted {
 		return false
 	}
 	x := l.at(pos)
-	return x.worst&onceUnknown != 0 && x.state != warning.Moved && x.state != warning.Withdrawn
+	return x.worst&onceUnknown != 0 && x.state != warning.Withdrawn
 }
 
 // recount sums the states anew: what the counters must equal.
