@@ -74,6 +74,7 @@ type platform struct {
 	adapter channels.AreaAdapter
 	log     *zap.Logger
 	wake    chan struct{}
+	fence   Fence // of the ownership that turns; whoever owns has it
 
 	mu        sync.Mutex // guards what follows
 	carrier   channels.AreaCarrier
@@ -115,6 +116,7 @@ func (p *platform) own(ctx context.Context, f Fence) error {
 	p.mu.Lock()
 	p.carrier = carrier
 	p.mu.Unlock()
+	p.fence = f
 	ctx, cancel := context.WithCancel(ctx)
 	failed := make(chan error, 1)
 	var group sync.WaitGroup
@@ -253,7 +255,7 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 	if !repeat {
 		play.State = warning.PlaySending
 	}
-	if err := p.e.keepBehind(ctx, w.ID, p.opt.Name, asked, play, Act{}); err != nil {
+	if err := p.keepBehind(ctx, w.ID, asked, play); err != nil {
 		return err
 	}
 	m := p.message(w, &play, units)
@@ -268,13 +270,13 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 	o := c.Play(call, m)
 	now := time.Now().UTC()
 	play.Why = o.Detail
-	var done Act
+	var done []Put
 	if repeat && (o.Kind == channels.HandedOver || o.Kind == channels.Refused) { // else it is tried again
 		play.Left--
 		play.Next = now.Add(play.Every)
 		if play.Left <= 0 && play.Sound {
 			play.Sound = false
-			done.Puts = []Put{{Table: TableSounds, Field: PlayField(w.ID, p.opt.Name)}}
+			done = []Put{{Table: TableSounds, Field: PlayField(w.ID, p.opt.Name)}}
 		}
 	}
 	switch o.Kind {
@@ -297,7 +299,7 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 		}
 		play.Next = now.Add(retryAfter(play.Tries))
 	}
-	return p.e.keepBehind(context.WithoutCancel(ctx), w.ID, p.opt.Name, asked, play, done)
+	return p.keepBehind(context.WithoutCancel(ctx), w.ID, asked, play, done...)
 }
 
 // retryAfter doubles from a second to half a minute: a warning's worth is measured in minutes.
@@ -325,7 +327,7 @@ func (p *platform) stop(ctx context.Context, c channels.AreaCarrier, w *warning.
 	if ok {
 		play.State = warning.PlayCancelled
 	}
-	return p.e.keepBehind(ctx, w.ID, p.opt.Name, asked, play, Act{})
+	return p.keepBehind(ctx, w.ID, asked, play)
 }
 
 // cover asks how far the platform has come, unless it cannot say or is through; it answers whether it asked.
@@ -349,7 +351,7 @@ func (p *platform) cover(ctx context.Context, c channels.AreaCarrier, w *warning
 	} else {
 		play.Coverage = &AreaCoverage{State: cov.State.String(), Rate: cov.Rate, Reached: cov.Reached, Failed: cov.Failed, Detail: cov.Detail, At: now}
 	}
-	return true, p.e.keepBehind(ctx, w.ID, p.opt.Name, asked, play, Act{})
+	return true, p.keepBehind(ctx, w.ID, asked, play)
 }
 
 // message is what a platform gets.
@@ -384,31 +386,36 @@ func (e *Engine) plays(ctx context.Context) (map[string]Play, error) {
 }
 
 // keepBehind writes what came of a call to a platform. Asked is the play as it was before the call: what a commander has asked
-// for since then stays.
-func (e *Engine) keepBehind(ctx context.Context, id, account string, asked, p Play, a Act) error {
-	e.playing.Lock()
-	defer e.playing.Unlock()
-	plays, err := e.plays(ctx)
-	if err != nil {
-		return err
+// for since then, of this process or another, stays. Whoever does not own the platform any more writes nothing.
+func (p *platform) keepBehind(ctx context.Context, id string, asked, play Play, puts ...Put) error {
+	field := PlayField(id, p.opt.Name)
+	for {
+		table, err := p.e.records.Table(ctx, TablePlays)
+		if err != nil {
+			return err
+		}
+		next, a, was := play, Act{Fence: p.fence, Puts: puts}, table[field]
+		if was == nil {
+			was = []byte{}
+		} else {
+			var now Play
+			if err := json.Unmarshal(was, &now); err != nil {
+				return fmt.Errorf("play %s: %w", field, err)
+			}
+			if !(now.Left == asked.Left && now.Every == asked.Every && now.Next.Equal(asked.Next) && now.Sound == asked.Sound && slices.Equal(now.Units, asked.Units)) {
+				next.Left, next.Every, next.Next, next.Sound, next.Units = now.Left, now.Every, now.Next, now.Sound, now.Units
+				a.Puts = nil // the sound is that of the new repeats
+			}
+		}
+		put := Put{Table: TablePlays, Field: field, Was: was}
+		if put.Value, err = json.Marshal(next); err != nil {
+			return err
+		}
+		a.Puts = append(a.Puts[:len(a.Puts):len(a.Puts)], put)
+		if _, err = p.e.records.Do(ctx, a); !errors.Is(err, ErrChanged) {
+			return err
+		}
 	}
-	now, found := plays[PlayField(id, account)]
-	if found && !(now.Left == asked.Left && now.Every == asked.Every && now.Next.Equal(asked.Next) && now.Sound == asked.Sound && slices.Equal(now.Units, asked.Units)) {
-		p.Left, p.Every, p.Next, p.Sound, p.Units = now.Left, now.Every, now.Next, now.Sound, now.Units
-		a.Puts = nil // the sound is that of the new repeats
-	}
-	return e.keep(ctx, id, account, p, a)
-}
-
-// keep writes a play together with the act of a person, if one asked for it.
-func (e *Engine) keep(ctx context.Context, id, account string, p Play, a Act) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	a.Puts = append(a.Puts, Put{Table: TablePlays, Field: PlayField(id, account), Value: b})
-	_, err = e.records.Do(ctx, a)
-	return err
 }
 
 // unitsOf is the 12-digit codes of the districts of a warning: those it names, and for drawn areas those where people

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,6 +285,102 @@ func TestARepeatIsKeptWhileThePlatformIsAsked(t *testing.T) {
 		}
 		pass(time.Minute)
 		if played, _ := h.loud.log(); len(played) != 3 {
+			t.Errorf("played %d times; once, and the two repeats that were recorded", len(played))
+		}
+	})
+}
+
+// gate does something before what came of a play is written down.
+type gate struct {
+	dispatcher.Records
+	dispatcher.Queue
+	pass func()
+	beat func()
+}
+
+func (g gate) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, error) {
+	if len(a.Puts) > 0 && a.Puts[0].Table == dispatcher.TablePlays {
+		g.pass()
+	}
+	return g.Records.Do(ctx, a)
+}
+
+func (g gate) Beat(ctx context.Context, f dispatcher.Fence) (dispatcher.Signal, error) {
+	if g.beat != nil {
+		g.beat()
+	}
+	return g.Queue.Beat(ctx, f)
+}
+
+// twoHouses is two processes of which the first one, at the gate, owns all accounts.
+func twoHouses(t *testing.T, g gate, change ...func(*dispatcher.Options)) (one, two *house) {
+	one = houseOf(t, 200, 1500)
+	g.Records, g.Queue = one.store, one.store
+	one.start(append(change, func(o *dispatcher.Options) { o.Records, o.Queue = g, g })...)
+	other := *one
+	other.ids, other.node = &epochs{}, "n2"
+	other.start(change...)
+	return one, &other
+}
+
+// TestAProcessThatWasFrozenPlaysNothing: another one has the platform since, and stopped what this one was about to play.
+func TestAProcessThatWasFrozenPlaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thaw := make(chan struct{})
+		var frozen atomic.Bool
+		freeze := func() {
+			if frozen.Load() {
+				<-thaw
+			}
+		}
+		one, two := twoHouses(t, gate{pass: freeze, beat: freeze})
+		defer one.close()
+		defer two.close()
+		frozen.Store(true)
+		w := two.warn(loud(warning.Red, "flood"))
+		pass(10 * time.Second)
+		if played, _ := one.loud.log(); len(played) != 1 {
+			t.Fatalf("the other process played %d", len(played))
+		}
+		if _, _, err := two.e.Cancel(context.Background(), approver, "cancel", w.ID, "mistake"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		frozen.Store(false)
+		close(thaw)
+		pass(5 * time.Second)
+		if played, stopped := one.loud.log(); len(played) != 1 || len(stopped) != 1 {
+			t.Errorf("played %d times, stopped %d times", len(played), len(stopped))
+		}
+	})
+}
+
+// TestARepeatAskedOfAnotherProcessIsKept: it is recorded just before the owner of the platform writes how far that is.
+func TestARepeatAskedOfAnotherProcessIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var two *house
+		var id atomic.Value
+		ask := func() {
+			if w, _ := id.Swap("").(string); w != "" {
+				_, err := two.e.Broadcast(context.Background(), commander, "again", w, dispatcher.Repeat{
+					Channels: []warning.Channel{warning.Broadcast}, Every: 10 * time.Second, Times: 2,
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		one, other := twoHouses(t, gate{pass: ask}, func(o *dispatcher.Options) {
+			o.Areas = map[string]channels.AreaAdapter{"fake": patient{loudspeakers: o.Areas["fake"].(*loudspeakers)}}
+		})
+		two = other
+		defer one.close()
+		defer two.close()
+		w := two.warn(loud(warning.Red, "flood"))
+		pass(2 * time.Second)
+		id.Store(w.ID)
+		pass(time.Minute)
+		if played, _ := one.loud.log(); len(played) != 3 {
 			t.Errorf("played %d times; once, and the two repeats that were recorded", len(played))
 		}
 	})

@@ -102,7 +102,6 @@ type Engine struct {
 	ahead     chan struct{} // something waits for approval
 	resolves  chan struct{} // those that are under way
 
-	playing  sync.Mutex         // held while what was asked of platforms is changed
 	changing sync.Mutex         // held while accounts come and go; taken before all others
 	unowned  map[string]unowned // where people wait, by account; changing guards it
 

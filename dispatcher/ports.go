@@ -162,6 +162,8 @@ type Act struct {
 	ToPlan  bool             // the warning is to be planned
 	Parts   int              // of its plan, as they were read; 0: however many there are. ErrChanged when it has grown
 
+	Fence Fence // refuse (ErrFenced) when this is not the account's ownership any more; zero: nothing
+
 	Puts []Put // small records that change with the act: users, controls of accounts, seals
 }
 
@@ -199,10 +201,11 @@ const (
 	TableEditions = "editions" // id of outlines → JSON of what is known of their import
 )
 
-// Put is one small record; a nil Value removes it.
+// Put is one small record; a nil Value removes it. Was is what it must be, empty: not there; nil: whatever it is. Where it is
+// something else the act is refused (ErrChanged).
 type Put struct {
 	Table, Field string
-	Value        []byte
+	Value, Was   []byte
 }
 
 // Done is the answer to an Act.

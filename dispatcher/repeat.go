@@ -55,9 +55,7 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 	if err := errors.Join(r.audible(), e.within(&w, r.Units)); err != nil {
 		return w, err
 	}
-	e.playing.Lock() // nobody writes between the reading and the writing
-	defer e.playing.Unlock()
-	plays, err := e.plays(ctx)
+	table, err := e.records.Table(ctx, TablePlays)
 	if err != nil {
 		return w, unavailable(err)
 	}
@@ -75,11 +73,15 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 	found := false
 	for _, p := range e.platforms {
 		field := PlayField(id, p.opt.Name)
-		play, began := plays[field]
+		was, began := table[field]
 		if !began || !slices.Contains(r.Channels, p.opt.Channel) {
 			continue
 		}
 		found = true
+		var play Play
+		if err := json.Unmarshal(was, &play); err != nil {
+			return w, fmt.Errorf("play %s: %w", field, err)
+		}
 		play.Left, play.Every, play.Units, play.Next, play.Sound = r.Times, r.Every, r.Units, time.Now().UTC(), r.Sound != nil
 		b, err := json.Marshal(play)
 		if err != nil {
@@ -91,12 +93,14 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 				return w, err
 			}
 		}
-		a.Puts = append(a.Puts, Put{Table: TablePlays, Field: field, Value: b}, sound)
+		a.Puts = append(a.Puts, Put{Table: TablePlays, Field: field, Value: b, Was: was}, sound)
 	}
 	if !found {
 		return w, warning.Refuse(warning.ReasonConflict, "the warning was not played on such a channel; name one of its area channels")
 	}
-	if _, err := e.records.Do(ctx, a); err != nil {
+	if _, err := e.records.Do(ctx, a); errors.Is(err, ErrChanged) {
+		return e.Broadcast(ctx, c, key, id, r)
+	} else if err != nil {
 		return w, Refusal(err)
 	}
 	for _, p := range e.platforms {

@@ -6,6 +6,7 @@
 package memstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -200,6 +201,16 @@ func (s *Store) fits(a dispatcher.Act) error {
 			return fmt.Errorf("%w: warning %s is at revision %d, read was %d", dispatcher.ErrChanged, id, old.rev, a.Rev)
 		case ok && old.digest != w.Digest:
 			return fmt.Errorf("memstore: warning %s has another digest: what was submitted never changes", id)
+		}
+	}
+	if a.Fence != (dispatcher.Fence{}) {
+		if _, err := s.fenced(a.Fence); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.Puts {
+		if now := s.tables[p.Table][p.Field]; p.Was != nil && !bytes.Equal(now, p.Was) {
+			return fmt.Errorf("%w: %s of %s", dispatcher.ErrChanged, p.Field, p.Table)
 		}
 	}
 	if parts := s.plans[id].plan.Parts; a.Parts != 0 && a.Parts != parts {

@@ -59,6 +59,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	keys := []string{
 		s.keys.answer(a.User, a.Key), warningKey, s.keys.warnings(), liveOf, s.keys.toPlan(),
 		s.keys.record(), s.keys.recorded(), s.keys.generation(), s.keys.answers(id), s.keys.plan(id),
+		s.keys.account(a.Fence.Account),
 	}
 	for _, p := range a.Puts {
 		keys = append(keys, s.keys.table(p.Table))
@@ -67,13 +68,21 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	args := []any{
 		flag(a.Key != ""), a.Digest, a.Answer, entry, flag(raises), id, a.Rev, fmt.Sprintf("%02d", state), expires, digest,
 		record, flag(liveWarning), toPlan, flag(a.Unique), a.Entry.At.UnixMilli(), a.Parts,
+		a.Fence.Owner, a.Fence.Epoch,
 	}
 	for _, p := range a.Puts {
 		value := []byte{}
 		if p.Value != nil {
 			value = versioned(p.Value)
 		}
-		args = append(args, p.Field, value)
+		was := []byte("*")
+		switch {
+		case len(p.Was) > 0:
+			was = versioned(p.Was)
+		case p.Was != nil:
+			was = nil
+		}
+		args = append(args, p.Field, value, was)
 	}
 	r, err := s.run(ctx, script, keys, args...).Slice()
 	if err != nil {
