@@ -174,6 +174,9 @@ func (r *Rig) Start(ctx context.Context) error {
 		r.o.Say("making a synthetic Chongqing of %d people", r.o.People)
 		_, err := r.run(ctx, "directory", "synth", "--count", fmt.Sprint(r.o.People), "--seed", fmt.Sprint(r.o.Seed), "--out", r.People(),
 			fmt.Sprint("--columns=", r.o.Columns))
+		if err == nil {
+			err = settled(r.People())
+		}
 		made <- err
 	}()
 	if err := errors.Join(r.startCarriers(ctx), r.startAreas(ctx)); err != nil {
@@ -243,6 +246,15 @@ func (r *Rig) MeasuredImport(ctx context.Context) (u Used, err error) {
 	}
 	u.Client = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	return u, used(1)
+}
+
+// settled waits until a file is on the disk: gigabytes that are still to be written would hold up every fsync of Redis.
+func settled(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (r *Rig) startCarriers(ctx context.Context) error {
