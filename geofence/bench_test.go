@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -99,15 +100,17 @@ func BenchmarkResolve(b *testing.B) {
 		for _, c := range []struct {
 			name  string
 			areas []warning.Area
+			each  bool // everybody's number is read as well
 		}{
-			{"unit", []warning.Area{{Unit: "500103"}}},
-			{"twelve", twelve()},
-			{"fifty", fifty(0.15)},
-			{"fifty-half", fifty(0.34)},
-			{"winding-10000", []warning.Area{winding(10_000)}},
-			{"spiked-10000", []warning.Area{spiked(10_000)}},
-			{"winding-199000", []warning.Area{winding(199_000)}},
-			{"spiked-199000", []warning.Area{spiked(199_000)}},
+			{"unit", []warning.Area{{Unit: "500103"}}, false},
+			{"twelve", twelve(), false},
+			{"fifty", fifty(0.15), false},
+			{"fifty-half", fifty(0.34), false},
+			{"fifty-half-each", fifty(0.34), true},
+			{"winding-10000", []warning.Area{winding(10_000)}, false},
+			{"spiked-10000", []warning.Area{spiked(10_000)}, false},
+			{"winding-199000", []warning.Area{winding(199_000)}, false},
+			{"spiked-199000", []warning.Area{spiked(199_000)}, false},
 		} {
 			b.Run(fmt.Sprintf("people=%d/%s", people, c.name), func(b *testing.B) {
 				s := directory(b, people)
@@ -120,7 +123,13 @@ func BenchmarkResolve(b *testing.B) {
 					if err != nil && c.name != "spiked-199000" { // refused as too intricate where many people live
 						b.Fatal(err)
 					}
+					if c.each {
+						inside = visit(s, &sel)
+					}
 					took = append(took, float64(time.Since(at))/1e6)
+					if people := sel.People(); c.each && people != inside {
+						b.Fatalf("%d people are visited of %d", inside, people)
+					}
 					inside = sel.People()
 				}
 				b.ReportMetric(float64(processorTime(b)-before)/1e6/float64(b.N), "cpu-ms")
@@ -129,6 +138,21 @@ func BenchmarkResolve(b *testing.B) {
 			})
 		}
 	}
+}
+
+// visit reads the number of everybody who is chosen, on all cores, and answers how many that were.
+func visit(s *Snapshot, sel *warning.Selection) int64 {
+	var all, sum atomic.Int64
+	together(len(sel.Blocks), func(i int) {
+		n, x := int64(0), uint64(0)
+		numbers := s.Block(int(sel.Blocks[i])).Number
+		for slot := range sel.Masks[i].Slots {
+			n, x = n+1, x^numbers[slot]
+		}
+		all.Add(n)
+		sum.Add(int64(x >> 1)) // so that the reading is not left out
+	})
+	return all.Load()
 }
 
 // processorTime is what the process has used, for machines that are shared.
