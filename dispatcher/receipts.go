@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/channels"
+	"tocsin/warning"
 )
 
 // index finds the strands that hold a person, by snapshot and block: a receipt names a number, the snapshot its place.
@@ -68,8 +69,9 @@ func (x *index) forget() {
 }
 
 // find is the message that a receipt speaks of: by fingerprint, newest strand first; else somebody whose hand-off had no
-// answer. Where it is neither (not ok) s and pos are where the person stands in the newest strand, nil in none.
+// answer, unless another message to them is without answer now: it may be of that one. Where it is neither (not ok) s and pos are where the person stands in the newest strand, nil in none.
 func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segment int, ok bool) {
+	var open *strand
 	for i := len(x.snaps) - 1; i >= 0; i-- {
 		block, slot, in := x.snaps[i].snap.Find(number)
 		if !in {
@@ -88,9 +90,12 @@ func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segmen
 			if s == nil || found && !ok {
 				s, pos, segment, ok = ref.s, at, seg, found
 			}
+			if ref.s.led.stateOf(at) == warning.Sending && (open == nil || open == s) {
+				open = ref.s
+			}
 		}
 	}
-	return s, pos, segment, ok
+	return s, pos, segment, ok && (open == nil || open == s)
 }
 
 // Receipts takes a group of receipts in. It is answered to the carrier after the next commit.
@@ -302,7 +307,7 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	if again {
 		a.schedule(s, rec.pos, now)
 	}
-	if (o.Kind == channels.HandedOver || o.Kind == channels.Unknown) && len(a.early.byNumber) > 0 {
+	if len(a.early.byNumber) > 0 {
 		a.early.retry(a, s.person(rec.pos), now)
 	}
 }

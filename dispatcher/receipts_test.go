@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -237,4 +238,63 @@ func TestReceiptsOfNobodyAreCountedOnce(t *testing.T) {
 			t.Errorf("%d receipts are counted as matching nothing, and there were 10: %v", r.Unmatched, err)
 		}
 	})
+}
+
+// TestAReceiptBeforeAnAnswerIsOfWhatIsTaken: nobody got an answer about the first warning. A receipt comes just before the answer to
+// the second one: where that is taken the receipt is its own, and the first is handed off again; where it is put off the receipt
+// can only be of the first.
+func TestAReceiptBeforeAnAnswerIsOfWhatIsTaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer channels.Outcome
+		first  warning.PersonState
+		hands  int
+	}{
+		"taken":   {channels.Outcome{Kind: channels.HandedOver}, warning.Unknown, 2},
+		"put off": {bad(channels.Retry, channels.QueueFull), warning.Delivered, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, 100, 1500)
+				defer h.close()
+				var mu sync.Mutex
+				seen := map[arrival]bool{}
+				h.c.answers(func(a arrival) channels.Outcome {
+					mu.Lock()
+					defer mu.Unlock()
+					a.at = time.Time{}
+					switch first := !seen[a]; {
+					case first && a.text == "one":
+						seen[a] = true
+						return bad(channels.Unknown, channels.NoAnswer)
+					case first:
+						seen[a] = true
+						return c.answer
+					}
+					return channels.Outcome{Kind: channels.HandedOver}
+				})
+				h.c.tells = func(a arrival, print uint16) []told {
+					if a.text == "one" {
+						return nil
+					}
+					return []told{{time.Millisecond, channels.Receipt{Print: print, State: channels.Arrived}}}
+				}
+				one := h.warn(spec(warning.Yellow, "one", ""))
+				pass(5 * time.Second)
+				two := h.warn(spec(warning.Yellow, "two", ""))
+				pass(time.Minute)
+				if got := h.lane(one.ID).Counts; got[c.first] != 100 {
+					t.Errorf("the first one: %v", got)
+				}
+				if got := h.lane(two.ID).Counts; got[warning.Delivered] != 100 {
+					t.Errorf("the second one: %v", got)
+				}
+				pass(15 * time.Minute)
+				for i := range 100 {
+					if n := complete(h.c.log(), "one")[number(i)]; n != c.hands {
+						t.Fatalf("person %d was rung %d times with the first one", i, n)
+					}
+				}
+			})
+		})
+	}
 }
