@@ -20,22 +20,29 @@ func (f frame) at(t time.Time, share float64) (x, y float64) {
 	return f.x + f.wide*float64(t.Sub(f.from))/float64(max(f.to.Sub(f.from), time.Second)), f.y + f.high*(1-share)
 }
 
-// axes draws the frame: the title, five lines across with their values, and the time below.
-func (f frame) axes(c *canvas, title string, value func(share float64) string) {
+// tick is a line across a chart, at a share of its height.
+type tick struct {
+	share float64
+	text  string
+}
+
+// axes draws the frame: the title, the lines across with their values, and the time below.
+func (f frame) axes(c *canvas, title string, ticks []tick) {
 	c.font(18, true)
 	c.SetColor(ink)
 	c.DrawString(title, f.x-50, f.y-18)
 	c.font(13, false)
-	for i := range 5 {
-		share := float64(i) / 4
-		_, y := f.at(f.from, share)
+	for _, t := range ticks {
+		_, y := f.at(f.from, t.share)
 		c.SetHexColor("#e3e3e3")
 		c.SetLineWidth(1)
 		c.DrawLine(f.x, y, f.x+f.wide, y)
 		c.Stroke()
 		c.SetColor(faint)
-		c.DrawStringAnchored(value(share), f.x-8, y, 1, 0.4)
-		at := f.from.Add(time.Duration(share * float64(f.to.Sub(f.from))))
+		c.DrawStringAnchored(t.text, f.x-8, y, 1, 0.4)
+	}
+	for i := range 5 {
+		at := f.from.Add(time.Duration(i) * f.to.Sub(f.from) / 4)
 		x, _ := f.at(at, 0)
 		c.DrawStringAnchored(clock(at), x, f.y+f.high+18, 0.5, 0)
 	}
@@ -68,9 +75,13 @@ func (n *night) drawPeople(c *canvas, v *verify.Verdict, f frame) {
 			}
 		}
 	}
-	f.axes(c, "People who have the whole text, by warning and channel (logarithmic)", func(share float64) string {
-		return count(int64(inverse(share, most) + 0.5))
-	})
+	var ticks []tick
+	for _, n := range []int64{0, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000} {
+		if n <= most {
+			ticks = append(ticks, tick{scale(n, most), count(n)})
+		}
+	}
+	f.axes(c, "People who have the whole text, by warning and channel (logarithmic)", ticks)
 	slices.SortStableFunc(lines, func(a, b line) int { return int(b.sum - a.sum) })
 	for i, l := range lines {
 		c.SetColor(l.paint)
@@ -107,7 +118,7 @@ var channelNames = map[string]string{"sms": "SMS", "flash_sms": "flash SMS"}
 
 // drawContracts is the use of each contract over time.
 func (n *night) drawContracts(c *canvas, v *verify.Verdict, f frame) {
-	f.axes(c, "Use of contract, each second, by carrier", func(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) })
+	f.axes(c, "Use of contract, each second, by carrier", []tick{{0, "0 %"}, {0.25, "25 %"}, {0.5, "50 %"}, {0.75, "75 %"}, {1, "100 %"}})
 	for i, a := range v.Accounts {
 		if a.FirstAt == nil || a.ContractPerS == 0 {
 			continue
@@ -135,5 +146,3 @@ func (n *night) drawContracts(c *canvas, v *verify.Verdict, f frame) {
 
 // scale puts counts of a few people and of hundreds of thousands into one chart.
 func scale(n, most int64) float64 { return math.Log1p(float64(n)) / math.Log1p(float64(most)) }
-
-func inverse(share float64, most int64) float64 { return math.Expm1(share * math.Log1p(float64(most))) }
