@@ -164,6 +164,7 @@ func (a *account) grantAgain(r *request, s *strand, n int, now time.Time) int {
 		if !ok {
 			break
 		}
+		a.touch(s) // fewer are due, whatever becomes of this one
 		if st := s.led.at(pos).state; st != warning.Waiting && st != warning.Unknown {
 			continue // a receipt has settled it meanwhile
 		}

@@ -82,3 +82,19 @@ func TestWhoHasLeftIsNotSentTo(t *testing.T) {
 
 // leaversKnown is how long an owner may take to learn of a change.
 const leaversKnown = 150 * time.Millisecond
+
+// TestAWarningEndsWhenNobodyIsDue: the hand-off of somebody had no answer, and before it is made again they want no messages any more.
+func TestAWarningEndsWhenNobodyIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		h.c.answers(func(arrival) channels.Outcome { return bad(channels.Unknown, channels.NoAnswer) })
+		w := h.warn(spec(warning.Yellow, "end", "first 1"))
+		pass(5 * time.Minute)
+		h.leave()
+		pass(10 * time.Minute)
+		if s := h.state(w.ID); s != warning.Completed || len(h.c.log()) != 1 {
+			t.Errorf("the warning is %v after %d hand-offs", s, len(h.c.log()))
+		}
+	})
+}
