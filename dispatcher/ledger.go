@@ -368,11 +368,12 @@ func (l *ledger) match(pos uint32, print uint16) (segment int, exact, ok bool) {
 // mayHaveIt tells whether somebody who was not reached, as it seems, may have the message all the same: a hand-off had no answer.
 // Who has moved since may have it too.
 func (l *ledger) mayHaveIt(pos uint32) bool {
-	if pos >= l.granted {
-		return false
-	}
-	x := l.at(pos)
-	return x.worst&onceUnknown != 0 && x.state != warning.Withdrawn
+	return l.onceUnknown(pos) && l.at(pos).state != warning.Withdrawn
+}
+
+// onceUnknown tells whether a hand-off of somebody had no answer.
+func (l *ledger) onceUnknown(pos uint32) bool {
+	return pos < l.granted && l.at(pos).worst&onceUnknown != 0
 }
 
 // recount sums the states anew: what the counters must equal.

@@ -69,9 +69,11 @@ func (x *index) forget() {
 }
 
 // find is the message that a receipt speaks of: by fingerprint, newest strand first; else somebody whose hand-off had no
-// answer, unless another message to them is without answer now: it may be of that one. Where it is neither (not ok) s and pos are where the person stands in the newest strand, nil in none.
+// answer, unless it may be of another message to them: of one that is without answer now, or of another warning that had none.
+// Where it is neither (not ok) s and pos are where the person stands in the newest strand, nil in none.
 func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segment int, ok bool) {
-	var open *strand
+	var open, unsure *strand
+	doubt := false
 	for i := len(x.snaps) - 1; i >= 0; i-- {
 		block, slot, in := x.snaps[i].snap.Find(number)
 		if !in {
@@ -93,9 +95,13 @@ func (x *index) find(number uint64, print uint16) (s *strand, pos uint32, segmen
 			if ref.s.led.stateOf(at) == warning.Sending && (open == nil || open == s) {
 				open = ref.s
 			}
+			if ref.s.led.onceUnknown(at) {
+				doubt = doubt || unsure != nil && unsure.Warning != ref.s.Warning
+				unsure = ref.s
+			}
 		}
 	}
-	return s, pos, segment, ok && (open == nil || open == s)
+	return s, pos, segment, ok && !doubt && (open == nil || open == s)
 }
 
 // Receipts takes a group of receipts in. It is answered to the carrier after the next commit.

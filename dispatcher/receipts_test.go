@@ -298,3 +298,28 @@ func TestAReceiptBeforeAnAnswerIsOfWhatIsTaken(t *testing.T) {
 		})
 	}
 }
+
+// TestAReceiptInDoubtIsOfNoWarning: the hand-offs of two warnings had no answer, and a receipt comes that may be of either: it was
+// of the first, and nobody has the second.
+func TestAReceiptInDoubtIsOfNoWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 1500)
+		defer h.close()
+		h.c.answers(func(arrival) channels.Outcome { return bad(channels.Unknown, channels.NoAnswer) })
+		h.c.tells = func(a arrival, print uint16) []told {
+			if a.text == "two" {
+				return nil
+			}
+			return []told{{5 * time.Second, channels.Receipt{Print: print, State: channels.Arrived}}}
+		}
+		h.warn(spec(warning.Yellow, "one", ""))
+		pass(time.Second)
+		h.warn(spec(warning.Yellow, "two", ""))
+		pass(15 * time.Minute)
+		for i := range 100 {
+			if n := complete(h.c.log(), "two")[number(i)]; n != 2 {
+				t.Fatalf("person %d was rung %d times with the second one, want another time", i, n)
+			}
+		}
+	})
+}
