@@ -349,7 +349,9 @@ func (p *patrol) reread(s *post) {
 		return
 	}
 	p.queueMu.Lock()
-	p.behind = append(p.behind, s)
+	if !slices.Contains(p.behind, s) { // each is read by one goroutine
+		p.behind = append(p.behind, s)
+	}
 	p.queueMu.Unlock()
 	kick(p.store)
 }
