@@ -385,6 +385,11 @@ func (e *Engine) plays(ctx context.Context) (map[string]Play, error) {
 	return out, nil
 }
 
+// repeatsAs tells whether two states of a play have the same repeats before them.
+func (p *Play) repeatsAs(o *Play) bool {
+	return p.Left == o.Left && p.Every == o.Every && p.Next.Equal(o.Next) && p.Sound == o.Sound && slices.Equal(p.Units, o.Units)
+}
+
 // keepBehind writes what came of a call to a platform. Asked is the play as it was before the call: what a commander has asked
 // for since then, of this process or another, stays. Whoever does not own the platform any more writes nothing.
 func (p *platform) keepBehind(ctx context.Context, id string, asked, play Play, puts ...Put) error {
@@ -402,7 +407,7 @@ func (p *platform) keepBehind(ctx context.Context, id string, asked, play Play, 
 			if err := json.Unmarshal(was, &now); err != nil {
 				return fmt.Errorf("play %s: %w", field, err)
 			}
-			if !(now.Left == asked.Left && now.Every == asked.Every && now.Next.Equal(asked.Next) && now.Sound == asked.Sound && slices.Equal(now.Units, asked.Units)) {
+			if !now.repeatsAs(&asked) {
 				next.Left, next.Every, next.Next, next.Sound, next.Units = now.Left, now.Every, now.Next, now.Sound, now.Units
 				a.Puts = nil // the sound is that of the new repeats
 			}

@@ -28,7 +28,9 @@ import (
 //	fold     commit.go   the journal goes into the ledger's chunks
 //
 // What lies between approval and the first message of a large plan is done before the release, by ahead.go.
-// Who walks into the area later is added to the plan by fence.go. What became of everybody is read from the ledger by report.go.
+// When everybody is settled, engine.go completes it; the correction of one that was cancelled is recorded by followup.go, also
+// after a crash in between. Who walks into the area later is added to the plan by fence.go. What became of everybody is read
+// from the ledger by report.go.
 
 // Submit takes a warning in: everything that can be wrong with it is found now, and nothing of a refused one is kept.
 // OK means that it is durable (promise 1). Where the policy asks for no approval it is released at once.
