@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math"
@@ -265,4 +266,22 @@ func BenchmarkLocate(b *testing.B) {
 		e.Locate(s.columns.Lon[i], s.columns.Lat[i])
 		i = (i + 7919) % s.People()
 	}
+}
+
+func BenchmarkReadCSV(b *testing.B) {
+	c, err := Synth(200_000, 1, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := WriteCSV(&text, c.Chunks(8192)); err != nil {
+		b.Fatal(err)
+	}
+	before := processorTime(b)
+	for b.Loop() {
+		if bad, err := ReadCSV(bytes.NewReader(text.Bytes()), func(Columns) error { return nil }); err != nil || len(bad) > 0 {
+			b.Fatal(bad, err)
+		}
+	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N*c.Len()), "cpu-ns/row")
 }

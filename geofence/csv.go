@@ -8,6 +8,8 @@ import (
 	"io"
 	"iter"
 	"math"
+	"runtime"
+	"slices"
 	"strconv"
 
 	"tocsin/warning"
@@ -18,8 +20,9 @@ import (
 // responsible; opted_out or empty. No field is quoted.
 const CSVHeader = "number,lon,lat,home,seen,language,duty,flags"
 
-// csvChunk is how many rows ReadCSV gives at once.
-const csvChunk = 8192
+// csvPiece is how many bytes of a file one core reads at a time: some 9,000 rows, and of the shortest ones that there can be
+// not more than a message of an import may have.
+const csvPiece = 1 << 19
 
 // maxLine is longer than any sound line.
 const maxLine = 512
@@ -81,10 +84,14 @@ func appendDegrees(b []byte, v int32) []byte {
 	return b
 }
 
-// ReadCSV reads a directory and gives its rows to yield in chunks; the columns are only valid during the call. Rows that
-// cannot be read are reported with their number (0 is the first below the header) and left out. A wrong header, an error
-// of r or of yield ends it.
+// ReadCSV reads a directory on all cores and gives its rows to yield in chunks; the columns are only valid during the
+// call. Rows that cannot be read are reported with their number (0 is the first below the header) and left out. A wrong
+// header, an error of r or of yield ends it.
 func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
+	return readCSV(r, csvPiece, yield)
+}
+
+func readCSV(r io.Reader, size int, yield func(Columns) error) (bad []BadRow, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	head, _, err := readLine(in)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -93,44 +100,97 @@ func ReadCSV(r io.Reader, yield func(Columns) error) ([]BadRow, error) {
 	if string(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) != CSVHeader {
 		return nil, warning.Invalid(warning.Violation{Field: "line 1", Rule: "directory.header", Detail: "the header is not the one of a directory", Remedy: "begin with " + CSVHeader})
 	}
-	var bad []BadRow
-	chunk := makeColumns(csvChunk)
-	n := 0
-	for row := 0; err == nil; row++ {
-		var line []byte
-		var whole bool
-		line, whole, err = readLine(in)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return bad, err
+	cut := cutter{in: in, size: size}
+	parts := make([]csvPart, runtime.GOMAXPROCS(0))
+	for row := 0; ; {
+		n := 0
+		for n < len(parts) && cut.next(&parts[n].text) {
+			n++
 		}
-		if len(line) == 0 {
-			if err == nil {
-				bad = append(bad, BadRow{Row: row, Field: "row", Rule: "directory.row", Detail: "the line is empty"})
+		if n == 0 || cut.err != nil {
+			return bad, cut.err
+		}
+		together(n, func(i int) { parts[i].read() })
+		for _, p := range parts[:n] {
+			for _, b := range p.bad {
+				b.Row += row
+				bad = append(bad, b)
 			}
-			continue
-		}
-		b, is := BadRow{Field: "row", Rule: "directory.row", Detail: "the line is too long"}, true
-		if whole {
-			if b, is = (BadRow{}), false; !plainRow(line, &chunk, n) {
-				b, is = parseRow(line, &chunk, n)
+			row += p.lines
+			if p.rows > 0 {
+				if err := yield(p.columns.Slice(0, p.rows)); err != nil {
+					return bad, err
+				}
 			}
-		}
-		if is {
-			b.Row = row
-			bad = append(bad, b)
-			continue
-		}
-		if n++; n == csvChunk {
-			if err := yield(chunk); err != nil {
-				return bad, err
-			}
-			n = 0
 		}
 	}
-	if n > 0 {
-		return bad, yield(chunk.Slice(0, n))
+}
+
+// cutter cuts a file into pieces of whole lines.
+type cutter struct {
+	in   io.Reader
+	size int    // of a piece, in bytes
+	rest []byte // of the last piece: how a line begins
+	err  error
+	last bool
+}
+
+// next reads a piece into the memory of text. Of a line that is longer than a piece only so much is kept that it is seen to
+// be too long. It answers false at the end, and where err is.
+func (c *cutter) next(text *[]byte) bool {
+	b := append(slices.Grow((*text)[:0], c.size), c.rest...)
+	for !c.last {
+		n, err := io.ReadFull(c.in, b[len(b):c.size])
+		b = b[:len(b)+n]
+		if c.last = err != nil; c.last {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				c.err = err
+				return false
+			}
+			break
+		}
+		if end := bytes.LastIndexByte(b, '\n') + 1; end > 0 {
+			*text, c.rest = b[:end], append(c.rest[:0], b[end:]...)
+			return true
+		}
+		b = b[:maxLine+1]
 	}
-	return bad, nil
+	*text, c.rest = b, nil
+	return len(b) > 0
+}
+
+// csvPart is a piece of a file, and what was read of it.
+type csvPart struct {
+	text        []byte
+	columns     Columns
+	rows, lines int
+	bad         []BadRow // by their lines in the piece
+}
+
+// read reads the text.
+func (p *csvPart) read() {
+	p.rows, p.lines, p.bad = 0, 0, p.bad[:0]
+	if most := bytes.Count(p.text, []byte("\n")) + 1; p.columns.Len() < most {
+		p.columns = makeColumns(most + most/4)
+	}
+	for rest := p.text; len(rest) > 0; p.lines++ {
+		line, after, ended := bytes.Cut(rest, []byte("\n"))
+		rest = after
+		for len(line) > 0 && line[len(line)-1] == '\r' {
+			line = line[:len(line)-1]
+		}
+		if len(line) == 0 && !ended {
+			return
+		}
+		if !plainRow(line, &p.columns, p.rows) {
+			if b, is := parseRow(line, &p.columns, p.rows); is {
+				b.Row = p.lines
+				p.bad = append(p.bad, b)
+				continue
+			}
+		}
+		p.rows++
+	}
 }
 
 // readLine reads one line without its end. whole is false when it is longer than any row can be.
@@ -150,6 +210,12 @@ func readLine(in *bufio.Reader) (line []byte, whole bool, err error) {
 func parseRow(line []byte, c *Columns, i int) (BadRow, bool) {
 	bad := func(field, format string, args ...any) (BadRow, bool) {
 		return BadRow{Field: field, Rule: "directory." + field, Detail: fmt.Sprintf(format, args...)}, true
+	}
+	if len(line) == 0 {
+		return bad("row", "the line is empty")
+	}
+	if len(line) > maxLine {
+		return bad("row", "the line is too long")
 	}
 	var fields [8][]byte
 	k, from := 0, 0

@@ -11,12 +11,15 @@ import (
 // PositionsHeader may be the first line of positions as CSV: number in E.164 digits, degrees with up to 7 decimals.
 const PositionsHeader = "number,lon,lat"
 
+// positionChunk is how many positions are given at once, at most.
+const positionChunk = 8192
+
 // ReadPositions reads positions and gives them to yield in chunks, each as soon as nothing more has come in: a feed that
 // goes on is passed on. The columns are only valid during the call. Rows that cannot be read are reported by their line
 // (from 0) and left out; an error of r or of yield ends it.
 func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) error) ([]BadRow, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
-	c := makeColumns(csvChunk)
+	c := makeColumns(positionChunk)
 	var bad []BadRow
 	n := 0
 	for row := 0; ; row++ {
@@ -35,7 +38,7 @@ func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) er
 		case len(line) > 0:
 			n++
 		}
-		if n > 0 && (n == csvChunk || last || in.Buffered() == 0) {
+		if n > 0 && (n == positionChunk || last || in.Buffered() == 0) {
 			if err := yield(c.Number[:n], c.Lon[:n], c.Lat[:n]); err != nil {
 				return bad, err
 			}

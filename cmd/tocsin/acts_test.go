@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -254,5 +255,35 @@ func TestTheSameCommandAfterCtrlCHappensOnce(t *testing.T) {
 
 	if left, err := os.ReadDir(os.Getenv("XDG_STATE_HOME") + "/tocsin/unfinished"); err != nil || len(left) > 0 {
 		t.Errorf("of acts that are answered %d files stay (%v)", len(left), err)
+	}
+}
+
+// TestABigFileIsKnownAgain: a command that names the same file is the same command, and is not when the file was written to
+// or replaced, whatever times and length are feigned.
+func TestABigFileIsKnownAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "people.csv")
+	write := func(path string, first byte) {
+		if err := os.WriteFile(path, append([]byte{first}, make([]byte, contentMost)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path, 'a')
+	before := digestOf(path)
+	if again := digestOf(path); again != before {
+		t.Fatalf("an untouched file was %s and is %s", before, again)
+	}
+	write(path+"2", 'b')
+	if err := os.Rename(path+"2", path); err != nil {
+		t.Fatal(err)
+	}
+	replaced := digestOf(path)
+	if replaced == before {
+		t.Fatal("a file that was replaced is taken for the same")
+	}
+	for changed := ""; changed == "" || changed == replaced; changed = digestOf(path) { // clocks of file systems have ticks
+		write(path, 'c')
 	}
 }
