@@ -283,7 +283,7 @@ func (e *Engine) complete(ctx context.Context, id string, parts int) error {
 		return err
 	}
 	now := time.Now().UTC()
-	w.State, w.EndedAt = warning.Completed, now
+	w.State, w.EndedAt, w.CompletedAt = warning.Completed, now, now
 	_, _, err = e.do(ctx, itself(), "", "", Act{
 		Entry: entryOf(itself(), now, "warning.completed", &w, ""), Warning: &w, Rev: rev, Parts: parts,
 	})

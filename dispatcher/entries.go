@@ -285,7 +285,7 @@ func (s *post) reopen(ctx context.Context) error {
 	w, rev, now := last.w, last.rev, time.Now().UTC()
 	switch {
 	case w.State == warning.Completed && now.Before(w.Spec.Expires):
-		w.State, w.EndedAt = warning.Released, time.Time{}
+		w.State, w.EndedAt, w.CompletedAt = warning.Released, time.Time{}, time.Time{}
 		if _, _, err := s.p.e.do(ctx, itself(), "", "", Act{Entry: entryOf(itself(), now, "warning.entered", &w, ""), Warning: &w, Rev: rev}); err != nil {
 			return err
 		}

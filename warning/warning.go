@@ -32,8 +32,9 @@ type Warning struct {
 	SubmittedAt  time.Time `json:"submitted_at"`
 	ApprovedBy   []string  `json:"approved_by,omitempty"`
 	ReleasedAt   time.Time `json:"released_at,omitzero"`
-	EndedAt      time.Time `json:"ended_at,omitzero"` // completed, cancelled, expired or rejected
-	Why          string    `json:"why,omitempty"`     // of the rejection, hold or cancel
+	EndedAt      time.Time `json:"ended_at,omitzero"`     // completed, cancelled, expired or rejected
+	CompletedAt  time.Time `json:"completed_at,omitzero"` // also of one that was cancelled or replaced later
+	Why          string    `json:"why,omitempty"`         // of the rejection, hold or cancel
 
 	// ApprovedPeople is the head count that was seen last, at submission or by an approver (promise 6).
 	ApprovedPeople int64 `json:"approved_people,omitempty"`

@@ -37,6 +37,7 @@ func (s *Server) warningTo(w warning.Warning, c dispatcher.Caller) *pb.Warning {
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
 		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
 		Review: reviewTo(w.Review, s.Now()), Told: toldTo(w.Spec.ToldBy(w.ReleaseAt(s.Now()))), Rung: w.Summons.Rung(),
+		CompletedAt: timeTo(w.CompletedAt),
 	}
 }
 
@@ -52,7 +53,7 @@ func WarningFrom(p *pb.Warning) (warning.Warning, error) {
 		Record: int(p.GetRecordVersion()), ID: p.GetId(), Version: int(p.GetVersion()), Spec: spec, Digest: p.GetDigest(),
 		State: warning.State(p.GetState()), NationalID: p.GetNationalId(), SourceSystem: p.GetSourceSystem(), SourceID: p.GetSpec().GetSourceId(),
 		Node: p.GetNode(), SubmittedBy: p.GetSubmittedBy(), SubmittedAt: timeFrom(p.GetSubmittedAt()), ApprovedBy: p.GetApprovedBy(),
-		ReleasedAt: timeFrom(p.GetReleasedAt()), EndedAt: timeFrom(p.GetEndedAt()), Why: p.GetWhy(),
+		ReleasedAt: timeFrom(p.GetReleasedAt()), EndedAt: timeFrom(p.GetEndedAt()), CompletedAt: timeFrom(p.GetCompletedAt()), Why: p.GetWhy(),
 		ApprovedPeople: p.GetApprovedPeople(), Snapshot: p.GetSnapshot(), Review: reviewFrom(p.GetReview()),
 	}, nil
 }

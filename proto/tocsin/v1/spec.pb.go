@@ -1335,7 +1335,9 @@ type Warning struct {
 	// How long it has waited for approval, in seconds; 0: it does not wait.
 	WaitsS int64 `protobuf:"varint,35,opt,name=waits_s,json=waitsS,proto3" json:"waits_s,omitempty"`
 	// Of a call that the engine made for itself: the users who are rung.
-	Rung          []string `protobuf:"bytes,38,rep,name=rung,proto3" json:"rung,omitempty"`
+	Rung []string `protobuf:"bytes,38,rep,name=rung,proto3" json:"rung,omitempty"`
+	// When nobody waited any more; also of one that was cancelled or replaced later.
+	CompletedAt   *timestamppb.Timestamp `protobuf:"bytes,39,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1531,6 +1533,13 @@ func (x *Warning) GetRung() []string {
 	return nil
 }
 
+func (x *Warning) GetCompletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompletedAt
+	}
+	return nil
+}
+
 type Told_Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Seconds after the release; 0: at once. A later step is for those who have no receipt by then.
@@ -1676,7 +1685,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x05steps\x18\x02 \x03(\v2\x14.tocsin.v1.Told.StepR\x05steps\x1aO\n" +
 	"\x04Step\x12\x17\n" +
 	"\aafter_s\x18\x01 \x01(\x03R\x06afterS\x12.\n" +
-	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\xaa\x06\n" +
+	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\xe9\x06\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1704,7 +1713,8 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x06review\x18\x1e \x01(\v2\x11.tocsin.v1.ReviewR\x06review\x12\x10\n" +
 	"\x03few\x18\x1f \x01(\bR\x03few\x12\x17\n" +
 	"\awaits_s\x18# \x01(\x03R\x06waitsS\x12\x12\n" +
-	"\x04rung\x18& \x03(\tR\x04rung*l\n" +
+	"\x04rung\x18& \x03(\tR\x04rung\x12=\n" +
+	"\fcompleted_at\x18' \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedAt*l\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTIER_RED\x10\x01\x12\x0f\n" +
@@ -1815,12 +1825,13 @@ var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	18, // 27: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
 	15, // 28: tocsin.v1.Warning.told:type_name -> tocsin.v1.Told
 	14, // 29: tocsin.v1.Warning.review:type_name -> tocsin.v1.Review
-	3,  // 30: tocsin.v1.Told.Step.channels:type_name -> tocsin.v1.Channel
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	18, // 30: tocsin.v1.Warning.completed_at:type_name -> google.protobuf.Timestamp
+	3,  // 31: tocsin.v1.Told.Step.channels:type_name -> tocsin.v1.Channel
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_spec_proto_init() }
