@@ -13,8 +13,8 @@ func (l *link) submit(seq uint32, body []byte, now int64) bool {
 		l.die()
 		return true
 	}
-	l.arrived++
 	if !l.sends {
+		l.arrived++
 		l.violate(faultNotBound, submitSM|response, seq, now)
 		return true
 	}
@@ -26,6 +26,7 @@ func (l *link) submit(seq uint32, body []byte, now int64) bool {
 			return false
 		}
 	}
+	l.arrived++ // from here on it stands in the log
 	if !l.seqs.add(seq) {
 		l.violate(faultSequenceOpen, submitSM|response, seq, now)
 		return true

@@ -30,3 +30,12 @@ func TestShareFindsTheWorstSecond(t *testing.T) {
 		t.Errorf("%+v, but the third lane got nothing at all", s)
 	}
 }
+
+// TestTheMiddleOfAnEvenNumber is not the larger of two.
+func TestTheMiddleOfAnEvenNumber(t *testing.T) {
+	for want, of := range map[float64][]float64{1: {1}, 2: {3, 1}, 3: {9, 3, 1}, 2.5: {4, 1, 3, 2}} {
+		if got := median(of); got != want {
+			t.Errorf("%v: %v", of, got)
+		}
+	}
+}

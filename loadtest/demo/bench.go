@@ -65,8 +65,7 @@ func RunBench(ctx context.Context, o Options, runs int) (*Bench, error) {
 				b.Why = append(b.Why, fmt.Sprintf("the engine had %.0f MB at its peak, asked are %d", mb, mostResidentMB))
 			}
 		}
-		sorted := slices.Sorted(slices.Values(s.MessagesPerS))
-		s.Median = sorted[len(sorted)/2]
+		s.Median = median(s.MessagesPerS)
 		if s.Median < s.Target {
 			b.Why = append(b.Why, fmt.Sprintf("%d × %d at %g ms: %.0f messages/s, asked are %.0f", s.Links, s.Window, s.Trip, s.Median, s.Target))
 		}
@@ -74,6 +73,13 @@ func RunBench(ctx context.Context, o Options, runs int) (*Bench, error) {
 	}
 	b.OK = len(b.Why) == 0
 	return b, nil
+}
+
+// median is the middle of some figures; of an even number the middle of the two in the middle.
+func median(of []float64) float64 {
+	sorted := slices.Sorted(slices.Values(of))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 func benchOnce(ctx context.Context, o Options, s *ShapeRun, n int) (*Result, error) {

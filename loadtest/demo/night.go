@@ -275,7 +275,7 @@ func (n *night) judge(ctx context.Context) ([]string, error) {
 	for _, a := range n.o.Rig.Areas {
 		args = append(args, "--"+a.Channel+"-log", a.Name+"="+n.r.Log(a.Name))
 	}
-	args = append(args, "--again", fmt.Sprintf("%s=%d", n.red.GetId(), n.rung))
+	args = append(args, "--again", fmt.Sprintf("%s/broadcast=%d", n.red.GetId(), n.rung))
 	if n.o.Picture != "" {
 		args = append(args, "--picture", n.o.Picture)
 	}

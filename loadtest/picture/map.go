@@ -6,6 +6,7 @@ import (
 	"image"
 	"math"
 	"slices"
+	"strings"
 
 	"tocsin/loadtest/verify"
 	pb "tocsin/proto/tocsin/v1"
@@ -153,12 +154,17 @@ func (n *night) outcome(d *drawn, v *verify.Verdict) string {
 		if w.Warnings[0] != d.GetId() {
 			continue
 		}
-		sms := w.Lanes[0]
-		s := fmt.Sprintf("%s of %s people, first after %.0f ms", count(sms.Got), count(sms.Expected), w.TimeToFirstMS)
-		if sms.Stopped > 0 {
-			s = fmt.Sprintf("%s people had it, %s were spared by the stop", count(sms.Got), count(sms.Stopped))
+		l := w.Lanes[0]
+		if l.Expected == 0 { // by flash message alone
+			l = w.Lanes[1]
 		}
-		return s
+		switch state := d.GetState(); {
+		case l.Stopped > 0 && state == pb.State_STATE_CANCELLED:
+			return fmt.Sprintf("%s people had it, %s were spared by the stop", count(l.Got), count(l.Stopped))
+		case l.Stopped > 0:
+			return fmt.Sprintf("%s of %s people until it was %s", count(l.Got), count(l.Expected), strings.ToLower(strings.TrimPrefix(state.String(), "STATE_")))
+		}
+		return fmt.Sprintf("%s of %s people, %s", count(l.Got), count(l.Expected), w.Beginning())
 	}
 	return ""
 }

@@ -187,11 +187,7 @@ func (n *night) draw(v *verify.Verdict, path string) error {
 	c.DrawString("Who was told, where and when", margin, 46)
 	c.font(16, false)
 	c.SetColor(faint)
-	verdict := "the logs of the carriers agree: nobody lost, nobody twice, no contract broken"
-	if !v.OK {
-		verdict = strings.Join(v.Faults[:min(2, len(v.Faults))], "; ")
-	}
-	c.DrawString(fmt.Sprintf("%s to %s · %s", clock(from), clock(to), verdict), margin, 74)
+	c.DrawString(fmt.Sprintf("%s to %s · %s", clock(from), clock(to), summary(v)), margin, 74)
 	n.drawMap(c, v)
 	left, wide := float64(mapWidth+2*margin+30), float64(width-mapWidth-4*margin-30)
 	n.drawPeople(c, v, frame{left, top + 30, wide, 440, from, to})
@@ -211,6 +207,24 @@ func (n *night) draw(v *verify.Verdict, path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// summary is the verdict in a line: no more than was judged.
+func summary(v *verify.Verdict) string {
+	if !v.OK {
+		return strings.Join(v.Faults[:min(2, len(v.Faults))], "; ")
+	}
+	said := []string{"the logs of the carriers agree: nobody lost", "nobody twice"}
+	if v.ExtraMessages > 0 {
+		said[1] = count(v.ExtraMessages) + " messages repeated, as is allowed after a crash"
+	}
+	if !slices.ContainsFunc(v.Accounts, func(a verify.AccountVerdict) bool { return a.ContractPerS <= 0 }) {
+		said = append(said, "no contract broken")
+	}
+	if len(v.NotJudged) > 0 {
+		said = append(said, "some channels not judged")
+	}
+	return strings.Join(said, ", ")
 }
 
 // span is from the first arrival to the last.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type arrival struct {
 	person     int32 // of the directory; behind them the numbers that are in none
 	body       int32
 	ref        uint16
+	account    uint16 // a phone joins segments of one sender only
 	total, seq uint8
 	fate       fate
 }
@@ -40,6 +42,7 @@ const (
 
 // journal is what the logs of one account tell.
 type journal struct {
+	account      uint16
 	arrivals     []arrival
 	foreign      []uint64 // numbers of arrivals whose person is below 0: -1-i is foreign[i]
 	times        []int64
@@ -51,29 +54,63 @@ type journal struct {
 	unanswered   int64
 }
 
-// bodies numbers distinct segments over all logs.
-type bodies struct {
-	mu    sync.Mutex // guards the rest
-	of    map[string]int32
-	texts []text
+// segment is what arrived as one message: its words, and until when the carrier may deliver them, in Unix seconds; 0: for ever.
+type segment struct {
+	text
+	until int64
 }
 
-func (b *bodies) number(coding int, body []byte) int32 {
+// bodies numbers distinct segments over all logs.
+type bodies struct {
+	mu       sync.Mutex // guards the rest
+	of       map[string]int32
+	segments []segment
+	starts   map[string]string // of carriers: the log in which each stands
+}
+
+func (b *bodies) number(coding int, body []byte, until int64) int32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key := string(append([]byte{byte(coding)}, body...))
+	key := string(append(binary.BigEndian.AppendUint64([]byte{byte(coding)}, uint64(until)), body...))
 	n, ok := b.of[key]
 	if !ok {
-		n = int32(len(b.texts))
+		n = int32(len(b.segments))
 		b.of[key] = n
-		b.texts = append(b.texts, text{read(coding, body), isFlash(coding)})
+		b.segments = append(b.segments, segment{text{read(coding, body), isFlash(coding)}, until})
 	}
 	return n
 }
 
+// begins notes the start of a carrier. None stands in two places: what is given twice would be counted twice.
+func (b *bodies) begins(l *carrierlog.Line, path string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := fmt.Sprintf("%s %d %d", l.Carrier, l.Time, l.Mono)
+	if where, known := b.starts[key]; known {
+		return fmt.Errorf("the start of carrier %q at %s stands in %s already: a log is given twice, or a copy of it",
+			l.Carrier, time.Unix(0, l.Time).UTC().Format(time.RFC3339Nano), where)
+	}
+	b.starts[key] = path
+	return nil
+}
+
+// bodyText is a text line of a log. Nearly all messages of it have the same end of validity.
+type bodyText struct {
+	coding int
+	body   []byte
+	until  int64
+	number int32 // with that end; -1: none yet
+}
+
+// tally is what one carrier has written since its start, to be held against what it counted itself.
+type tally struct {
+	messages, violations int64
+	stopped              bool
+}
+
 // readLogs reads the logs of one account.
-func readLogs(paths []string, p *people, b *bodies) (*journal, error) {
-	j := &journal{violations: map[string]int64{}, receipts: map[string]int64{}}
+func readLogs(account uint16, paths []string, p *people, b *bodies) (*journal, error) {
+	j := &journal{account: account, violations: map[string]int64{}, receipts: map[string]int64{}}
 	for _, path := range paths {
 		if err := j.read(path, p, b); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -91,7 +128,8 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 	defer f.Close()
 	r := carrierlog.NewReader(&tail{file: f})
 	var l carrierlog.Line
-	var texts []int32 // of the start at hand: number in the line - 1 → body
+	var texts []bodyText // of the start at hand, by number in the line - 1
+	var since tally
 	begun := false
 	for {
 		if err := r.Next(&l); errors.Is(err, io.EOF) {
@@ -105,9 +143,20 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 		if !begun && l.Event != carrierlog.Start {
 			return fmt.Errorf("line %d: the log does not begin with a start", r.Number())
 		}
+		if since.stopped && l.Event != carrierlog.Start {
+			return fmt.Errorf("line %d: a carrier that has stopped goes on without a start: lines are missing", r.Number())
+		}
 		switch l.Event {
 		case carrierlog.Start:
-			begun, texts = true, texts[:0]
+			begun, texts, since = true, texts[:0], tally{}
+			if err := b.begins(&l, path); err != nil {
+				return fmt.Errorf("line %d: %w", r.Number(), err)
+			}
+		case carrierlog.Stop: // a message that broke the standard has no line of its own, and a violation can be of something else
+			since.stopped = true
+			if n := l.Submits; n < since.messages || n > since.messages+since.violations {
+				return fmt.Errorf("line %d: the carrier counted %d messages from its start to its stop, and the log has %d of them", r.Number(), n, since.messages)
+			}
 		case carrierlog.Text:
 			body, err := l.Body()
 			if err != nil {
@@ -116,7 +165,7 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 			if l.Text != len(texts)+1 {
 				return fmt.Errorf("line %d: text %d follows text %d", r.Number(), l.Text, len(texts))
 			}
-			texts = append(texts, b.number(l.Coding, body))
+			texts = append(texts, bodyText{coding: l.Coding, body: body, number: -1})
 		case carrierlog.Submit:
 			if l.Text < 1 || l.Text > len(texts) {
 				return fmt.Errorf("line %d: text %d is not known", r.Number(), l.Text)
@@ -124,7 +173,12 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 			if l.Total < 1 || l.Total > 255 || l.Seq < 1 || l.Seq > l.Total || l.Ref < 0 || l.Ref > 65535 {
 				return fmt.Errorf("line %d: segment %d of %d with reference %d cannot be", r.Number(), l.Seq, l.Total, l.Ref)
 			}
-			j.submit(&l, texts[l.Text-1], p)
+			since.messages++
+			t := &texts[l.Text-1]
+			if t.number < 0 || t.until != l.Until {
+				t.number, t.until = b.number(t.coding, t.body, l.Until), l.Until
+			}
+			j.submit(&l, t.number, p)
 		case carrierlog.Receipt:
 			if l.Status == carrierlog.NoAnswer {
 				j.unanswered += int64(l.IDs.Count())
@@ -133,7 +187,9 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 			}
 		case carrierlog.Violation:
 			j.violations[l.Rule+" ("+l.Clause+")"]++
+			since.violations++
 		case carrierlog.NotSynthetic:
+			since.messages++
 			j.notSynthetic++
 			j.times = append(j.times, l.Time)
 		}
@@ -142,7 +198,7 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 
 func (j *journal) submit(l *carrierlog.Line, body int32, p *people) {
 	j.times = append(j.times, l.Time)
-	a := arrival{at: l.Time, body: body, ref: uint16(l.Ref), total: uint8(l.Total), seq: uint8(l.Seq), person: p.find(l.To)}
+	a := arrival{at: l.Time, body: body, ref: uint16(l.Ref), total: uint8(l.Total), seq: uint8(l.Seq), person: p.find(l.To), account: j.account}
 	if a.person < 0 {
 		j.foreign = append(j.foreign, l.To)
 		a.person = int32(-len(j.foreign))

@@ -59,7 +59,7 @@ func TestVerdictOverARealCarrier(t *testing.T) {
 			coding, segs := segments(words)
 			for i, s := range segs {
 				messages++
-				b := fmt.Appendf([]byte{0, 5, 0}, "12345\x00\x01\x01%d\x00\x40\x00\x00\x00\x00\x01\x00", 99900000000+number)
+				b := fmt.Appendf([]byte{0, 5, 0}, "12345\x00\x01\x01%d\x00\x40\x00\x00\x00%s\x00\x01\x00", 99900000000+number, "000000005900000R")
 				b = append(b, byte(coding), 0, byte(6+len(s)), 5, 0, 3, byte(number), byte(len(segs)), byte(i+1))
 				out = append(out, pdu(4, uint32(messages+1), append(b, s...))...)
 			}

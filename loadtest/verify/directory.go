@@ -14,6 +14,9 @@ import (
 // header is the first line of a directory.
 const header = "number,lon,lat,home,seen,language,duty,flags"
 
+// byteOrderMark stands first in files of some editors; the import passes over it too.
+var byteOrderMark = []byte("\xEF\xBB\xBF")
+
 // row is one line of the directory.
 type row struct {
 	at     point
@@ -54,7 +57,7 @@ func readDirectory(path string) (*people, error) {
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if n == 1 {
-			if string(line) != header {
+			if string(bytes.TrimPrefix(line, byteOrderMark)) != header {
 				return nil, fmt.Errorf("%s line 1: the header has to be %q", path, header)
 			}
 			continue

@@ -73,6 +73,23 @@ func TestWhoHearsOfACorrection(t *testing.T) {
 	}
 }
 
+// TestWhoWasForgottenIsLostWhateverCameLater: a stop explains who was not reached only where somebody still waited.
+func TestWhoWasForgottenIsLostWhateverCameLater(t *testing.T) {
+	for _, kind := range []tocsinv1.Type{tocsinv1.Type_TYPE_CANCEL, tocsinv1.Type_TYPE_ALL_CLEAR} {
+		for completed, fault := range map[bool]string{false: "", true: "1 people lost"} {
+			w := reachedTwo(t)
+			x := w.follow(kind, "500103")
+			x.Spec.Words[0].Kind, x.Spec.Words[0].Text = kind, words(kind)
+			x.Spec.Words = x.Spec.Words[:1]
+			if completed {
+				w.warnings[0].CompletedAt = timestamppb.New(release.Add(5 * time.Second))
+			}
+			w.hear(kind, 1, 2)
+			wanted(t, fmt.Sprint(kind, completed), w.run(), fault)
+		}
+	}
+}
+
 // TestOnlyPiecesOfTheOriginal: whoever may have been reached may hear of the correction, and need not.
 func TestOnlyPiecesOfTheOriginal(t *testing.T) {
 	for _, hear := range [][]int{{1, 2}, {1, 2, 3}} {

@@ -2,19 +2,21 @@ package verify
 
 import (
 	"slices"
+	"time"
 
 	tocsinv1 "tocsin/proto/tocsin/v1"
 )
 
 // message is segments of one reference on their way to a whole text.
 type message struct {
-	ref   uint16
-	total uint8
-	have  uint8
-	parts []int32 // bodies; -1: not there
-	took  []int32 // their arrivals
-	could int32   // set of texts that it can become
-	any   int32   // set of texts of its first known piece
+	account uint16
+	ref     uint16
+	total   uint8
+	have    uint8
+	parts   []int32 // bodies; -1: not there
+	took    []int32 // their arrivals
+	could   int32   // set of texts that it can become
+	any     int32   // set of texts of its first known piece
 }
 
 // judge goes over the people one by one.
@@ -85,7 +87,7 @@ func (j *judge) person(person int32, as []arrival, ins []inside) {
 	for i := range as {
 		if as[i].fate == accepted {
 			j.place(as, int32(i))
-		} else if could := j.lib.piece(&as[i]); could != 0 {
+		} else if could := j.of(as, i); could != 0 {
 			j.clock(&as[i], could)
 		}
 	}
@@ -181,7 +183,7 @@ func (j *judge) wantCalls(as []arrival) {
 		rung(t)
 	}
 	for i := range as {
-		if texts := j.lib.sets[j.lib.piece(&as[i])]; as[i].fate == refused && len(texts) == 1 {
+		if texts := j.lib.sets[j.of(as, i)]; as[i].fate == refused && len(texts) == 1 {
 			rung(texts[0])
 		}
 	}
@@ -235,7 +237,7 @@ func (j *judge) reached(o *notice, l lane, person int32, as []arrival) (sure, pe
 		}
 		sure = sure || j.had(t) > 0
 		for i := range as {
-			perhaps = perhaps || as[i].fate != refused && slices.Contains(j.lib.sets[j.lib.piece(&as[i])], t)
+			perhaps = perhaps || as[i].fate != refused && j.isOf(as, i, t)
 		}
 	}
 	return sure, perhaps
@@ -269,6 +271,36 @@ func (j *judge) add(w want) {
 	}
 	w.times = 1
 	j.wants = append(j.wants, w)
+}
+
+// isOf tells whether an arrival can be a segment of a text. Where warnings end in the same words, the other segments of its
+// reference tell whose it is.
+func (j *judge) isOf(as []arrival, i int, text int32) bool {
+	a := &as[i]
+	if !slices.Contains(j.lib.sets[j.lib.piece(a)], text) {
+		return false
+	}
+	alone := true
+	for k := range as {
+		if o := &as[k]; o.account == a.account && o.ref == a.ref && o.total == a.total && o.seq != a.seq {
+			if alone = false; slices.Contains(j.lib.sets[j.lib.piece(o)], text) {
+				return true
+			}
+		}
+	}
+	return alone
+}
+
+// of is the set of texts that an arrival can be a segment of.
+func (j *judge) of(as []arrival, i int) int32 {
+	could := j.lib.piece(&as[i])
+	if all := j.lib.sets[could]; len(all) > 1 && as[i].total > 1 {
+		one := slices.DeleteFunc(slices.Clone(all), func(t int32) bool { return !j.isOf(as, i, t) })
+		if len(one) > 0 {
+			return j.lib.set(one)
+		}
+	}
+	return could
 }
 
 // settle counts what became of a want.
@@ -349,7 +381,7 @@ func (j *judge) place(as []arrival, i int32) {
 	at, spoilt := -1, -1
 	for k := range j.open {
 		m := &j.open[k]
-		if m.ref != a.ref || m.total != a.total || m.parts[a.seq-1] >= 0 {
+		if m.account != a.account || m.ref != a.ref || m.total != a.total || m.parts[a.seq-1] >= 0 {
 			continue
 		}
 		if j.lib.meet(m.could, could) != 0 {
@@ -371,7 +403,7 @@ func (j *judge) place(as []arrival, i int32) {
 			j.open = append(j.open, message{})
 		}
 		m := &j.open[at]
-		*m = message{ref: a.ref, total: a.total, parts: m.parts[:0], took: m.took[:0], could: could, any: could}
+		*m = message{account: a.account, ref: a.ref, total: a.total, parts: m.parts[:0], took: m.took[:0], could: could, any: could}
 		for range a.total {
 			m.parts = append(m.parts, -1)
 			m.took = append(m.took, -1)
@@ -431,14 +463,19 @@ func (j *judge) clock(a *arrival, could int32) {
 	if len(texts) == 0 {
 		return
 	}
-	early, late, stopped := true, true, true
+	early, late, stopped, open := true, true, true, a.fate == accepted
+	until := j.lib.bodies[a.body].until
 	for _, t := range texts {
 		g := j.x.groupOf[t]
 		early = early && a.at < g.from
 		late = late && a.at > g.until
 		stopped = stopped && g.stop != 0 && a.at > g.stop
+		open = open && (until == 0 || until > (g.until+int64(time.Second)-1)/int64(time.Second))
 	}
 	g := j.x.groupOf[texts[0]]
+	if i := slices.IndexFunc(texts, func(t int32) bool { return a.at >= j.x.groupOf[t].from }); i >= 0 {
+		g = j.x.groupOf[texts[i]] // the words of one that was not released yet are another's
+	}
 	if g.firstAt == 0 || a.at < g.firstAt {
 		g.firstAt = a.at
 	}
@@ -452,6 +489,9 @@ func (j *judge) clock(a *arrival, could int32) {
 	}
 	if stopped {
 		g.v.AfterStop++
+	}
+	if open {
+		g.v.OpenEnded++
 	}
 }
 
@@ -488,7 +528,7 @@ func (j *judge) sameGroup(t int32) bool {
 // refusedForGood tells whether the carrier refused a segment of the text and never took it later.
 func (j *judge) refusedForGood(as []arrival, text int32) bool {
 	for i := len(as) - 1; i >= 0; i-- {
-		if as[i].fate == refused && slices.Contains(j.lib.sets[j.lib.piece(&as[i])], text) {
+		if as[i].fate == refused && j.isOf(as, i, text) {
 			return true
 		}
 	}

@@ -231,12 +231,12 @@ func BenchmarkVerify(b *testing.B) {
 	coding, segs := segments(chinese)
 	logs := [2][]byte{}
 	for a := range logs {
-		logs[a] = carrierlog.Append(nil, &carrierlog.Line{Event: carrierlog.Start, Version: carrierlog.Version})
+		logs[a] = carrierlog.Append(nil, &carrierlog.Line{Event: carrierlog.Start, Carrier: fmt.Sprint(a), Version: carrierlog.Version})
 		for i, s := range segs {
 			logs[a] = carrierlog.Append(logs[a], carrierlog.TextLine(0, i+1, coding, s, ""))
 		}
 	}
-	line := carrierlog.Line{Total: len(segs), ID: carrierlog.IDText("ABCDEFGHJKMNPQRSTVWX")}
+	line := carrierlog.Line{Total: len(segs), Until: expiry.Unix(), ID: carrierlog.IDText("ABCDEFGHJKMNPQRSTVWX")}
 	for i := range n {
 		fmt.Fprintf(&csv, "%d,106.%07d,29.5000000,500103,29000000,zh-CN,public,\n", 99900000000+i, i%1_000_000)
 		head := carrierlog.AppendSubmitHead(nil, release.UnixNano()+int64(i/100*100_000), 1)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -178,7 +179,7 @@ func judgeAreas(in *Input, x *expected, p *people, units map[string]area) (out [
 				return nil, nil, fmt.Errorf("warning %s: %w", n.GetId(), err)
 			}
 			v := areaCase{
-				AreaVerdict: AreaVerdict{Platform: l.Name, Channel: laneless(l.Channel), Warning: n.GetId(), Asked: 1 + in.Again[n.GetId()]},
+				AreaVerdict: AreaVerdict{Platform: l.Name, Channel: laneless(l.Channel), Warning: n.GetId(), Asked: 1 + in.Again[n.GetId()+"/"+laneless(l.Channel)]},
 				n:           n, where: where, text: wordsFor(n.GetSpec(), n.kind(), l.Channel, fallback), say: say, by: map[string]int{},
 			}
 			for i := range log {
@@ -202,6 +203,27 @@ func judgeAreas(in *Input, x *expected, p *people, units map[string]area) (out [
 		}
 	}
 	return out, faults, nil
+}
+
+// notJudged is the channels by which warnings were released and of which there is no log.
+func notJudged(in *Input, x *expected) (out []string) {
+	given := map[tocsinv1.Channel]bool{tocsinv1.Channel_CHANNEL_UNSPECIFIED: true}
+	for _, ch := range laneChannels {
+		given[ch] = true
+	}
+	for _, l := range in.Areas {
+		given[l.Channel] = true
+	}
+	for _, n := range x.notices {
+		for _, number := range slices.Sorted(maps.Keys(tocsinv1.Channel_name)) {
+			ch := tocsinv1.Channel(number)
+			told := max(tellingOf(n.Warning, duties[0], ch), tellingOf(n.Warning, duties[1], ch))
+			if n.GetReleasedAt() != nil && told != never && !given[ch] {
+				out = append(out, fmt.Sprintf("%s by %s: no log of it is given", n.GetId(), laneless(ch)))
+			}
+		}
+	}
+	return out
 }
 
 func laneless(c tocsinv1.Channel) string {
@@ -257,6 +279,11 @@ func (v *areaCase) take(m *played) bool {
 	return true
 }
 
+// live tells whether a warning was neither stopped nor ended with people waiting.
+func live(n *notice) bool {
+	return n.GetState() == tocsinv1.State_STATE_RELEASED || n.GetState() == tocsinv1.State_STATE_COMPLETED
+}
+
 // areaGrace is how long after a stop a platform may still be told: a call to it that is under way ends first.
 const areaGrace = 31 * time.Second
 
@@ -278,13 +305,12 @@ func (v *areaCase) close() {
 		v.Units = append(v.Units, u)
 	}
 	slices.Sort(v.Units)
-	live := v.n.GetState() == tocsinv1.State_STATE_RELEASED || v.n.GetState() == tocsinv1.State_STATE_COMPLETED
 	for _, u := range v.where {
-		if live && v.by[u] == 0 {
+		if live(v.n) && v.by[u] == 0 {
 			v.say("%s: not played in %s", id, u)
 		}
 	}
-	if v.Played > v.Asked {
+	if v.Played > v.Asked || live(v.n) && v.Played > 0 && v.Played < v.Asked {
 		v.say("%s: played %d times, %d were asked", id, v.Played, v.Asked)
 	}
 	if stopped(v.n) > 0 && v.Played > 0 && !v.Ended {
@@ -326,13 +352,27 @@ func (v *Verdict) Lines() []string {
 	fmt.Fprintf(&b, "doubled %d, wrong person %d, wrong text %d, before approval %d, after expiry %d, after stop %d\n",
 		v.Doubled, v.WrongPerson, v.WrongText, v.BeforeApproval, v.AfterExpiry, v.AfterStop)
 	for _, w := range v.Warnings {
-		fmt.Fprintf(&b, "%s: got %d of %d, first at a carrier %.0f ms after the release\n", strings.Join(w.Warnings, " "), w.Got, w.Expected, w.TimeToFirstMS)
+		fmt.Fprintf(&b, "%s: got %d of %d, %s\n", strings.Join(w.Warnings, " and "), w.Got, w.Expected, w.Beginning())
+		if w.SharedText {
+			fmt.Fprintf(&b, "%s have the same words, which nobody can tell apart: they are judged together\n", strings.Join(w.Warnings, " and "))
+		}
 	}
 	for _, a := range v.Areas {
+		if a.Played == 0 {
+			fmt.Fprintf(&b, "%s at %s: never played\n", a.Warning, a.Platform)
+			continue
+		}
 		fmt.Fprintf(&b, "%s at %s: played %d of %d times in %d districts, first after %.0f ms\n", a.Warning, a.Platform, a.Played, a.Asked, len(a.Units), a.TimeToFirstMS)
 	}
 	for _, a := range v.Accounts {
-		fmt.Fprintf(&b, "account %s: %d messages, at most %d in any second of %g contracted\n", a.Name, a.Messages, a.MaxInAnySecond, a.ContractPerS)
+		contract := "no contract is given"
+		if a.ContractPerS > 0 {
+			contract = fmt.Sprintf("%g are contracted", a.ContractPerS)
+		}
+		fmt.Fprintf(&b, "account %s: %d messages, at most %d in any second, %s\n", a.Name, a.Messages, a.MaxInAnySecond, contract)
+	}
+	for _, n := range v.NotJudged {
+		fmt.Fprintf(&b, "not judged: %s\n", n)
 	}
 	for _, f := range v.Faults {
 		fmt.Fprintln(&b, f)

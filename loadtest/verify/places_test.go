@@ -12,11 +12,12 @@ import (
 	tocsinv1 "tocsin/proto/tocsin/v1"
 )
 
-// ring is a world with one warning for one district, that was played at a platform and asked for twice more.
+// ring is a world with one warning for one district, that was played at a platform.
 type ring struct {
 	*world
-	x   *tocsinv1.Warning
-	log []map[string]any
+	x     *tocsinv1.Warning
+	log   []map[string]any
+	again int // how often a commander asked for it again
 }
 
 func (r *ring) ebm(at time.Duration, set map[string]any) {
@@ -58,9 +59,17 @@ func TestAreaChannels(t *testing.T) {
 		happens func(r *ring)
 		fault   string
 	}{
-		{"played and repeated", broadcast, func(r *ring) { r.ebm(1*second, nil); r.ebm(2*second, nil); r.ebm(3*second, nil) }, ""},
+		{"played and repeated", broadcast, func(r *ring) { r.again = 2; r.ebm(1*second, nil); r.ebm(2*second, nil); r.ebm(3*second, nil) }, ""},
+		{"repeated once less than asked", broadcast, func(r *ring) { r.again = 2; r.ebm(1*second, nil); r.ebm(2*second, nil) }, "played 2 times, 3 were asked"},
+		{"cancelled before all repeats", broadcast, func(r *ring) {
+			r.again = 2
+			cancelled(r)
+			r.ebm(second, nil)
+			r.ebm(11*second, map[string]any{"type": 2, "ebm": "E", "related": "A", "text": "", "units": nil})
+		}, ""},
 		{"never played", broadcast, func(r *ring) {}, "not played in 500103000000"},
 		{"once too often", broadcast, func(r *ring) {
+			r.again = 2
 			for i := range 4 {
 				r.ebm(time.Duration(i)*second, nil)
 			}
@@ -123,7 +132,7 @@ func TestAreaChannels(t *testing.T) {
 		r.person(1, 106.5, 29.5, "zh-CN", "public", "")
 		c.happens(r)
 		in := r.input()
-		in.Areas, in.Again = []AreaLog{r.file(c.channel)}, map[string]int{"W1": 2}
+		in.Areas, in.Again = []AreaLog{r.file(c.channel)}, map[string]int{"W1/broadcast": r.again}
 		v, err := Run(in)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)

@@ -42,7 +42,7 @@ func readPositions(path string, p *people) (*positions, error) {
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		if n == 1 {
-			if lines.Text() != positionsHeader {
+			if string(bytes.TrimPrefix(lines.Bytes(), byteOrderMark)) != positionsHeader {
 				return nil, fmt.Errorf("%s line 1: the header has to be %q", path, positionsHeader)
 			}
 			continue

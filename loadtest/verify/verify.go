@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	tocsinv1 "tocsin/proto/tocsin/v1"
 )
 
 // stopGrace is how long after a cancel was answered messages of open windows may still arrive (promise 5 says 100 ms
@@ -26,7 +28,8 @@ type Input struct {
 	Outlines []byte
 	Accounts []Account
 	Areas    []AreaLog
-	// Again is how many times a commander asked to play a warning again on area channels, by its id.
+	// Again is how many times a commander asked to play a warning again before it ended, by its id and the channel, such as
+	// 01J…/broadcast.
 	Again map[string]int
 	// Presence is who counts as being there; nil: whoever's place is in the area.
 	Presence *Presence
@@ -64,8 +67,10 @@ type Verdict struct {
 	Warnings []WarningVerdict `json:"warnings"`
 	Accounts []AccountVerdict `json:"accounts"`
 	Areas    []AreaVerdict    `json:"areas,omitempty"`
-	Rows     int64            `json:"directory_rows"`
-	TookS    float64          `json:"took_s"`
+	// NotJudged is what was released by channels of which no log is given: the verdict says nothing of it.
+	NotJudged []string `json:"not_judged,omitempty"`
+	Rows      int64    `json:"directory_rows"`
+	TookS     float64  `json:"took_s"`
 }
 
 // LaneSums is the counts of people in one channel. Expected = Got + Moved + Refused + Stopped + Lost.
@@ -74,7 +79,7 @@ type LaneSums struct {
 	Got      int64 `json:"got"`     // have the whole text, in their language
 	Moved    int64 `json:"moved"`   // a carrier serves no flash message to them, and they got it by SMS
 	Refused  int64 `json:"refused"` // not got, and the carrier refused a message for good
-	Stopped  int64 `json:"stopped"` // not got, and the warning was held, cancelled, replaced or expired
+	Stopped  int64 `json:"stopped"` // not got, and the warning was held, cancelled, replaced or expired before it was complete
 	Lost     int64 `json:"lost"`    // not got, for no reason that a carrier knows
 }
 
@@ -109,6 +114,8 @@ type Sums struct {
 	BeforeApproval int64 `json:"before_approval"`
 	AfterExpiry    int64 `json:"after_expiry"`
 	AfterStop      int64 `json:"after_stop"`
+	// OpenEnded messages were taken by a carrier that was not told when the warning expires: it may deliver them later.
+	OpenEnded int64 `json:"open_ended"`
 }
 
 // WarningVerdict is the verdict over one warning, or over several with the same words.
@@ -127,6 +134,17 @@ type WarningVerdict struct {
 	MessagesPerS  float64            `json:"messages_per_s"`
 	// PeopleBySecond is who got the whole text in each second from the first arrival.
 	PeopleBySecond []int64 `json:"people_by_second"`
+}
+
+// Beginning says when the first message came.
+func (w *WarningVerdict) Beginning() string {
+	switch {
+	case w.FirstAt == nil:
+		return "nothing came to a carrier"
+	case w.BeforeApproval > 0:
+		return "first at a carrier before the release"
+	}
+	return fmt.Sprintf("first at a carrier %.0f ms after the release", w.TimeToFirstMS)
 }
 
 // LaneVerdict is the part of one channel.
@@ -196,6 +214,15 @@ func Run(in Input) (Verdict, error) {
 	if err := x.read(ws, p, lib); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
+	for of := range in.Again {
+		id, channel, _ := strings.Cut(of, "/")
+		if !slices.ContainsFunc(ws, func(w *tocsinv1.Warning) bool { return w.GetId() == id }) {
+			return Verdict{}, fmt.Errorf("verify: again: %q is none of the warnings", id)
+		}
+		if tocsinv1.Channel_value["CHANNEL_"+strings.ToUpper(channel)] == 0 {
+			return Verdict{}, fmt.Errorf("verify: again: %q is no channel: say ID/broadcast or ID/push", channel)
+		}
+	}
 	if err := x.look(p, units, in.Presence, moved); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
@@ -228,6 +255,7 @@ func Run(in Input) (Verdict, error) {
 	if v.Areas, wrong, err = judgeAreas(&in, x, p, units); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
+	v.NotJudged = notJudged(&in, x)
 	v.Faults = append(v.faults(in.AllowedRepeats), wrong...)
 	v.OK = len(v.Faults) == 0
 	v.TookS = time.Since(began).Seconds()
@@ -236,14 +264,14 @@ func Run(in Input) (Verdict, error) {
 
 // readAccounts reads the logs of all accounts side by side.
 func readAccounts(as []Account, p *people, lib *library) ([]*journal, error) {
-	b := &bodies{of: map[string]int32{}}
+	b := &bodies{of: map[string]int32{}, starts: map[string]string{}}
 	out, errs := make([]*journal, len(as)), make([]error, len(as))
 	var reading sync.WaitGroup
 	for i, a := range as {
-		reading.Go(func() { out[i], errs[i] = readLogs(a.Logs, p, b) })
+		reading.Go(func() { out[i], errs[i] = readLogs(uint16(i), a.Logs, p, b) })
 	}
 	reading.Wait()
-	lib.bodies = b.texts
+	lib.bodies = b.segments
 	return out, errors.Join(errs...)
 }
 
@@ -296,6 +324,7 @@ func (s *Sums) add(o *Sums) {
 	s.BeforeApproval += o.BeforeApproval
 	s.AfterExpiry += o.AfterExpiry
 	s.AfterStop += o.AfterStop
+	s.OpenEnded += o.OpenEnded
 }
 
 // countRung holds how many people a call reached against how many it was to: the others were lost or the call was over, and
@@ -372,6 +401,7 @@ func (v *Verdict) faults(allowed int64) []string {
 	say(v.BeforeApproval, "messages before the release")
 	say(v.AfterExpiry, "messages after the expiry")
 	say(v.AfterStop, "messages after the stop")
+	say(v.OpenEnded, "messages that their carrier may deliver after the expiry: it was told a later end of validity, or none")
 	if allowed >= 0 && v.ExtraMessages > allowed {
 		say(v.ExtraMessages, fmt.Sprintf("messages too many to %d people, %d are allowed", v.Doubled, allowed))
 	}

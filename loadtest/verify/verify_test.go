@@ -123,6 +123,22 @@ func TestPlantedFaults(t *testing.T) {
 			l := &w.lines["unicom"][submits(w, "unicom")[5]]
 			l.ID, l.Status = nil, 0x58
 		}, func(s *Sums) { s.Got--; s.Lost++; s.Incomplete++ }, "1 people lost"},
+		{"a person gets each half by another carrier", func(w *world) { // a phone joins what one sender sent
+			at := submits(w, "mobile")[1]
+			l := w.lines["mobile"][at]
+			w.lines["mobile"] = append(w.lines["mobile"][:at], w.lines["mobile"][at+1:]...)
+			_, segs := segments(english)
+			l.Text = w.textNo("unicom", 0, segs[1])
+			w.lines["unicom"] = append(w.lines["unicom"], l)
+		}, func(s *Sums) { s.Got--; s.Lost++; s.Incomplete++ }, "1 people lost"},
+		{"no end of validity", func(w *world) {
+			w.lines["unicom"][submits(w, "unicom")[2]].Until = 0
+		}, func(s *Sums) { s.OpenEnded++ }, "1 messages that their carrier may deliver after the expiry"},
+		{"an end of validity after the expiry", func(w *world) {
+			for _, at := range submits(w, "unicom")[:4] {
+				w.lines["unicom"][at].Until = expiry.Unix() + 1
+			}
+		}, func(s *Sums) { s.OpenEnded += 4 }, "4 messages that their carrier may deliver after the expiry"},
 		{"a violation", func(w *world) {
 			w.lines["mobile"] = append(w.lines["mobile"], carrierlog.Line{Event: carrierlog.Violation, Rule: "sm_length", Clause: "5.2.21"})
 		}, func(*Sums) {}, "1 violations of the standard at account mobile"},
@@ -144,6 +160,19 @@ func TestPlantedFaults(t *testing.T) {
 				t.Errorf("faults %v, wanted %q", v.Faults, c.fault)
 			}
 		})
+	}
+}
+
+// TestFilesOfOtherEditorsAreRead: a byte order mark and ends of lines as the import takes them.
+func TestFilesOfOtherEditorsAreRead(t *testing.T) {
+	in := city(t).input()
+	for _, path := range []string{in.Directory, in.Warnings} {
+		edit(t, path, func(b []byte) []byte {
+			return append([]byte("\xEF\xBB\xBF"), bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))...)
+		})
+	}
+	if v, err := Run(in); err != nil || v.Got != 42 {
+		t.Fatal(err, v.Sums)
 	}
 }
 
@@ -231,6 +260,53 @@ func TestWarningsWithTheSameWordsAreOneGroup(t *testing.T) {
 	}
 }
 
+// TestWordsThatTwoWarningsShareAreOfOne: whose a refused or single segment is, its reference tells.
+func TestWordsThatTwoWarningsShareAreOfOne(t *testing.T) {
+	red := strings.Replace(chinese, "橙色", "红色", 1) // the second segment is the same
+	two := func() *world {
+		w := newWorld(t)
+		w.warn("W1", "500103").Spec.Words[0].Text = chinese
+		w.warn("W2", "500103").Spec.Words[0].Text = red
+		w.person(1, 106.5, 29.5, "zh-CN", "public", "")
+		return w
+	}
+	refused := func(w *world, number int, words string, at time.Time) {
+		for i := w.hand("mobile", number, words, at); i < len(w.lines["mobile"]); i++ {
+			if l := &w.lines["mobile"][i]; l.Event == carrierlog.Submit {
+				l.ID, l.Status = nil, 0x0B
+			}
+		}
+	}
+	w := two()
+	refused(w, 1, red, release.Add(time.Second))
+	if v := w.run(); v.Warnings[0].Lost != 1 || v.Warnings[1].Refused != 1 {
+		t.Errorf("the carrier refused one, and the other never came: %+v", v.Warnings)
+	}
+	// A throttled segment of the red, before the orange was released, is not the first of the orange.
+	w = two()
+	w.warnings[0].ReleasedAt = timestamppb.New(release.Add(time.Minute))
+	at := w.hand("mobile", 1, red, release.Add(time.Second))
+	for i := range w.lines["mobile"][at:] {
+		if l := &w.lines["mobile"][at+i]; l.Event == carrierlog.Submit {
+			l.ID, l.Status = nil, 0x58
+		}
+	}
+	w.hand("mobile", 1, red, release.Add(2*time.Second))
+	w.hand("mobile", 1, chinese, release.Add(time.Minute+time.Second))
+	if v := w.run(); v.Warnings[0].TimeToFirstMS != 1000 || v.Warnings[1].TimeToFirstMS != 1000 || v.Warnings[0].Messages != 2 || !v.OK {
+		t.Errorf("%v: the first came after %v and %v ms, wanted 1000 and 1000", v.Faults, v.Warnings[0].TimeToFirstMS, v.Warnings[1].TimeToFirstMS)
+	}
+	// Who got the red alone has no correction of the orange to get.
+	w = two()
+	w.warnings[0].State, w.warnings[0].EndedAt = tocsinv1.State_STATE_CANCELLED, timestamppb.New(release.Add(9*time.Second))
+	x := w.warn("W3", "500103")
+	x.ReleasedAt = timestamppb.New(release.Add(10 * time.Second))
+	x.Spec.Type, x.Spec.References = tocsinv1.Type_TYPE_CANCEL, []string{"W1"}
+	w.hand("mobile", 1, red, release.Add(time.Second))
+	w.hand("mobile", 1, "更正", release.Add(11*time.Second))
+	wanted(t, "a correction of what nobody had", w.run(), "1 people got what was not for them")
+}
+
 func TestSegmentsOutOfOrderAndMixed(t *testing.T) {
 	w := city(t)
 	other := w.warn("W2", "500103").Spec
@@ -271,6 +347,38 @@ func TestDamagedInputHasNoVerdict(t *testing.T) {
 		{"a row with a broken number", func(in *Input, t *testing.T) {
 			edit(t, in.Directory, func(b []byte) []byte { return append(b, "12x,106.0,29.0,1,1,en,public,\n"...) })
 		}, "number"},
+		{"a log that is given twice", func(in *Input, _ *testing.T) {
+			in.Accounts[0].Logs = append(in.Accounts[0].Logs, in.Accounts[0].Logs[0])
+		}, "given twice"},
+		{"a log that is doubled", func(in *Input, t *testing.T) {
+			edit(t, in.Accounts[1].Logs[0], func(b []byte) []byte { return append(bytes.Clone(b), b...) })
+		}, "given twice"},
+		{"a copy of a log at another account", func(in *Input, t *testing.T) {
+			b, err := os.ReadFile(in.Accounts[0].Logs[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, in.Accounts[1].Logs[0], func([]byte) []byte { return b })
+		}, "given twice"},
+		{"a line less than the carrier counted", func(in *Input, t *testing.T) {
+			edit(t, in.Accounts[0].Logs[0], func(b []byte) []byte { return append(b, `{"e":"stop","t":1,"submits":45}`+"\n"...) })
+		}, "counted 45 messages from its start to its stop, and the log has 44"},
+		{"a line more than the carrier counted", func(in *Input, t *testing.T) {
+			edit(t, in.Accounts[0].Logs[0], func(b []byte) []byte { return append(b, `{"e":"stop","t":1,"submits":43}`+"\n"...) })
+		}, "counted 43 messages from its start to its stop, and the log has 44"},
+		{"lines after a stop", func(in *Input, t *testing.T) {
+			edit(t, in.Accounts[0].Logs[0], func(b []byte) []byte {
+				return append(b, `{"e":"stop","t":1,"submits":44}`+"\n"+`{"e":"unbind","t":2}`+"\n"...)
+			})
+		}, "goes on without a start"},
+		{"a warning that is given twice", func(in *Input, t *testing.T) {
+			edit(t, in.Warnings, func(b []byte) []byte { return append(bytes.Clone(b), b...) })
+		}, "warning W1: it is given twice"},
+		{"a state that nobody knows", func(in *Input, t *testing.T) {
+			edit(t, in.Warnings, func(b []byte) []byte {
+				return bytes.Replace(b, []byte("STATE_COMPLETED"), []byte("STATE_OF_TOMORROW"), 1)
+			})
+		}, "says no state that is known"},
 		{"no warnings", func(in *Input, t *testing.T) { edit(t, in.Warnings, func([]byte) []byte { return nil }) }, "warnings: none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

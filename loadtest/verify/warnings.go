@@ -27,7 +27,7 @@ func ReadWarnings(path string) ([]*tocsinv1.Warning, error) {
 // readWarnings reads warnings in the JSON of the contract: one or several objects, a list, or an answer of Get or List
 // that holds them.
 func readWarnings(b []byte) (out []*tocsinv1.Warning, err error) {
-	d := json.NewDecoder(bytes.NewReader(b))
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, byteOrderMark)))
 	for {
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err == io.EOF {
@@ -171,7 +171,7 @@ type group struct {
 	v       WarningVerdict
 	// Unix nanoseconds: from when, until when and (0: never) by when at the latest it may arrive.
 	from, until, stop int64
-	closed            bool // every one of it was stopped or expired
+	closed            bool // every one of it was stopped or expired before it was complete
 	completions       [lanes][]int64
 	firstAt           int64
 	lastAt            int64
@@ -191,6 +191,12 @@ type expected struct {
 func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 	index := map[string]int{}
 	for i, w := range ws {
+		if _, twice := index[w.GetId()]; twice {
+			return fmt.Errorf("warning %s: it is given twice", w.GetId())
+		}
+		if w.GetState() == tocsinv1.State_STATE_UNSPECIFIED {
+			return fmt.Errorf("warning %s: it says no state that is known here: give it as get or list answers it", w.GetId())
+		}
 		index[w.GetId()] = i
 	}
 	parent := map[int32]int32{}
@@ -365,8 +371,8 @@ func (g *group) take(w *notice) {
 	if s := w.GetState(); (s == tocsinv1.State_STATE_CANCELLED || s == tocsinv1.State_STATE_REPLACED) && w.GetEndedAt() != nil {
 		stop = w.GetEndedAt().AsTime().UnixNano() + int64(stopGrace)
 	}
-	switch w.GetState() {
-	case tocsinv1.State_STATE_RELEASED, tocsinv1.State_STATE_COMPLETED:
+	// What was complete before it was stopped was to have reached everybody.
+	if live(w) || w.GetCompletedAt() != nil {
 		g.closed = false
 	}
 	if len(g.notices) == 1 {

@@ -111,7 +111,7 @@ func read(coding int, b []byte) string {
 type library struct {
 	texts   []text
 	number  map[text]int32
-	bodies  []text // of a segment
+	bodies  []segment
 	sets    [][]int32
 	setNo   map[string]int32
 	single  []int32          // the set of each text alone
@@ -173,7 +173,7 @@ func (l *library) piece(a *arrival) int32 {
 			switch {
 			case t.flash != body.flash:
 			case a.total == 1:
-				fits = t == body
+				fits = t == body.text
 			case a.seq == 1:
 				fits = strings.HasPrefix(t.words, body.words)
 			case a.seq == a.total:

@@ -137,10 +137,22 @@ func (w *world) hand(account string, number int, words string, at time.Time) int
 	for i := range segs {
 		w.lines[account] = append(w.lines[account], carrierlog.Line{
 			Event: carrierlog.Submit, Time: at.UnixNano() + int64(i), Link: 1, To: uint64(99900000000 + number), Ref: number & 255,
-			Total: len(segs), Seq: i + 1, Text: nos[i], ID: carrierlog.IDText(fmt.Sprintf("ID%018d", first+i)),
+			Total: len(segs), Seq: i + 1, Text: nos[i], Until: w.until(words), ID: carrierlog.IDText(fmt.Sprintf("ID%018d", first+i)),
 		})
 	}
 	return first
+}
+
+// until is when the warning with these words expires.
+func (w *world) until(words string) int64 {
+	for _, x := range w.warnings {
+		for _, t := range x.GetSpec().GetWords() {
+			if t.GetText() == words {
+				return x.GetSpec().GetExpires().GetSeconds()
+			}
+		}
+	}
+	return expiry.Unix()
 }
 
 func (w *world) write(name string, b []byte) string {
