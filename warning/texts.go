@@ -20,6 +20,8 @@ const (
 	TextWhy          Text = "why" // reason, people
 	TextListJoin     Text = "list_join"
 	TextFew          Text = "few"
+	TextHidden       Text = "hidden"
+	TextWhyHidden    Text = "why_hidden"
 
 	TextFollows    Text = "follows" // event, type
 	TextByChannel  Text = "by_channel"
@@ -77,8 +79,11 @@ const (
 	TextDigest           Text = "digest"            // digest
 	TextMissing          Text = "missing"           // approvals
 	TextAsk              Text = "ask"
-	TextWaits            Text = "waits"   // time
-	TextOnDuty           Text = "on_duty" // user, duty, by hand or hours, when rung
+	TextNoEngine         Text = "no_engine" // what went wrong
+	TextHolds            Text = "holds"     // time, issuers, who submitted it
+	TextClocks           Text = "clocks"    // time here, time there, end of validity
+	TextWaits            Text = "waits"     // time
+	TextOnDuty           Text = "on_duty"   // user, duty, by hand or hours, when rung
 
 	TextWordsWarning Text = "words_warning" // zh: event, tier; en: tier, event
 	TextWordsNotice  Text = "words_notice"  // event
@@ -141,6 +146,8 @@ var phrases = map[Text]phrase{
 	TextWhy:          {"%s %s", "%s %s"},
 	TextListJoin:     {"、", ", "},
 	TextFew:          {"少于 20", "fewer than 20"},
+	TextHidden:       {"（不显示）", "(not shown)"},
+	TextWhyHidden:    {"（不显示）：该处不足 20 人，或由其可推算出另一处的人数；指挥员可见", "(not shown): fewer than 20 people there, or in another part that could be computed from it; commanders see it"},
 
 	TextByChannel:  {"按渠道", "By channel"},
 	TextByDistrict: {"按区县", "By district"},
@@ -190,8 +197,12 @@ var phrases = map[Text]phrase{
 	TextDigest:           {"摘要 %s", "Digest %s"},
 	TextMissing:          {"还需 %d 人批准", "%d more must approve"},
 	TextAsk:              {"批准以上内容？", "Approve this?"},
-	TextWaits:            {"已等待 %s", "waits %s"},
-	TextOnDuty:           {"%s：%s（%s），%s", "%s: %s (%s), %s"},
+	TextNoEngine:         {"连不上引擎（%s）。请检查它是否在运行，--server 和 --ca 是否正确", "no connection to an engine (%s): is it running, and are --server and --ca right?"},
+	TextHolds:            {"有效至 %s；%s发布，%s 提交", "Holds until %s; issued by %s, submitted by %s"},
+	TextClocks: {"注意：--for 从本机时间 %s 算起，引擎记录的时间是 %s。如两台机器时钟不一致，有效期并非所想：有效至 %s",
+		"mind the clocks: --for counts from %s by this machine, and the engine recorded it at %s. Where they do not agree it holds longer or shorter than was said: until %s"},
+	TextWaits:  {"已等待 %s", "waits %s"},
+	TextOnDuty: {"%s：%s（%s），%s", "%s: %s (%s), %s"},
 
 	"duty.on": {"值班", "on duty"}, "duty.off": {"不值班", "off duty"}, "duty.by_hand": {"手动", "by hand"}, "duty.hours": {"按排班", "by hours"},
 	"recipients.responsible": {"责任人", "responsible persons"}, "recipients.public": {"公众", "public"},

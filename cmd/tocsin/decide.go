@@ -143,7 +143,7 @@ func (k *client) confirm(c *cobra.Command, api pb.WarningServiceClient, w *pb.Wa
 		return err
 	}
 	// On the error stream, so that the answer alone is on the other.
-	if err := putLines(c.ErrOrStderr(), append([]string{k.language().Warning(w)}, k.language().Preview(p)...)); err != nil {
+	if err := putLines(c.ErrOrStderr(), append(k.shown(w), k.language().Preview(p)...)); err != nil {
 		return err
 	}
 	fmt.Fprint(c.ErrOrStderr(), k.language().Ask(), " [y/N] ")

@@ -38,6 +38,9 @@ func (f *demoFlags) add(c *cobra.Command, recipients int) {
 // options makes a demonstration's options; done removes what it wrote where nobody named a directory.
 func (f *demoFlags) options(c *cobra.Command, accounts []rig.Account) (o demo.Options, done func(), err error) {
 	done = func() {}
+	if f.recipients < 1 {
+		return o, done, usage(fmt.Errorf("--recipients %d: say how many people, one or more", f.recipients))
+	}
 	binary, err := os.Executable()
 	if err != nil {
 		return o, done, err
@@ -212,7 +215,7 @@ func newDemo() *cobra.Command {
 	f.add(c, 1_000_000)
 	c.Flags().BoolVar(&once, "once", false, "end after the verdict instead of staying up")
 	c.Flags().StringVar(&picture, "picture", "", "PNG file for the picture of the night (default: tocsin-night-….png here; with -o json none)")
-	c.Flags().StringVar(&show, "show", "", "measure one promise instead: contract, latency, preempt or kill; or the directory")
+	c.Flags().StringVar(&show, "show", "", "measure one promise instead: "+showNames())
 	c.Flags().IntVar(&count, "count", 0, "small warnings (latency: 1000), reds (preempt, reds: 200), kills (kill: 20) or live warnings (fence: 1000)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if show == "" {
@@ -314,6 +317,9 @@ func newBench() *cobra.Command {
 	f.add(c, 1_000_000)
 	runs := c.Flags().Int("runs", 3, "of each shape of links")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *runs < 1 {
+			return usage(fmt.Errorf("--runs %d: say how many, one or more", *runs))
+		}
 		return measure(c, f, nil, func(ctx context.Context, o demo.Options) (any, bool, error) {
 			r, err := demo.RunBench(ctx, o, *runs)
 			return r, r != nil && r.OK, err

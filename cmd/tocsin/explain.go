@@ -20,12 +20,25 @@ type keyed struct {
 
 func (k keyed) Unwrap() error { return k.error }
 
+// said is what a call failed with. An engine gives every refusal its details; without them nobody answered.
+func said(l show.Language, err error) string {
+	var called interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &called) {
+		return err.Error()
+	}
+	s := called.GRPCStatus()
+	if s.Code() == codes.Unavailable && len(s.Details()) == 0 {
+		return l.NoEngine(s.Message())
+	}
+	return s.Message()
+}
+
 // explain writes err as a person reads it, in a language, and answers the exit code.
 func explain(w io.Writer, l show.Language, err error) int {
 	var unwell errNotWell
 	if errors.As(err, &unwell) {
 		if code := status.Code(err); code != codes.Unknown { // no page was shown
-			fmt.Fprintln(w, "tocsin: the engine does not answer:", err)
+			fmt.Fprintln(w, "tocsin:", said(l, err))
 		}
 		return unwell.code
 	}
@@ -48,7 +61,7 @@ func explain(w io.Writer, l show.Language, err error) int {
 		}
 	}
 	if len(fields) == 0 {
-		fmt.Fprintln(w, "tocsin:", s.Message())
+		fmt.Fprintln(w, "tocsin:", said(l, err))
 	} else {
 		fmt.Fprintln(w, "tocsin:", l.Refused())
 		for _, f := range fields {

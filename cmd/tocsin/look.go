@@ -37,7 +37,7 @@ func newGet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return k.put(c.OutOrStdout(), r, k.language().Warning(r.GetWarning()))
+			return k.put(c.OutOrStdout(), r, k.shown(r.GetWarning())...)
 		})
 	}
 	return c
@@ -56,7 +56,7 @@ func newList() *cobra.Command {
 		for _, s := range states {
 			n, ok := pb.State_value["STATE_"+strings.ToUpper(s)]
 			if !ok || n == 0 {
-				return usage(fmt.Errorf("--state %q: say submitted, approved, released, held, completed, cancelled, expired or rejected", s))
+				return usage(fmt.Errorf("--state %q: say submitted, approved, released, held, completed, cancelled, expired, rejected or replaced", s))
 			}
 			req.States = append(req.States, pb.State(n))
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -78,6 +79,12 @@ func TestMistakesInTheCommandLineSayWhatToDo(t *testing.T) {
 		{"submit --key k --for 1h", "not logged in", exitFailed},
 		{"verify --log x", "say ACCOUNT=FILE", exitUsage},
 		{"verify --edition none", "no such edition", exitUsage},
+		{"verify --both rde", "say red, orange", exitUsage},
+		{"verify --again 01J=-1", "say how many times", exitUsage},
+		{"verify --log x=a@1 --log x=b@2", "one contract", exitUsage},
+		{"bench --runs 0", "one or more", exitUsage},
+		{"demo --recipients 0", "one or more", exitUsage},
+		{"list --state none", "or replaced", exitUsage},
 		{"init somewhere", "--realm and --user are needed", exitUsage},
 		{"directory synth --count -1", "", exitFailed},
 		{"cap check nowhere.xml", "no such file", exitUsage},
@@ -105,6 +112,8 @@ func TestRefusalsNameFieldsAndRetriesNameTheKey(t *testing.T) {
 	}{
 		{keyed{bad.Err(), "K"}, exitRefused, "warning.tier: no tier (say red) [tier.missing]"},
 		{keyed{status.Error(codes.Unavailable, "later"), "K"}, exitRetry, "--key K"},
+		{status.Error(codes.Unavailable, "connection refused"), exitRetry, "no connection to an engine (connection refused): is it running"},
+		{errors.Join(status.Error(codes.Unavailable, "connection refused"), errNotWell{exitWrong}), exitWrong, "tocsin: no connection to an engine (connection refused)"},
 		{status.Error(codes.PermissionDenied, "you may not"), exitRefused, "you may not"},
 		{errBadVerdict, exitFailed, "verdict"},
 	} {
@@ -131,7 +140,7 @@ func TestASpecFromFlagsAndFile(t *testing.T) {
 		w.GetAreas()[0].GetUnit() != "500101" || w.GetAreas()[1].GetUnit() != "500102" || w.GetAreas()[0].GetAsOf() == nil {
 		t.Errorf("got %v", w)
 	}
-	for _, wrong := range []specFlags{{areas: []string{"上海"}}, {asOf: "yesterday"}, {until: "soon"}, {file: "none.yaml"}, {geojson: []string{"none"}}} {
+	for _, wrong := range []specFlags{{areas: []string{"上海"}}, {asOf: "yesterday"}, {lasts: time.Hour, until: "2026-06-13T18:00:00+08:00"}, {until: "soon"}, {file: "none.yaml"}, {geojson: []string{"none"}}} {
 		if _, err := wrong.spec(now); err == nil {
 			t.Errorf("%+v passed", wrong)
 		}
@@ -243,7 +252,18 @@ func TestAccountsOfVerify(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	for _, wrong := range []string{"a", "=x", "a=", "a=x@0", "a=x@y"} {
+	named := filepath.Join(t.TempDir(), "night@home.jsonl")
+	if err := os.WriteFile(named, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err = accountsIn([]string{"a=" + named, "b=" + named + "@15"})
+	if err != nil || got[0].Logs[0] != named || got[0].MessagesPerS != 0 || got[1].Logs[0] != named || got[1].MessagesPerS != 15 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := accountsIn([]string{"a=x@1500", "a=y@1000"}); err == nil {
+		t.Error("an account has two contracts")
+	}
+	for _, wrong := range []string{"a", "=x", "a=", "a=x@0", "a=x@y", "a=x@NaN", "a=x@Inf"} {
 		if _, err := accountsIn([]string{wrong}); err == nil {
 			t.Errorf("%q passed", wrong)
 		}

@@ -81,14 +81,22 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 	if len(s.channels) > 0 {
 		w.Channels = nil
 	}
-	for _, name := range s.channels { // a name that nobody knows is 0, and the engine says so
-		w.Channels = append(w.Channels, pb.Channel(pb.Channel_value["CHANNEL_"+strings.ToUpper(name)]))
+	for _, name := range s.channels {
+		ch := pb.Channel(pb.Channel_value["CHANNEL_"+strings.ToUpper(name)])
+		if ch == pb.Channel_CHANNEL_UNSPECIFIED {
+			return nil, usage(fmt.Errorf("--channels %q: say sms, flash_sms, broadcast or push", name))
+		}
+		w.Channels = append(w.Channels, ch)
 	}
 	if s.tier != "" {
-		w.Tier = pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(s.tier)])
+		if w.Tier = wiring.TierNamed(s.tier); w.Tier == pb.Tier_TIER_UNSPECIFIED {
+			return nil, usage(fmt.Errorf("--tier %q: say red, orange, yellow, blue or notice", s.tier))
+		}
 	}
 	if s.status != "" {
-		w.Status = pb.Status(pb.Status_value["STATUS_"+strings.ToUpper(s.status)])
+		if w.Status = pb.Status(pb.Status_value["STATUS_"+strings.ToUpper(s.status)]); w.Status == pb.Status_STATUS_UNSPECIFIED {
+			return nil, usage(fmt.Errorf("--status %q: say actual, exercise or public_drill", s.status))
+		}
 	}
 	if s.event != "" {
 		var err error
@@ -101,6 +109,9 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 	}
 	if s.lasts != 0 {
 		w.Expires = timestamppb.New(now.Add(s.lasts))
+	}
+	if s.until != "" && s.lasts != 0 {
+		return nil, usage(errors.New("--for and --until say the same in two ways: say one"))
 	}
 	if s.until != "" {
 		end, err := time.Parse(time.RFC3339, s.until)
@@ -271,6 +282,14 @@ func made(key string) (time.Time, error) {
 	return id.Timestamp(), nil
 }
 
+// clocksApart is more than a call takes.
+const clocksApart = time.Minute
+
+// shown is a warning as whoever decides over it must see it.
+func (k *client) shown(w *pb.Warning) []string {
+	return []string{k.language().Warning(w), k.language().Holds(w)}
+}
+
 func newSubmit() *cobra.Command {
 	c := &cobra.Command{
 		Use: "submit", Short: "Submit a warning; it leaves when everybody has approved whom the policy asks for",
@@ -299,7 +318,10 @@ func newSubmit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return k.put(c.OutOrStdout(), r, append([]string{k.language().Warning(r.GetWarning())}, k.language().Preview(r.GetPreview())...)...)
+			if d := r.GetWarning().GetSubmittedAt().AsTime().Sub(now); s.lasts != 0 && d.Abs() > clocksApart {
+				fmt.Fprintln(c.ErrOrStderr(), k.language().Clocks(now, r.GetWarning()))
+			}
+			return k.put(c.OutOrStdout(), r, append(k.shown(r.GetWarning()), k.language().Preview(r.GetPreview())...)...)
 		})
 	}
 	return c

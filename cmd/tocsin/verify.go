@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"tocsin/dispatcher/wiring"
 	"tocsin/geofence"
 	"tocsin/loadtest/picture"
 	"tocsin/loadtest/verify"
@@ -36,7 +39,7 @@ func newVerify() *cobra.Command {
 	both := c.Flags().StringSlice("both", []string{"red"}, "tiers that take home and place")
 	c.Flags().StringArrayVar(&broadcasts, "broadcast-log", nil, "PLATFORM=FILE of an emergency broadcast platform; may be repeated")
 	c.Flags().StringArrayVar(&pushes, "push-log", nil, "PLATFORM=FILE of a broker of an app; may be repeated")
-	c.Flags().StringToIntVar(&again, "again", nil, "ID=TIMES that a commander asked to play a warning again on area channels")
+	c.Flags().StringToIntVar(&again, "again", nil, "ID/CHANNEL=TIMES that a commander asked to play a warning again before it ended, e.g. 01J…/broadcast=2")
 	c.Flags().StringVar(&drawn, "picture", "", "PNG file for a picture of who was reached where and when")
 	out := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
@@ -44,14 +47,23 @@ func newVerify() *cobra.Command {
 			return usage(fmt.Errorf("--edition %q: there is no such edition", edition))
 		}
 		in.Presence = &verify.Presence{Within: *within}
-		for _, tier := range *both {
-			in.Presence.Both = append(in.Presence.Both, pb.Tier(pb.Tier_value["TIER_"+strings.ToUpper(tier)]))
+		for _, name := range *both {
+			tier := wiring.TierNamed(name)
+			if tier == pb.Tier_TIER_UNSPECIFIED {
+				return usage(fmt.Errorf("--both %q: say red, orange, yellow, blue or notice", name))
+			}
+			in.Presence.Both = append(in.Presence.Both, tier)
 		}
 		if in.Accounts, err = accountsIn(logs); err != nil {
 			return err
 		}
 		if in.Areas, err = areaLogs(broadcasts, pushes); err != nil {
 			return err
+		}
+		for of, times := range again {
+			if times < 0 {
+				return usage(fmt.Errorf("--again %s=%d: say how many times", of, times))
+			}
 		}
 		in.Again = again
 		v, err := picture.Of(in, drawn)
@@ -97,13 +109,13 @@ func accountsIn(logs []string) ([]verify.Account, error) {
 	at := map[string]int{}
 	for _, s := range logs {
 		name, file, ok := strings.Cut(s, "=")
-		file, contract, limited := strings.Cut(file, "@")
 		rate := 0.0
-		if limited {
+		if at := strings.LastIndexByte(file, '@'); at >= 0 && !isFile(file) {
 			var err error
-			if rate, err = strconv.ParseFloat(contract, 64); err != nil || rate <= 0 {
-				return nil, usage(fmt.Errorf("--log %q: %q is no number of messages a second", s, contract))
+			if rate, err = strconv.ParseFloat(file[at+1:], 64); err != nil || !(rate > 0) || math.IsInf(rate, 0) {
+				return nil, usage(fmt.Errorf("--log %q: %q is no number of messages a second", s, file[at+1:]))
 			}
+			file = file[:at]
 		}
 		if !ok || name == "" || file == "" {
 			return nil, usage(fmt.Errorf("--log %q: say ACCOUNT=FILE or ACCOUNT=FILE@CONTRACT", s))
@@ -114,7 +126,15 @@ func accountsIn(logs []string) ([]verify.Account, error) {
 			out = append(out, verify.Account{Name: name})
 		}
 		out[i].Logs = append(out[i].Logs, file)
+		if known := out[i].MessagesPerS; known > 0 && rate > 0 && known != rate {
+			return nil, usage(fmt.Errorf("--log %q: account %s has a contract of %g messages a second already: the files of an account are one contract", s, name, known))
+		}
 		out[i].MessagesPerS = max(out[i].MessagesPerS, rate)
 	}
 	return out, nil
+}
+
+func isFile(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -19,6 +19,9 @@ func (l Language) NotKept(key string, err error) string {
 // NotKnown says that nobody knows whether an act happened, and how it happens once.
 func (l Language) NotKnown(key string) string { return l.say(warning.TextNotKnown, key) }
 
+// NoEngine says that no engine was spoken to, and why.
+func (l Language) NoEngine(why string) string { return l.say(warning.TextNoEngine, why) }
+
 // Refused is the line over what was wrong with a request.
 func (l Language) Refused() string { return l.say(warning.TextRefused) }
 

@@ -28,9 +28,10 @@ func (l Language) Report(r *pb.ReportResponse) []string {
 		lines = append(lines, l.say(warning.TextContract, a.GetAccount(), count(a.GetMessages()), count(a.GetMaxMessagesInAnySecond()),
 			count(int64(a.GetContractMessagesPerS())), 100*a.GetContractUsed()))
 	}
-	return append(lines,
-		l.say(warning.TextSpeed, count(int64(r.GetPeoplePerS())), count(int64(r.GetMessagesPerS())), r.GetTimeToFirstMs(), r.GetTimeToLastS()),
-		l.say(warning.TextKept, r.GetDurability()))
+	if !r.GetFew() { // it counts people too
+		lines = append(lines, l.say(warning.TextSpeed, count(int64(r.GetPeoplePerS())), count(int64(r.GetMessagesPerS())), r.GetTimeToFirstMs(), r.GetTimeToLastS()))
+	}
+	return append(lines, l.say(warning.TextKept, r.GetDurability()))
 }
 
 // Brief is what became of everybody, by which channel, and who is in no list and why.
@@ -49,7 +50,7 @@ func (l Language) Brief(r *pb.ReportResponse) []string {
 		waiting := c.GetWaiting() + c.GetSending()
 		rows = append(rows, &pb.ReportResponse_Row{
 			Name: l.channel(c.GetChannel()), Planned: c.GetPlanned(), Delivered: c.GetDelivered(), HandedOver: c.GetHandedOver(), Waiting: waiting,
-			NotReached: c.GetPlanned() - c.GetDelivered() - c.GetHandedOver() - waiting,
+			NotReached: c.GetPlanned() - c.GetDelivered() - c.GetHandedOver() - waiting, Few: r.GetFew(),
 		})
 	}
 	lines = append(lines, l.table(l.say(warning.TextByChannel), rows)...)
@@ -135,10 +136,10 @@ func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
 	heads := strings.Split(l.say(warning.TextHead), "|")
 	lines := []string{title + " (" + strings.Join(heads, " · ") + ")"}
 	cells := make([][]string, len(rows))
-	width := make([]int, len(heads))
+	width, hidden := make([]int, len(heads)), false
 	for i, r := range rows {
 		if r.GetFew() {
-			cells[i] = []string{l.say(warning.TextFew)}
+			cells[i], hidden = []string{l.say(warning.TextHidden)}, true
 			continue
 		}
 		for j, n := range []int64{r.GetPlanned(), r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting()} {
@@ -155,15 +156,23 @@ func (l Language) table(title string, rows []*pb.ReportResponse_Row) []string {
 		b.WriteString("  " + strings.TrimSpace(r.GetKey()+" "+r.GetName()))
 		lines = append(lines, b.String())
 	}
+	if hidden {
+		lines = append(lines, "  "+l.say(warning.TextWhyHidden))
+	}
 	return lines
 }
 
-// ReportCSV writes the report as rows of people: part, key, name, planned, delivered, handed over, not reached, waiting.
+// ReportCSV writes the report as rows of people: part, key, name, planned, delivered, handed over, not reached, waiting. Counts
+// that the caller may not see are empty.
 func ReportCSV(w io.Writer, r *pb.ReportResponse) error {
 	out := csv.NewWriter(w)
-	write := func(part, key, name string, counts ...int64) {
+	write := func(part, key, name string, few bool, counts ...int64) {
 		row := []string{part, key, name}
 		for _, n := range counts {
+			if few {
+				row = append(row, "")
+				continue
+			}
 			row = append(row, strconv.FormatInt(n, 10))
 		}
 		_ = out.Write(row) // Flush keeps the error
@@ -173,13 +182,13 @@ func ReportCSV(w io.Writer, r *pb.ReportResponse) error {
 	for _, lane := range r.GetLanes() {
 		planned += lane.GetPlanned()
 	}
-	write("total", r.GetWarning().GetId(), r.GetWarning().GetSpec().GetEventName(), planned, r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting())
+	write("total", r.GetWarning().GetId(), r.GetWarning().GetSpec().GetEventName(), r.GetFew(), planned, r.GetDelivered(), r.GetHandedOver(), r.GetNotReached(), r.GetWaiting())
 	for _, part := range []struct {
 		name string
 		rows []*pb.ReportResponse_Row
 	}{{"district", r.GetByDistrict()}, {"carrier", r.GetByCarrier()}, {"minute", r.GetByMinute()}} {
 		for _, x := range part.rows {
-			write(part.name, x.GetKey(), x.GetName(), x.GetPlanned(), x.GetDelivered(), x.GetHandedOver(), x.GetNotReached(), x.GetWaiting())
+			write(part.name, x.GetKey(), x.GetName(), x.GetFew(), x.GetPlanned(), x.GetDelivered(), x.GetHandedOver(), x.GetNotReached(), x.GetWaiting())
 		}
 	}
 	out.Flush()

@@ -33,10 +33,18 @@ func count[T ~int | ~int32 | ~int64](n T) string {
 	return sign + s
 }
 
-// orFew is a head count that a preview may veil.
+// orFew is a total, which is veiled where it is of few people.
 func (l Language) orFew(n int64, few bool) string {
 	if few {
 		return l.say(warning.TextFew)
+	}
+	return count(n)
+}
+
+// orHidden is the count of a part. One that is veiled is of few people, or of any number beside a part of few.
+func (l Language) orHidden(n int64, few bool) string {
+	if few {
+		return l.say(warning.TextHidden)
 	}
 	return count(n)
 }
@@ -104,6 +112,16 @@ func (l Language) Warning(w *pb.Warning) string {
 	return line
 }
 
+// Holds is how long a warning holds, and whose it is.
+func (l Language) Holds(w *pb.Warning) string {
+	return l.say(warning.TextHolds, clock(w.GetSpec().GetExpires(), "2006-01-02 15:04:05"), strings.Join(w.GetSpec().GetIssuers(), l.say(warning.TextListJoin)), w.GetSubmittedBy())
+}
+
+// Clocks says that a validity counts from another time than the engine recorded.
+func (l Language) Clocks(from time.Time, w *pb.Warning) string {
+	return l.say(warning.TextClocks, from.Local().Format(time.DateTime), clock(w.GetSubmittedAt(), time.DateTime), clock(w.GetSpec().GetExpires(), time.DateTime))
+}
+
 // Review is one line about a review.
 func (l Language) Review(r *pb.Review) string {
 	line := r.GetWarningId() + "  " + l.say(warning.TextReview, r.GetOpenedBy(), clock(r.GetOpenedAt(), "2006-01-02 15:04"), r.GetWhy()+r.GetPaper())
@@ -138,7 +156,13 @@ func (l Language) Proposal(p *pb.Proposal) []string {
 func (l Language) Preview(p *pb.PreviewResponse) []string {
 	veiled := func(n int64) string { return l.orFew(n, p.GetFew()) }
 	lines := append([]string{l.say(warning.TextInArea, veiled(p.GetPeople()), veiled(p.GetAddressable()))}, l.nothing(p)...)
-	lines = append(lines, l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), short(p.GetSecondsToFinish())))
+	hidden, finish := false, short(p.GetSecondsToFinish())
+	for _, c := range p.GetCarriers() {
+		if hidden = hidden || c.GetFew(); c.GetFew() && p.GetSecondsToFinish() == 0 { // it would tell the messages
+			finish = "–"
+		}
+	}
+	lines = append(lines, l.say(warning.TextPreviewShare, 100*p.GetShareOfJurisdiction(), finish))
 	if p.GetResidents() > 0 {
 		lines = append(lines, l.say(warning.TextPreviewHomes, count(p.GetResidents()), min(100, 100*float64(p.GetAddressable())/float64(p.GetResidents()))))
 	}
@@ -153,25 +177,35 @@ func (l Language) Preview(p *pb.PreviewResponse) []string {
 		lines = append(lines, l.say(warning.TextClipped, a.GetName(), corners(a)))
 	}
 	for _, u := range p.GetUnits() {
-		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orFew(u.GetPeople(), u.GetFew())))
+		hidden = hidden || u.GetFew()
+		lines = append(lines, "  "+l.say(warning.TextPreviewUnit, u.GetName(), l.orHidden(u.GetPeople(), u.GetFew())))
 	}
 	for i, t := range p.GetTowns() {
 		if i == townsShown {
 			lines = append(lines, "  "+l.say(warning.TextPreviewMore, len(p.GetTowns())-i))
 			break
 		}
-		lines = append(lines, "  "+l.say(warning.TextPreviewTown, t.GetName(), l.orFew(t.GetPeople(), t.GetFew())))
+		hidden = hidden || t.GetFew()
+		lines = append(lines, "  "+l.say(warning.TextPreviewTown, t.GetName(), l.orHidden(t.GetPeople(), t.GetFew())))
 	}
 	for _, w := range p.GetWays() {
-		lines = append(lines, "  "+l.say(warning.TextPreviewWay, l.channel(w.GetChannel()), l.name("recipients", w.GetDuty()), l.orFew(w.GetPeople(), w.GetFew()), l.orFew(w.GetMessages(), w.GetFew())))
+		lines = append(lines, "  "+l.say(warning.TextPreviewWay, l.channel(w.GetChannel()), l.name("recipients", w.GetDuty()), l.orHidden(w.GetPeople(), w.GetFew()), l.orHidden(w.GetMessages(), w.GetFew())))
+		hidden = hidden || w.GetFew()
 	}
 	for _, c := range p.GetCarriers() {
-		line := "  " + l.say(warning.TextPreviewRoute, c.GetAccount(), l.orFew(c.GetPeople(), c.GetFew()),
-			l.orFew(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), short(c.GetSeconds()))
+		takes := short(c.GetSeconds())
+		if c.GetFew() {
+			takes = "–"
+		}
+		line := "  " + l.say(warning.TextPreviewRoute, c.GetAccount(), l.orHidden(c.GetPeople(), c.GetFew()),
+			l.orHidden(c.GetMessages(), c.GetFew()), count(int64(c.GetContractMessagesPerS())), takes)
 		if c.GetAheadMessages() > 0 {
 			line += "; " + l.say(warning.TextPreviewAhead, count(c.GetAheadMessages()), short(c.GetAheadSeconds()))
 		}
 		lines = append(lines, line)
+	}
+	if hidden {
+		lines = append(lines, "  "+l.say(warning.TextWhyHidden))
 	}
 	for _, f := range p.GetFaster() {
 		lines = append(lines, "  "+l.faster(f))

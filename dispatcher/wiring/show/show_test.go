@@ -114,8 +114,40 @@ func TestCSVHasEveryRowWithAllColumns(t *testing.T) {
 
 func TestFewPeopleStayHidden(t *testing.T) {
 	lines := Language("en").Preview(&pb.PreviewResponse{Few: true, Units: []*pb.PreviewResponse_Unit{{Name: "渝中区", Few: true}}})
-	if !strings.HasPrefix(lines[0], "In the area fewer than 20 people") || lines[2] != "  渝中区 fewer than 20 people" {
+	if !strings.HasPrefix(lines[0], "In the area fewer than 20 people") || lines[2] != "  渝中区 (not shown) people" {
 		t.Errorf("%q", lines)
+	}
+}
+
+// TestWhatIsHiddenIsNotSaidToBeFew: a part that is veiled beside one of few people may be of thousands, and is neither few nor 0.
+func TestWhatIsHiddenIsNotSaidToBeFew(t *testing.T) {
+	p := &pb.PreviewResponse{
+		People: 9000, Addressable: 8000, Units: []*pb.PreviewResponse_Unit{{Name: "甲", Few: true}, {Name: "乙", Few: true}, {Name: "丙", People: 5000}},
+		Ways: []*pb.PreviewResponse_Way{{Channel: pb.Channel_CHANNEL_SMS, Duty: "public", Few: true}}, Carriers: []*pb.PreviewResponse_Carrier{{Account: "mobile", Few: true}},
+	}
+	r := report()
+	r.ByDistrict = []*pb.ReportResponse_Row{{Key: "500101", Name: "万州区", Few: true}, {Key: "500102", Name: "涪陵区", Planned: 1234}}
+	for language, wrong := range map[Language][]string{"en": {"fewer than 20 people\n", " 0s", "fewer than 20 messages"}, "zh-CN": {"少于 20", "0s"}} {
+		lines := strings.Join(append(language.Preview(p), language.Report(r)...), "\n") + "\n"
+		for _, w := range wrong {
+			if strings.Contains(lines, w) {
+				t.Errorf("%s: %q in\n%s", language, w, lines)
+			}
+		}
+		if strings.Count(lines, language.say(warning.TextWhyHidden)) != 2 {
+			t.Errorf("%s: what is not shown is not explained once each in\n%s", language, lines)
+		}
+	}
+	var b strings.Builder
+	if err := ReportCSV(&b, r); err != nil || !strings.Contains(b.String(), "district,500101,万州区,,,,,\n") || !strings.Contains(b.String(), "district,500102,涪陵区,1234,0,0,0,0\n") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	r.Few, r.Lanes = true, []*pb.LaneCounts{{Channel: pb.Channel_CHANNEL_SMS}}
+	if b.Reset(); ReportCSV(&b, r) != nil || !strings.Contains(b.String(), "total,01J,暴雨,,,,,\n") {
+		t.Error(b.String())
+	}
+	if lines := strings.Join(Language("en").Report(r), "\n"); strings.Contains(lines, "0  SMS") || strings.Contains(lines, "people/s") {
+		t.Errorf("what is not shown reads as 0:\n%s", lines)
 	}
 }
 
