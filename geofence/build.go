@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/bits"
 	"slices"
+	"sync"
 	"time"
 
 	"tocsin/warning"
@@ -17,11 +18,29 @@ import (
 // The columns become part of the snapshot: they are sorted in place and must not be used afterwards. Beyond them Build
 // needs 38 bytes a row for a while, and 5.4 for good. It works on all cores.
 func Build(c Columns) (*Snapshot, []BadRow) {
+	s, bad, _ := BuildInto(c, nil, unstored) // which has no errors
+	return s, bad
+}
+
+// Store takes n blocks. It asks encode for each once, side by side where it can: encode appends the stored form of block i
+// to b, and says its SHA-256.
+type Store func(n int, encode func(b []byte, i int) (hash [32]byte, data []byte)) error
+
+// unstored has every block encoded, and keeps none.
+func unstored(n int, encode func(b []byte, i int) (hash [32]byte, data []byte)) error {
+	togetherWith(n, func(i int, own *[]byte) { _, *own = encode((*own)[:0], i) })
+	return nil
+}
+
+// BuildInto is Build, and stores the blocks as soon as they are known: while a store waits for its disk, the rest is made.
+// Whoever has a number for which without answers true is left out and not reported; it may be nil, and is called side by side.
+// Errors are those of store.
+func BuildInto(c Columns, without func(number uint64) bool, store Store) (*Snapshot, []BadRow, error) {
 	n := c.Len()
 	short := shortest(&c, n)
 	pad(&c, n)
 	e := EditionAt(time.Time{})
-	bad := admit(&c, short, e)
+	bad := admit(&c, short, e, without)
 	came := arrange(&c)
 	numbers, again := indexNumbers(c.Number)
 	if len(again) > 0 {
@@ -42,14 +61,16 @@ func Build(c Columns) (*Snapshot, []BadRow) {
 	}
 	s := newSnapshot(c, e)
 	s.numbers = numbers
-	s.place()
-	s.seal()
-	return s, bad
+	var placing sync.WaitGroup
+	placing.Go(s.place)
+	err := s.seal(store)
+	placing.Wait()
+	return s, bad, err
 }
 
 // admit mends what can be mended and gives each row that cannot be used the flag warning.Gone. It answers why, in the
-// order of the rows; those from short on are not whole.
-func admit(c *Columns, short int, e *Edition) []BadRow {
+// order of the rows; those from short on are not whole. Who is without has no reason.
+func admit(c *Columns, short int, e *Edition, without func(number uint64) bool) []BadRow {
 	bad := make([][]BadRow, pieces(len(c.Number)))
 	together(len(bad), func(p int) {
 		from, to := piece(p, len(c.Number))
@@ -60,6 +81,10 @@ func admit(c *Columns, short int, e *Edition) []BadRow {
 			}
 			if is {
 				bad[p] = append(bad[p], b)
+				c.Flags[i] = warning.Gone
+				continue
+			}
+			if without != nil && c.Number[i] != 0 && without(c.Number[i]) {
 				c.Flags[i] = warning.Gone
 				continue
 			}

@@ -1,10 +1,12 @@
 package geofence
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 
 	"tocsin/warning"
@@ -211,5 +213,46 @@ func TestEveryKeyHasTheNeighbourhoodThatItsBordersSay(t *testing.T) {
 				t.Fatalf("reach %d: key %x is in neighbourhood %d, not %d of %d", reach, key, got, want, near.count())
 			}
 		}
+	}
+}
+
+// TestBuildIntoAStore: what the store was given makes the same snapshot; who is to be left out is in none of it; an error of
+// the store is told.
+func TestBuildIntoAStore(t *testing.T) {
+	c := crowd(20_000, rand.New(rand.NewPCG(3, 1)))
+	plain := Columns{}
+	plain.Append(c)
+	s, _ := Build(plain)
+	out := s.Block(0).Number[0]
+	for _, b := range s.Block(0).Number {
+		out = max(out, b)
+	}
+	var mu sync.Mutex
+	blocks := map[[32]byte][]byte{}
+	keep := func(n int, encode func(b []byte, i int) (hash [32]byte, data []byte)) error {
+		together(n, func(i int) {
+			hash, data := encode([]byte("before"), i)
+			mu.Lock()
+			defer mu.Unlock()
+			blocks[hash] = data[len("before"):]
+		})
+		return nil
+	}
+	less := Columns{}
+	less.Append(c)
+	got, bad, err := BuildInto(less, func(number uint64) bool { return number == out }, keep)
+	if err != nil || got.People() >= s.People() {
+		t.Fatalf("%d people of %d, %d bad: %v", got.People(), s.People(), len(bad), err)
+	}
+	if _, _, in := got.Find(out); in {
+		t.Error("who is left out is there")
+	}
+	l, err := Load(got.manifest(), sideBySide(t, blocks))
+	if err != nil || l.ID() != got.ID() || len(blocks) != got.Blocks() {
+		t.Fatalf("%d blocks were stored of %d: %v", len(blocks), got.Blocks(), err)
+	}
+	full := errors.New("full")
+	if _, _, err := BuildInto(c, nil, func(int, func([]byte, int) ([32]byte, []byte)) error { return full }); !errors.Is(err, full) {
+		t.Error("a store that is full:", err)
 	}
 }

@@ -347,6 +347,22 @@ func (r *Revision) Fresh(old *Revision) (blocks []int) {
 	return blocks
 }
 
+// Hashes is the SHA-256 of every block; none of nil.
+func (r *Revision) Hashes() iter.Seq[[sha256.Size]byte] {
+	return func(yield func([sha256.Size]byte) bool) {
+		if r == nil {
+			return
+		}
+		for _, run := range r.runs {
+			for _, h := range run.hashes {
+				if !yield(h) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Encode appends the stored form of block i to b, and says its SHA-256.
 func (r *Revision) Encode(b []byte, i int) (hash [32]byte, data []byte) {
 	for _, run := range r.runs {

@@ -171,17 +171,15 @@ func (s *Snapshot) about(i int) about {
 	return about{Columns(s.Block(i)), &s.summaries[i], &s.absent[i], &s.gathering, i}
 }
 
-// seal computes the hashes of the blocks and the ID.
-func (s *Snapshot) seal() {
+// seal stores the blocks, and computes their hashes and the ID.
+func (s *Snapshot) seal(store Store) error {
 	s.hashes = make([][sha256.Size]byte, s.Blocks())
-	together(pieces(s.People()), func(p int) {
-		var buf []byte
-		from, to := piece(p, s.People())
-		for i := from / warning.BlockSize; i*warning.BlockSize < to; i++ {
-			buf = appendBlock(buf[:0], s.Block(i))
-			s.hashes[i] = sha256.Sum256(buf)
-		}
+	err := store(s.Blocks(), func(b []byte, i int) (hash [32]byte, data []byte) {
+		data = appendBlock(b, s.Block(i))
+		s.hashes[i] = sha256.Sum256(data[len(b):])
+		return s.hashes[i], data
 	})
 	sum := sha256.Sum256(s.manifest())
 	s.id = hex.EncodeToString(sum[:])
+	return err
 }

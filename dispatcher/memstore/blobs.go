@@ -10,10 +10,13 @@ import (
 	"tocsin/dispatcher"
 )
 
-// PutBlobs stores n pieces of the directory by the hash of their content.
+// PutBlobs stores n pieces of the directory by the hash of their content; nil is one that is stored already.
 func (s *Store) PutBlobs(_ context.Context, n int, piece func(b []byte, i int) (hash [32]byte, data []byte)) error {
 	for i := range n {
-		hash, data := piece(nil, i)
+		hash, data := piece([]byte{}, i)
+		if data == nil {
+			continue
+		}
 		s.mu.Lock()
 		s.blobs[hash] = data
 		s.mu.Unlock()

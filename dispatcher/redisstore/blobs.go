@@ -111,20 +111,26 @@ func (s *sealer) open(b, name, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// PutBlobs stores n pieces of the directory by the hash of their content, some at a time. piece appends piece i to b and
-// says its hash; it is called side by side. Refused when Redis is at its memory limit; what went in before an error stays,
-// and is written again by a repeat.
+// PutBlobs stores n pieces of the directory by the hash of their content, some at a time. piece appends piece i to b, which
+// is never nil, and says its hash; it answers nil where the piece is stored already. It is called side by side. Refused when
+// Redis is at its memory limit; what went in before an error stays, and is written again by a repeat.
 func (s *Store) PutBlobs(ctx context.Context, n int, piece func(b []byte, i int) (hash [32]byte, data []byte)) error {
 	return inBatches(ctx, n, func(ctx context.Context, buf *batchBuffers, from, to int) error {
 		pairs := buf.pairs[:0]
 		for i := from; i < to; i++ {
 			hash, data := piece(buf.plain[:0], i)
+			if data == nil {
+				continue
+			}
 			name, sealed := s.seal.name(hash), buf.sealed[i-from][:0]
 			sealed = s.seal.sealTo(append(sealed, recordVersion), name, data)
 			buf.plain, buf.sealed[i-from] = data, sealed
 			pairs = append(pairs, s.keys.blob(name), sealed)
 		}
 		buf.pairs = pairs
+		if len(pairs) == 0 {
+			return nil
+		}
 		// One command: of many Redis reads one or two at a time, and waits for an fsync after these.
 		if err := s.db.MSet(ctx, pairs...).Err(); err != nil {
 			return failed("blobs", err)
@@ -148,7 +154,7 @@ func inBatches(ctx context.Context, n int, do func(ctx context.Context, buf *bat
 	var pipes sync.WaitGroup
 	for range min(blobPipes, (n+blobBatch-1)/blobBatch) {
 		pipes.Go(func() {
-			var buf batchBuffers
+			buf := batchBuffers{plain: []byte{}}
 			for ctx.Err() == nil {
 				from := int(next.Add(blobBatch)) - blobBatch
 				if from >= n {

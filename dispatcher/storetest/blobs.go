@@ -22,7 +22,8 @@ func blobs(t *testing.T, s Store) {
 	}
 	hashes := put(t, s, all...)
 	put(t, s)
-	put(t, s, all[3]) // again
+	put(t, s, all[3])                                                                         // again
+	no(t, s.PutBlobs(ctx, 1, func([]byte, int) ([32]byte, []byte) { return hashes[3], nil })) // stored already
 	slices.Reverse(hashes)
 	slices.Reverse(all)
 	times := make([]atomic.Int32, len(all))

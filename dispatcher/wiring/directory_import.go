@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"tocsin/dispatcher"
@@ -156,18 +157,22 @@ func (s *session) gather(next func() (intake.Rows, error)) error {
 
 // finish makes the snapshot of a whole import.
 func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c dispatcher.Caller, s *session) (out intake.Imported, err error) {
-	built, bad := geofence.Build(s.rows)
-	s.rows = geofence.Columns{} // they are the snapshot's now
-	if built.People() == 0 {
-		return out, warning.Invalid(warning.Violation{
-			Field: "chunk", Rule: "import.empty", Detail: fmt.Sprintf("none of %d rows can be used", len(bad)),
-			Remedy: "mend the rows; an empty directory is never made by accident",
-		})
-	}
-	r, erased, err := d.withoutErased(ctx, geofence.NewRevision(built.WithLimits(d.limits)))
+	without, erased, err := d.erased(ctx)
 	if err != nil {
 		return out, err
 	}
+	built, bad, err := geofence.BuildInto(s.rows, without, d.storeBeside(ctx, s.base))
+	s.rows = geofence.Columns{} // they are the snapshot's now
+	if err != nil {
+		return out, dispatcher.Refusal(err)
+	}
+	if built.People() == 0 {
+		return out, warning.Invalid(warning.Violation{
+			Field: "chunk", Rule: "import.empty", Detail: fmt.Sprintf("none of %d rows can be used", int64(len(bad))+erased.Load()),
+			Remedy: "mend the rows; an empty directory is never made by accident",
+		})
+	}
+	r := geofence.NewRevision(built.WithLimits(d.limits))
 	out = intake.Imported{Snapshot: r.ID(), People: int64(r.People()), BadRows: int64(len(bad)), Bad: badRows(bad)}
 	answer, err := json.Marshal(out)
 	if err != nil {
@@ -177,13 +182,10 @@ func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c 
 	if _, done, err := d.store.Answered(ctx, c.User, s.key, digest); done || err != nil {
 		return out, dispatcher.Refusal(err)
 	}
-	if err := d.put(ctx, r, d.have(s.base)); err != nil {
-		return out, dispatcher.Refusal(err)
-	}
 	now := time.Now().UTC()
 	detail := fmt.Sprintf("%d people, %d rows left out", out.People, out.BadRows)
-	if erased > 0 {
-		detail += fmt.Sprintf(", %d erased people left out", erased)
+	if n := erased.Load(); n > 0 {
+		detail += fmt.Sprintf(", %d erased people left out", n)
 	}
 	_, err = w.SetSnapshot(ctx, dispatcher.NewSnapshot{
 		ID: r.ID(), Base: s.base, Manifest: r.Manifest(), Puts: []dispatcher.Put{made(r.ID(), now)},
@@ -202,25 +204,40 @@ func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c 
 	return out, nil
 }
 
-// withoutErased leaves out who was erased on request: a file that still has them does not bring them back.
-func (d *directory) withoutErased(ctx context.Context, r *geofence.Revision) (*geofence.Revision, int, error) {
+// erased tells who was erased on request, and counts them: a file that still has them does not bring them back.
+func (d *directory) erased(ctx context.Context) (is func(number uint64) bool, n *atomic.Int64, err error) {
+	n = new(atomic.Int64)
 	table, err := d.store.Table(ctx, dispatcher.TableErased)
 	if err != nil {
-		return nil, 0, dispatcher.Refusal(err)
+		return nil, n, dispatcher.Refusal(err)
 	}
 	if len(table) == 0 {
-		return r, 0, nil
+		return nil, n, nil
 	}
-	var out []warning.Change
-	for i := range r.Blocks() {
-		for _, number := range r.Block(i).Number {
-			if _, erased := table[pseudonym(d.store.Pseudonym(number))]; erased && number != 0 {
-				out = append(out, warning.Change{Number: number, Deed: warning.DeedErase})
-			}
+	return func(number uint64) bool {
+		_, is := table[pseudonym(d.store.Pseudonym(number))]
+		if is {
+			n.Add(1)
 		}
+		return is
+	}, n, nil
+}
+
+// storeBeside stores the blocks that the snapshot base does not have.
+func (d *directory) storeBeside(ctx context.Context, base string) geofence.Store {
+	had := map[[32]byte]bool{}
+	for h := range d.have(base).Hashes() {
+		had[h] = true
 	}
-	r, _, err = r.Change(out)
-	return r, len(out), err
+	return func(n int, encode func([]byte, int) ([32]byte, []byte)) error {
+		return d.store.PutBlobs(ctx, n, func(b []byte, i int) ([32]byte, []byte) {
+			hash, data := encode(b, i)
+			if had[hash] {
+				data = nil
+			}
+			return hash, data
+		})
+	}
 }
 
 func pseudonym(p [16]byte) string { return hex.EncodeToString(p[:]) }

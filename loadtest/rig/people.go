@@ -153,8 +153,12 @@ func (r *Rig) ApproveLarge(ctx context.Context, w *pb.Warning, people int64) (re
 		if err != nil {
 			return released, sent, err
 		}
+		api := pb.NewWarningServiceClient(conn)
+		if _, err := api.Get(ctx, &pb.GetRequest{Id: w.GetId()}); err != nil { // nobody approves what they have not seen
+			return released, sent, err
+		}
 		sent = time.Now()
-		resp, err := pb.NewWarningServiceClient(conn).Approve(ctx, &pb.ApproveRequest{
+		resp, err := api.Approve(ctx, &pb.ApproveRequest{
 			Key: Key(), Id: w.GetId(), Version: w.GetVersion(), Digest: w.GetDigest(), People: people,
 		})
 		if err != nil {
