@@ -106,6 +106,7 @@ type account struct {
 	stats     accountStats
 	sentTotal progress
 	lastError string
+	twin      bool      // another process that lives has this one's name, and the account
 	busySince time.Time // somebody has waited since then
 	condition condition
 	test      *linkTest // under way; nil: none
@@ -212,53 +213,8 @@ func pause(ctx context.Context, d time.Duration) {
 
 func (a *account) note(err error) {
 	a.mu.Lock()
-	a.lastError = err.Error()
+	a.lastError, a.twin = err.Error(), errors.Is(err, errTwin)
 	a.mu.Unlock()
-}
-
-// acquire makes this process the owner of an account: at once when nobody is or the owner was this process before it
-// restarted, else when the other one's heartbeat has stood still for its lease, a second and the guard, by this process's
-// clock. Where it is not at home it waits a lease before it takes what nobody owns.
-func (e *Engine) acquire(ctx context.Context, name, home string, guard time.Duration, note func(error)) (Fence, error) {
-	floor := e.epochs.Epoch(name)
-	giveWay := func() {
-		if home != "" && home != e.node {
-			pause(ctx, lease)
-		}
-	}
-	giveWay()
-	var beat, idle uint64
-	still := time.Now()
-	for {
-		f, err := e.queue.Acquire(ctx, name, e.node, floor, idle, true)
-		if err == nil {
-			if err := e.epochs.SetEpoch(name, f.Epoch); err != nil {
-				return Fence{}, fmt.Errorf("keep the epoch: %w", err)
-			}
-			return f, nil
-		}
-		if !errors.Is(err, ErrFenced) {
-			note(err)
-		}
-		pause(ctx, beatEvery)
-		if ctx.Err() != nil {
-			return Fence{}, ctx.Err()
-		}
-		now, owner, ok, err := e.queue.Heartbeat(ctx, name)
-		if err != nil {
-			continue
-		}
-		if !ok {
-			giveWay()
-			continue
-		}
-		note(fmt.Errorf("owned by %s", owner))
-		if now != beat {
-			beat, still, idle = now, time.Now(), 0
-		} else if time.Since(still) >= lease+time.Second+guard {
-			idle = beat
-		}
-	}
 }
 
 // own does an owner's work until the ownership ends: takes over what is there, opens the links, and runs the pump and
@@ -270,7 +226,7 @@ func (a *account) own(ctx context.Context, f Fence) error {
 
 	a.mu.Lock()
 	a.reset()
-	a.fence = f
+	a.fence, a.twin = f, false
 	a.deadline = began.Add(lease)
 	a.quiet = began.Add(time.Second + a.opt.Guard)
 	a.owning, a.disown = ctx, cancel

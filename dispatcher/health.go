@@ -66,6 +66,9 @@ func (e *Engine) accountsOf(owners map[string]Owned, routes map[string]Route) []
 			h.Owner = o.Owner
 		default:
 			h.Owner = o.Owner
+			if h.Twin {
+				h.Health = HealthElsewhere
+			}
 		}
 		if r, ok := routes[h.Name]; ok {
 			h.Route = r
@@ -82,7 +85,7 @@ func (a *account) health(now time.Time) AccountHealth {
 	defer a.mu.Unlock()
 	h := AccountHealth{
 		Name: a.name, Protocol: a.opt.Protocol, Contract: float64(a.rate), Paused: a.control.Paused,
-		RateSetByHand: a.control.Rate > 0, Epoch: a.fence.Epoch, LastError: a.lastError, Simulated: a.opt.Simulated,
+		RateSetByHand: a.control.Rate > 0, Epoch: a.fence.Epoch, LastError: a.lastError, Twin: a.twin, Simulated: a.opt.Simulated,
 		MaxInAnySecond: int64(a.ring.Highest()), Messages10s: a.sentTotal.last10s(now), Window: a.opt.Window,
 		Configured: float64(a.opt.Rate), Why: a.control.Why, By: a.control.User, Slowed: a.slow.factor(),
 	}

@@ -336,7 +336,8 @@ type Queue interface {
 	// Acquire makes owner the owner of the account with a new epoch, higher than every one before and than floor. It
 	// answers ErrFenced while another owner's heartbeat moves: the caller watches it for a lease by its own clock
 	// (Heartbeat) and passes the unchanged beat it saw as idle; own is true when the caller knows by its lock on the
-	// data directory that the owner of that name is dead.
+	// data directory that the owner of that name is dead. That holds for epochs up to floor, which were kept there: one
+	// with a higher epoch is another process of the same name, and may live.
 	Acquire(ctx context.Context, account, owner string, floor, idle uint64, own bool) (Fence, error)
 	// Heartbeat is the beat of the present owner, its name, and whether there is one.
 	Heartbeat(ctx context.Context, account string) (beat uint64, owner string, ok bool, err error)

@@ -235,6 +235,9 @@ func (h *AccountHealth) judge() (all []Finding) {
 			why = fmt.Sprintf("#%d %s", l.Index, l.LastError)
 		}
 	}
+	if h.Twin {
+		tell(LevelDegraded, "twin", "")
+	}
 	switch h.Health {
 	case HealthUnowned:
 		tell(LevelWrong, "unowned", h.LastError)

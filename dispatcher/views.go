@@ -239,6 +239,7 @@ type AccountHealth struct {
 	Paused         bool
 	RateSetByHand  bool
 	Owner          string // the engine process that owns it
+	Twin           bool   // another process of the same name owns it
 	Epoch          uint64 // of its ownership
 	Health         Health
 	WaitingPeople  int64

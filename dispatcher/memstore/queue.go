@@ -23,7 +23,7 @@ func (s *Store) Acquire(_ context.Context, name, owner string, floor, idle uint6
 		a = &account{}
 		s.accounts[name] = a
 	}
-	if a.owner != "" && a.beat != idle && !(own && a.owner == owner) {
+	if a.owner != "" && a.beat != idle && !(own && a.owner == owner && a.epoch <= floor) {
 		return dispatcher.Fence{}, fmt.Errorf("%w: account %s belongs to %s", dispatcher.ErrFenced, name, a.owner)
 	}
 	a.owner, a.epoch, a.beat = owner, max(a.epoch, floor)+1, a.beat+1

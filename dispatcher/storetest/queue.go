@@ -42,7 +42,9 @@ func ownership(t *testing.T, s Store) {
 	}
 	_, err = s.Acquire(ctx, "a", "three", 0, moved, false) // a beat of the owner before
 	must(t, err, dispatcher.ErrFenced)
-	own, err := s.Acquire(ctx, "a", "two", 3, 0, true)
+	_, err = s.Acquire(ctx, "a", "two", g.Epoch-1, 0, true) // another process of the same name, which may live
+	must(t, err, dispatcher.ErrFenced)
+	own, err := s.Acquire(ctx, "a", "two", g.Epoch, 0, true)
 	no(t, err)
 	if own.Epoch != g.Epoch+1 {
 		t.Fatalf("epoch %d, wanted %d", own.Epoch, g.Epoch+1)
