@@ -314,11 +314,12 @@ var phrases = map[Text]phrase{
 	"house.loaded": {"%s，载入于 %s，策略 %s", "%s, loaded %s, policy %s"},
 	"house.owns":   {"%s（%s）", "%s (%s)"}, "house.owns_none": {"备用", "stands by"}, "house.link": {"链路 %d 于 %s 断开：%s", "link %d down since %s: %s"},
 	"house.waiting":  {"，%s 人在等", ", %s people wait"},
-	"finding.intake": {"不接收新预警", "nothing new is taken in"}, "remedy.intake": {"撤销和暂停仍可用；先看下面的 REDIS 和磁盘", "cancel and hold still work; look at REDIS and DISK below"},
+	"finding.intake": {"不接收新预警", "nothing new is taken in"}, "remedy.intake": {"只要 Redis 有应答，撤销和暂停仍可用；先看下面的 REDIS 和磁盘", "cancel and hold still work as long as Redis answers; look at REDIS and DISK below"},
 	"finding.store": {"Redis 不可用或不能保证落盘", "Redis is away, or does not keep what it accepts"}, "remedy.store": {"看其日志；自带的会自动重启", "see its log; our own is started again by itself"},
 	"finding.memory": {"Redis 内存将满", "Redis is short of memory"}, "remedy.memory": {"提高 maxmemory", "raise maxmemory"},
 	"finding.disk": {"磁盘空间不足", "the disk is short of room"}, "remedy.disk": {"清理磁盘；撤销和已接收的发送不受影响", "make room; cancels and what was accepted still go"},
 	"finding.unowned": {"没有进程负责", "no process owns it"}, "remedy.unowned": {"启动一个配置了它的进程：tocsin serve", "start a process that has it in its configuration: tocsin serve"},
+	"finding.twin": {"另一个进程用了本进程的 node 名，并占有该账户", "another process has the node name of this one, and owns it"}, "remedy.twin": {"停掉一个，或在配置中给每个进程各自的 node 和 data", "stop one of them, or give each a node and a data of its own in its configuration"},
 	"finding.down": {"没有可用链路", "no link is up"}, "remedy.down": {"联系运营商，检查线路和口令", "call the carrier; check line and password"},
 	// What a carrier's refusal of a bind asks for.
 	"cause.ESME_RINVPASWD": {"运营商不认口令：把 password_file 或 password_env 与合同核对，改后执行 tocsin config reload（要重启时它会说）", "the carrier refuses the password: compare password_file or password_env with the contract, mend it and say tocsin config reload, which tells where a restart is needed"},
@@ -337,7 +338,7 @@ var phrases = map[Text]phrase{
 	"finding.certificate": {"证书将到期", "the certificate ends soon"}, "remedy.certificate": {"更换证书，再执行 tocsin config reload", "replace it, then tocsin config reload"},
 	"finding.approval": {"久等批准", "it waits for an approval"}, "remedy.approval": {"tocsin approve {}，或 tocsin reject {}", "tocsin approve {}, or tocsin reject {}"},
 	"finding.review": {"复核已逾期", "its review is overdue since"}, "remedy.review": {"tocsin review close {}", "tocsin review close {}"},
-	"finding.config_fault": {"配置文件有误", "the file is faulty; what was loaded holds"}, "remedy.config_fault": {"tocsin config check", "tocsin config check"},
+	"finding.config_fault": {"配置文件有误", "the file is faulty; what was loaded holds"}, "remedy.config_fault": {"tocsin config check --running", "tocsin config check --running"},
 	"finding.config_changed": {"文件已改，尚未载入", "the file was changed and is not loaded"}, "remedy.config_changed": {"tocsin config reload", "tocsin config reload"},
 
 	"health.ok": {"正常", "ok"}, "health.idle": {"空闲", "idle"}, "health.slow": {"偏慢", "slow"}, "health.down": {"中断", "down"},

@@ -77,6 +77,7 @@ func TestMistakesInTheCommandLineSayWhatToDo(t *testing.T) {
 		{"list", "run `tocsin login`", exitFailed},
 		{"serve --config nowhere.yaml", "`tocsin config init`", exitFailed},
 		{"submit --key k --for 1h", "not logged in", exitFailed},
+		{"login --server nowhere --ca main.go --token-file main.go", "is not host:port", exitFailed},
 		{"verify --log x", "say ACCOUNT=FILE", exitUsage},
 		{"verify --edition none", "no such edition", exitUsage},
 		{"verify --both rde", "say red, orange", exitUsage},
@@ -168,6 +169,9 @@ func TestFlagsWinOverAFile(t *testing.T) {
 	if len(w.GetAreas()) != 1 || w.GetAreas()[0].GetUnit() != "500101" || len(w.GetIssuers()) != 1 || w.GetIssuers()[0] != "two" ||
 		len(w.GetWords()) != 2 || w.GetWords()[0].GetText() != "更正" || w.GetWords()[1].GetText() != "新" {
 		t.Errorf("got %v", w)
+	}
+	if _, err := (&specFlags{file: path, text: " ", given: func(flag string) bool { return flag == "text" }}).spec(time.Now()); err == nil || !strings.Contains(err.Error(), "--text is empty") {
+		t.Errorf("an empty text: %v", err)
 	}
 	if w, err = (&specFlags{file: path}).spec(time.Now()); err != nil || len(w.GetAreas()) != 1 || w.GetAreas()[0].GetUnit() != "500102" || len(w.GetWords()) != 3 {
 		t.Errorf("without flags: %v, %v", w, err)

@@ -34,11 +34,12 @@ type specFlags struct {
 	asOf, until, crs               string
 	lasts                          time.Duration
 	again, clip                    bool
+	given                          func(flag string) bool // nil: none was
 }
 
 func describes(c *cobra.Command) *specFlags {
-	s := &specFlags{}
 	f := c.Flags()
+	s := &specFlags{given: f.Changed}
 	f.StringVar(&s.tier, "tier", "", "red, orange, yellow, blue or notice")
 	f.StringVar(&s.event, "event", "", "the danger by name or code, e.g. 暴雨, rainstorm or 11B03")
 	f.StringVar(&s.eventName, "event-name", "", "the danger as people call it (default: the name of the code)")
@@ -130,8 +131,11 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		w.Words = slices.DeleteFunc(w.Words, func(t *pb.Words) bool { return t.GetKind() == pb.Type_TYPE_ALERT || t.GetKind() == pb.Type_TYPE_UPDATE })
 	}
 	w.Again, w.Clip = w.GetAgain() || s.again, w.GetClip() || s.clip
-	for _, t := range []struct{ language, text string }{{"zh-CN", s.text}, {"en", s.textEN}} {
-		if t.text != "" {
+	for _, t := range []struct{ flag, language, text string }{{"text", "zh-CN", s.text}, {"text-en", "en", s.textEN}} {
+		switch {
+		case s.given != nil && s.given(t.flag) && strings.TrimSpace(t.text) == "":
+			return nil, usage(fmt.Errorf("--%s is empty: write the words, or leave it out", t.flag))
+		case t.text != "":
 			w.Words = append(w.Words, &pb.Words{Language: t.language, Kind: pb.Type_TYPE_ALERT, Text: t.text})
 		}
 	}
@@ -262,7 +266,7 @@ func unit(s string, day time.Time) (code, name string, err error) {
 	case len(found) == 1:
 		return "", "", usage(fmt.Errorf("--area %q: %s; say %s if all of that is meant, or draw the area", s, found[0].Note, found[0].Name))
 	case len(found) == 0:
-		return "", "", usage(fmt.Errorf("--area %q is neither a district nor a town: `tocsin area find %s` proposes what it may mean", s, s))
+		return "", "", usage(fmt.Errorf("--area %q is neither a district nor a town: `tocsin area find %s` looks for places in it, `tocsin directory stats` lists the districts", s, s))
 	default:
 		names := make([]string, len(found))
 		for i, n := range found {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -36,7 +37,7 @@ func ProfilePath() (string, error) {
 
 // Save writes the profile to path with mode 0600, in place of the one that is there.
 func (p Profile) Save(path string) error {
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return err
 	}
 	b, err := yaml.Marshal(p)
@@ -65,15 +66,19 @@ func LoadProfile(path string) (Profile, error) {
 	if err := d.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
 		return Profile{}, fmt.Errorf("the profile %s cannot be read: %w; log in again with `tocsin login`", path, err)
 	}
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return Profile{}, fmt.Errorf("the profile %s: %w", path, err)
 	}
 	return p, nil
 }
 
-func (p Profile) check() error {
+// Check is what the profile lacks, or what is wrong with it.
+func (p Profile) Check() error {
 	if p.Server == "" {
 		return errors.New("server is empty; log in again with `tocsin login` and name it as host:port")
+	}
+	if _, port, err := net.SplitHostPort(p.Server); err != nil || port == "" {
+		return fmt.Errorf("server %q is not host:port, e.g. 127.0.0.1:7443", p.Server)
 	}
 	if _, err := ClientTLS([]byte(p.CA)); err != nil {
 		return fmt.Errorf("ca: %w", err)

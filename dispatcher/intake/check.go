@@ -38,6 +38,9 @@ func remedyFor(field, rule string) string {
 	if strings.HasSuffix(field, ".lon") || strings.HasSuffix(field, ".lat") {
 		return "longitude is -180 to 180 and latitude -90 to 90; if they are swapped, write longitude first"
 	}
+	if strings.HasSuffix(field, "number") && strings.HasSuffix(rule, "pattern") {
+		return "give the digits with the country code, without plus, blanks or dashes"
+	}
 	for _, r := range remedies {
 		if strings.HasSuffix(rule, r.suffix) {
 			return r.remedy

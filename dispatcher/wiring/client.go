@@ -59,9 +59,9 @@ func (s Server) profile() (identity.Profile, error) {
 		if err != nil {
 			return p, err
 		}
-		*f.into = strings.TrimSpace(string(b))
+		*f.into = strings.TrimSpace(strings.TrimPrefix(string(b), "\uFEFF")) // some editors put a mark in front
 	}
-	return p, nil
+	return p, p.Check()
 }
 
 // Begin finds the act that the same command began as the same user and never saw answered, or begins one.

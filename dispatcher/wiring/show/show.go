@@ -112,14 +112,17 @@ func (l Language) Warning(w *pb.Warning) string {
 	return line
 }
 
+// withZone is a time of which it matters which it is: the words say it by the clock of Beijing, a machine may have another.
+const withZone = "2006-01-02 15:04:05 -07:00"
+
 // Holds is how long a warning holds, and whose it is.
 func (l Language) Holds(w *pb.Warning) string {
-	return l.say(warning.TextHolds, clock(w.GetSpec().GetExpires(), "2006-01-02 15:04:05"), strings.Join(w.GetSpec().GetIssuers(), l.say(warning.TextListJoin)), w.GetSubmittedBy())
+	return l.say(warning.TextHolds, clock(w.GetSpec().GetExpires(), withZone), strings.Join(w.GetSpec().GetIssuers(), l.say(warning.TextListJoin)), w.GetSubmittedBy())
 }
 
 // Clocks says that a validity counts from another time than the engine recorded.
 func (l Language) Clocks(from time.Time, w *pb.Warning) string {
-	return l.say(warning.TextClocks, from.Local().Format(time.DateTime), clock(w.GetSubmittedAt(), time.DateTime), clock(w.GetSpec().GetExpires(), time.DateTime))
+	return l.say(warning.TextClocks, from.Local().Format(withZone), clock(w.GetSubmittedAt(), withZone), clock(w.GetSpec().GetExpires(), withZone))
 }
 
 // Review is one line about a review.
