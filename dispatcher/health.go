@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"tocsin/warning"
@@ -221,7 +222,14 @@ func (e *Engine) steer(ctx context.Context, c Caller, key, act, name, detail str
 		return AccountHealth{}, Refusal(err)
 	}
 	a.obeyControl(ctl)
-	return a.health(time.Now()), nil
+	if all, err := e.Accounts(ctx); err == nil { // with its owner's word and its route
+		if i := slices.IndexFunc(all, func(h AccountHealth) bool { return h.Name == name }); i >= 0 {
+			return all[i], nil
+		}
+	}
+	h := a.health(time.Now())
+	h.Route.Share = 1 // nobody says that it is left
+	return h, nil
 }
 
 // obeyControl takes a control at once; other processes learn it with their next answer from the store.

@@ -14,6 +14,8 @@ func TestRefusalsInChinese(t *testing.T) {
 		{"approve.people.large", "the area is 60 % of the jurisdiction (limit for orange: 50 %) and holds 1200 people", "agree with the head count: --people 1200",
 			"区域占辖区 60 %（橙色上限 50 %），共 1200 人 (请确认人数：--people 1200)"},
 		{"references.status", "the warning that it follows is exercise", "", "它所跟随的预警状态为演练（模拟）"},
+		{"string.max_len", "must be at most 1000 characters", "make it shorter", "最多 1000 个字符 (请缩短)"},
+		{"string.pattern", "does not match regex pattern `^[0-9]{8,15}$`", "give the digits with the country code, without plus, blanks or dashes", "格式不符：`^[0-9]{8,15}$` (请写带国家代码的数字，不带加号、空格或横线)"},
 		{"no.such_rule", "something new", "do this", "something new (do this)"},
 	} {
 		v := warning.Violation{Rule: c.rule, Detail: c.detail, Remedy: c.remedy}

@@ -80,10 +80,12 @@ const (
 	TextMissing          Text = "missing"           // approvals
 	TextAsk              Text = "ask"
 	TextNoEngine         Text = "no_engine" // what went wrong
-	TextHolds            Text = "holds"     // time, issuers, who submitted it
-	TextClocks           Text = "clocks"    // time here, time there, end of validity
-	TextWaits            Text = "waits"     // time
-	TextOnDuty           Text = "on_duty"   // user, duty, by hand or hours, when rung
+	TextInterrupted      Text = "interrupted"
+	TextShrunk           Text = "shrunk"  // people before
+	TextHolds            Text = "holds"   // time, issuers, who submitted it
+	TextClocks           Text = "clocks"  // time here, time there, end of validity
+	TextWaits            Text = "waits"   // time
+	TextOnDuty           Text = "on_duty" // user, duty, by hand or hours, when rung
 
 	TextWordsWarning Text = "words_warning" // zh: event, tier; en: tier, event
 	TextWordsNotice  Text = "words_notice"  // event
@@ -197,6 +199,8 @@ var phrases = map[Text]phrase{
 	TextDigest:           {"摘要 %s", "Digest %s"},
 	TextMissing:          {"还需 %d 人批准", "%d more must approve"},
 	TextAsk:              {"批准以上内容？", "Approve this?"},
+	TextInterrupted:      {"已中断", "interrupted"},
+	TextShrunk:           {"注意：导入前名录有 %s 人。如文件不完整，请立即重新导入完整的文件", "mind that the directory had %s people before: if the file is not whole, import the whole one now"},
 	TextNoEngine:         {"连不上引擎（%s）。请检查它是否在运行，--server 和 --ca 是否正确", "no connection to an engine (%s): is it running, and are --server and --ca right?"},
 	TextHolds:            {"有效至 %s；%s发布，%s 提交", "Holds until %s; issued by %s, submitted by %s"},
 	TextClocks: {"注意：--for 从本机时间 %s 算起，引擎记录的时间是 %s。如两台机器时钟不一致，有效期并非所想：有效至 %s",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/oklog/ulid/v2"
@@ -59,8 +60,8 @@ func (k *client) language() show.Language { return show.Language(k.lang) }
 // with calls do with a connection.
 func (k *client) with(do func(*grpc.ClientConn) error) error {
 	switch {
-	case k.output != "" && k.output != "text" && k.output != "json" && k.output != "csv" && k.output != "cap":
-		return usage(fmt.Errorf("--output %q: say text or json", k.output))
+	case k.output != "" && !slices.Contains(forms(k.command), k.output):
+		return usage(fmt.Errorf("--output %q: say %s", k.output, k.command.Flags().Lookup("output").Usage))
 	case k.lang != "" && k.lang != "en" && k.lang != "zh-CN":
 		return usage(fmt.Errorf("--lang %q: say zh-CN or en", k.lang))
 	}
@@ -71,6 +72,11 @@ func (k *client) with(do func(*grpc.ClientConn) error) error {
 	}
 	defer conn.Close()
 	return do(conn)
+}
+
+// forms is the forms of an answer that a verb has, by what it says of them.
+func forms(c *cobra.Command) []string {
+	return strings.FieldsFunc(strings.ReplaceAll(c.Flags().Lookup("output").Usage, " or ", ","), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // act calls do with a connection and a key. The same command without an answer had the same key; the error names it.

@@ -48,6 +48,7 @@ func newImport() *cobra.Command {
 			if *columns {
 				i.form = columnsForm
 			}
+			before, _ := i.api.Stats(c.Context(), &pb.StatsRequest{}) // nobody may be in it yet, and no import waits for this
 			r, unread, err := i.run(c.Context())
 			if err != nil {
 				return errors.Join(err, kept())
@@ -62,7 +63,7 @@ func newImport() *cobra.Command {
 			if err := kept(); err != nil {
 				return err
 			}
-			return k.put(c.OutOrStdout(), r, k.language().Imported(r)...)
+			return k.put(c.OutOrStdout(), r, k.language().Imported(r, before.GetPeople())...)
 		})
 	}
 	return c

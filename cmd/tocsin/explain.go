@@ -27,6 +27,9 @@ func said(l show.Language, err error) string {
 		return err.Error()
 	}
 	s := called.GRPCStatus()
+	if s.Code() == codes.Canceled && len(s.Details()) == 0 {
+		return l.Interrupted()
+	}
 	if s.Code() == codes.Unavailable && len(s.Details()) == 0 {
 		return l.NoEngine(s.Message())
 	}

@@ -73,16 +73,19 @@ func TestMistakesInTheCommandLineSayWhatToDo(t *testing.T) {
 		{"list --limmit 3", "see `tocsin list --help`", exitUsage},
 		{"list --state gone", "say submitted, approved", exitUsage},
 		{"list -o xml", "say text or json", exitUsage},
+		{"list -o csv", "say text or json", exitUsage},
+		{"report 01J -o xml", "say text, json or csv", exitUsage},
 		{"list --lang fr", "say zh-CN or en", exitUsage},
 		{"list", "run `tocsin login`", exitFailed},
 		{"serve --config nowhere.yaml", "`tocsin config init`", exitFailed},
 		{"submit --key k --for 1h", "not logged in", exitFailed},
 		{"login --server nowhere --ca main.go --token-file main.go", "is not host:port", exitFailed},
-		{"verify --log x", "say ACCOUNT=FILE", exitUsage},
-		{"verify --edition none", "no such edition", exitUsage},
-		{"verify --both rde", "say red, orange", exitUsage},
-		{"verify --again 01J=-1", "say how many times", exitUsage},
-		{"verify --log x=a@1 --log x=b@2", "one contract", exitUsage},
+		{"verify --log x=y", "--directory and the warnings with --warning", exitUsage},
+		{"verify --directory p --warning w --log x", "say ACCOUNT=FILE", exitUsage},
+		{"verify --directory p --warning w --edition none", "no such edition", exitUsage},
+		{"verify --directory p --warning w --both rde", "say red, orange", exitUsage},
+		{"verify --directory p --warning w --again 01J=-1", "say how many times", exitUsage},
+		{"verify --directory p --warning w --log x=a@1 --log x=b@2", "one contract", exitUsage},
 		{"bench --runs 0", "one or more", exitUsage},
 		{"demo --recipients 0", "one or more", exitUsage},
 		{"list --state none", "or replaced", exitUsage},
@@ -116,6 +119,7 @@ func TestRefusalsNameFieldsAndRetriesNameTheKey(t *testing.T) {
 		{status.Error(codes.Unavailable, "connection refused"), exitRetry, "no connection to an engine (connection refused): is it running"},
 		{errors.Join(status.Error(codes.Unavailable, "connection refused"), errNotWell{exitWrong}), exitWrong, "tocsin: no connection to an engine (connection refused)"},
 		{status.Error(codes.PermissionDenied, "you may not"), exitRefused, "you may not"},
+		{keyed{status.Error(codes.Canceled, "context canceled"), "K"}, exitRetry, "tocsin: interrupted"},
 		{errBadVerdict, exitFailed, "verdict"},
 	} {
 		var b bytes.Buffer
@@ -146,11 +150,18 @@ func TestASpecFromFlagsAndFile(t *testing.T) {
 			t.Errorf("%+v passed", wrong)
 		}
 	}
-	if err := os.WriteFile(path, []byte("evnt: 11B03\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("\n\n\nevnt: 11B03\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.spec(now); err == nil || !strings.Contains(err.Error(), "evnt") {
-		t.Errorf("an unknown key passed: %v", err)
+	if _, err := s.spec(now); err == nil || !strings.Contains(err.Error(), "evnt") || strings.Contains(err.Error(), "line 1") {
+		t.Errorf("an unknown key passed, or its line is said to be the first: %v", err)
+	}
+	marked := filepath.Join(t.TempDir(), "w.json")
+	if err := os.WriteFile(marked, []byte("\uFEFF"+`{"event": "11B03"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := (&specFlags{file: marked}).spec(now); err != nil || w.GetEvent() != "11B03" {
+		t.Errorf("JSON behind a byte order mark: %v, %v", w, err)
 	}
 }
 

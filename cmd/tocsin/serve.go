@@ -81,12 +81,16 @@ func newInit() *cobra.Command {
 		if n.User == "" || n.Realm == "" {
 			return usage(errors.New("--realm and --user are needed"))
 		}
+		todo := "fill in what stands in <…>, then run"
+		if _, err := os.Stat(filepath.Join(n.Dir, wiring.ConfigFile)); err == nil {
+			todo = "run" // it was there, and is as it was
+		}
 		made, err := wiring.Init(c.Context(), n, zap.NewNop())
 		if err != nil {
 			return err
 		}
 		return output.put(c, made,
-			"configuration: "+made.Config+" (fill in what stands in <…>, then run `tocsin serve --config "+made.Config+"`)",
+			"configuration: "+made.Config+" ("+todo+" `tocsin serve --config "+made.Config+"`)",
 			"clients trust: "+made.CA,
 			"token of "+made.User+", shown this once: "+made.Token)
 	}

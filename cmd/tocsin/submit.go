@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -143,7 +145,7 @@ func (s *specFlags) spec(now time.Time) (*pb.WarningSpec, error) {
 		return nil, err
 	}
 	for _, path := range s.geojson {
-		b, err := os.ReadFile(path)
+		b, err := readText(path)
 		if err != nil {
 			return nil, err
 		}
@@ -216,7 +218,7 @@ func (s *specFlags) units(w *pb.WarningSpec) error {
 
 // readSpec reads a file of JSON, or of YAML, which is its superset, strictly by the names of the contract.
 func readSpec(path string, w *pb.WarningSpec) error {
-	b, err := os.ReadFile(path)
+	b, err := readText(path)
 	if err != nil {
 		return err
 	}
@@ -235,9 +237,21 @@ func readSpec(path string, w *pb.WarningSpec) error {
 		}
 	}
 	if err := protojson.Unmarshal(b, w); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		if strings.HasSuffix(path, ".json") {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return fmt.Errorf("%s: %s", path, inJSON.ReplaceAllString(err.Error(), "")) // of YAML the place is another
 	}
 	return nil
+}
+
+// inJSON is where JSON has a fault.
+var inJSON = regexp.MustCompile(`\(line \d+:\d+\): `)
+
+// readText reads a file without the mark that some editors put in front.
+func readText(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	return bytes.TrimPrefix(b, []byte("\uFEFF")), err
 }
 
 // asWritten leaves times and numbers to the contract. YAML takes a time without an offset for UTC, the event 11E02 for 1100,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -43,6 +44,9 @@ func newVerify() *cobra.Command {
 	c.Flags().StringVar(&drawn, "picture", "", "PNG file for a picture of who was reached where and when")
 	out := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if in.Directory == "" || in.Warnings == "" {
+			return usage(errors.New("say the people with --directory and the warnings with --warning: see `tocsin verify --help`"))
+		}
 		if in.Outlines = geofence.RawOutlines(edition); in.Outlines == nil {
 			return usage(fmt.Errorf("--edition %q: there is no such edition", edition))
 		}

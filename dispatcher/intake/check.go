@@ -41,6 +41,9 @@ func remedyFor(field, rule string) string {
 	if strings.HasSuffix(field, "number") && strings.HasSuffix(rule, "pattern") {
 		return "give the digits with the country code, without plus, blanks or dashes"
 	}
+	if field == "digest" {
+		return "copy it whole, as preview shows it"
+	}
 	for _, r := range remedies {
 		if strings.HasSuffix(rule, r.suffix) {
 			return r.remedy

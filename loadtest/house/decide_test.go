@@ -35,7 +35,7 @@ func TestApproveRefusesAndKeepsNothing(t *testing.T) {
 		"no version": {approver, w.GetId(), &pb.ApproveRequest{Digest: w.GetDigest()},
 			invalid("version", "int32.gte", "give a value within the limits")},
 		"no digest": {approver, w.GetId(), &pb.ApproveRequest{Version: 1},
-			invalid("digest", "string.pattern", "write it in that form")},
+			invalid("digest", "string.pattern", "copy it whole, as preview shows it")},
 		"no such warning": {approver, "01J00000000000000000000000", &pb.ApproveRequest{Version: 1, Digest: w.GetDigest()},
 			refusal{codes.NotFound, "NOT_FOUND", "", "", "tocsin list"}},
 		"a large area without its head count": {approver, wide.GetId(), &pb.ApproveRequest{Version: 1, Digest: wide.GetDigest()},

@@ -130,6 +130,9 @@ func (j *judge) want(person int32, as []arrival, ins []inside) {
 	}
 	for _, k := range j.x.follow {
 		n := j.x.notices[k]
+		if n.GetReleasedAt() == nil {
+			continue
+		}
 		at := slices.IndexFunc(ins, func(in inside) bool { return int(in.notice) == k })
 		var in *inside
 		if at >= 0 {

@@ -38,7 +38,21 @@ func TestLinesSayWhatWasJudged(t *testing.T) {
 			x.Spec.Channels, x.State, x.ReleasedAt = []tocsinv1.Channel{broadcast}, tocsinv1.State_STATE_SUBMITTED, nil
 			x.Spec.Words[0].Text, x.Spec.Words[1].Text = "另一个", "Another one"
 			w.hand("mobile", 1, chinese, release.Add(time.Second))
-		}, "W1: got 1 of 1", "not judged"},
+		}, "W2: got 0 of 0, it was not released", "not judged"},
+		"a correction that was not released": {func(w *world) {
+			w.warnings[0].State, w.warnings[0].EndedAt = tocsinv1.State_STATE_CANCELLED, timestamppb.New(release.Add(9*time.Second))
+			x := w.warn("W2", "500103")
+			x.Spec.Type, x.Spec.References = tocsinv1.Type_TYPE_CANCEL, []string{"W1"}
+			x.State, x.ReleasedAt = tocsinv1.State_STATE_SUBMITTED, nil
+			w.hand("mobile", 1, chinese, release.Add(time.Second))
+		}, "expected 1, got 1, moved to SMS 0, refused 0, stopped 0, lost 0", "not judged"},
+		"words of what was not released": {func(w *world) {
+			x := w.warn("W2", "500103")
+			x.State, x.ReleasedAt = tocsinv1.State_STATE_SUBMITTED, nil
+			x.Spec.Words[0].Text, x.Spec.Words[1].Text = "另一个", "Another one"
+			w.hand("mobile", 1, chinese, release.Add(time.Second))
+			w.hand("mobile", 1, "另一个", release.Add(time.Second))
+		}, "1 messages before the release", "not judged"},
 	} {
 		w := newWorld(t)
 		w.warn("W1", "500103")

@@ -124,6 +124,8 @@ type WarningVerdict struct {
 	// warnings want it, and times are judged by the most that any of them allows.
 	Warnings   []string `json:"warnings"`
 	SharedText bool     `json:"shared_text"`
+	// NotReleased: nobody was to get it.
+	NotReleased bool `json:"not_released,omitempty"`
 	Sums
 	Lanes         [lanes]LaneVerdict `json:"lanes"` // SMS, flash SMS
 	FirstAt       *time.Time         `json:"first_at,omitempty"`
@@ -139,6 +141,8 @@ type WarningVerdict struct {
 // Beginning says when the first message came.
 func (w *WarningVerdict) Beginning() string {
 	switch {
+	case w.FirstAt == nil && w.NotReleased:
+		return "it was not released"
 	case w.FirstAt == nil:
 		return "nothing came to a carrier"
 	case w.BeforeApproval > 0:
@@ -331,7 +335,7 @@ func (s *Sums) add(o *Sums) {
 // whoever is too many was not to be rung.
 func (n *notice) countRung() {
 	for l := range n.uses {
-		if !n.call() || !n.uses[l] {
+		if !n.call() || !n.uses[l] || n.GetReleasedAt() == nil {
 			continue
 		}
 		s := &n.g.v.Lanes[l]
@@ -353,6 +357,7 @@ func (n *notice) countRung() {
 func (g *group) verdict() WarningVerdict {
 	v := g.v
 	v.SharedText = len(g.notices) > 1
+	v.NotReleased = g.from == neverReleased
 	for l := range v.Lanes {
 		v.LaneSums.add(&v.Lanes[l].LaneSums)
 	}

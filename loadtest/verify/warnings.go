@@ -291,7 +291,7 @@ func (x *expected) read(ws []*tocsinv1.Warning, p *people, lib *library) error {
 func (x *expected) look(p *people, units map[string]area, who *Presence, moved *positions) error {
 	for i, n := range x.notices {
 		t := n.GetSpec().GetType()
-		if n.g == nil || n.call() || n.follows >= 0 && t != tocsinv1.Type_TYPE_UPDATE {
+		if n.g == nil || n.call() || n.GetReleasedAt() == nil || n.follows >= 0 && t != tocsinv1.Type_TYPE_UPDATE {
 			continue
 		}
 		var err error
@@ -358,11 +358,14 @@ func order(a, b bool) int {
 	return 1
 }
 
+// neverReleased is later than anything.
+const neverReleased = int64(1<<63 - 1)
+
 // take adds a warning to a group. What a group allows is what any of its warnings allows.
 func (g *group) take(w *notice) {
 	g.notices = append(g.notices, w)
 	g.v.Warnings = append(g.v.Warnings, w.GetId())
-	from := int64(1<<63 - 1) // never released: nothing may arrive
+	from := neverReleased // nothing may arrive
 	if w.GetReleasedAt() != nil {
 		from = w.GetReleasedAt().AsTime().UnixNano()
 	}

@@ -22,6 +22,9 @@ func (l Language) NotKnown(key string) string { return l.say(warning.TextNotKnow
 // NoEngine says that no engine was spoken to, and why.
 func (l Language) NoEngine(why string) string { return l.say(warning.TextNoEngine, why) }
 
+// Interrupted says that somebody ended the command.
+func (l Language) Interrupted() string { return l.say(warning.TextInterrupted) }
+
 // Refused is the line over what was wrong with a request.
 func (l Language) Refused() string { return l.say(warning.TextRefused) }
 

@@ -443,9 +443,15 @@ func (l Language) Account(a *pb.Account) string {
 	return line
 }
 
-// Imported is what became of an import.
-func (l Language) Imported(r *pb.ImportResponse) []string {
+// shrunk is the part of a directory that goes when people leave; a file that brings less may be cut.
+const shrunk = 0.9
+
+// Imported is what became of an import into a directory that had so many people.
+func (l Language) Imported(r *pb.ImportResponse, before int64) []string {
 	lines := []string{l.say(warning.TextImported, count(r.GetPeople()), r.GetSnapshot())}
+	if float64(r.GetPeople()) < shrunk*float64(before) {
+		lines = append(lines, l.say(warning.TextShrunk, count(before)))
+	}
 	return append(lines, l.leftOut(r.GetBadRows(), r.GetBad())...)
 }
 

@@ -151,6 +151,16 @@ func TestWhatIsHiddenIsNotSaidToBeFew(t *testing.T) {
 	}
 }
 
+// TestAnImportThatShrinksIsRemarked: a cut file leaves most people out, and is taken in like any other.
+func TestAnImportThatShrinksIsRemarked(t *testing.T) {
+	for before, remarked := range map[int64]bool{0: false, 100: false, 111: false, 112: true, 20_000: true} {
+		lines := Language("en").Imported(&pb.ImportResponse{People: 100}, before)
+		if got := strings.Contains(strings.Join(lines, "\n"), "people before: if the file is not whole"); got != remarked {
+			t.Errorf("100 people after %d: %q", before, lines)
+		}
+	}
+}
+
 func TestProgress(t *testing.T) {
 	p := &pb.WatchResponse{Warning: report().GetWarning(), Planned: true, PeoplePerS: 1500, MessagesPerS: 3000, ContractMessagesPerS: 4500,
 		Lanes: []*pb.LaneCounts{{Planned: 1000, Waiting: 300, Sending: 100}}}
