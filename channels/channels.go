@@ -159,7 +159,8 @@ type Outcome struct {
 	Kind    Kind
 	Reason  Reason
 	Print   uint16        // fingerprint of the carrier's id in the account's normal form; 0 with HandedOver: no id given
-	Took    time.Duration // from the write to the answer
+	Sent    time.Time     // just before the write; zero where no answer came
+	Took    time.Duration // from then to the answer
 }
 
 // ReceiptState is the carrier's later word.

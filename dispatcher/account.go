@@ -76,6 +76,7 @@ type account struct {
 	touched   []*strand               // those whose tail is to be written
 	waiting   bool                    // somebody waits for a grant
 	stale     bool                    // the store has something new
+	missing   bool                    // and something that could not be opened yet
 	byID      map[StrandID]*strand
 	newest    StrandID
 	mark      uint64 // generation up to which the strands are here
@@ -143,7 +144,7 @@ func newAccount(e *Engine, opt AccountOptions, adapter channels.Adapter) *accoun
 
 // reset forgets everything that belongs to one ownership.
 func (a *account) reset() {
-	a.seq, a.behind, a.waiting, a.stale = 0, nil, false, false
+	a.seq, a.behind, a.waiting, a.stale, a.missing = 0, nil, false, false, false
 	a.strands, a.free, a.live, a.touched = nil, nil, nil, nil
 	a.byID, a.newest, a.mark = map[StrandID]*strand{}, 0, 0
 	a.sched, a.ring, a.journal = Scheduler{}, NewRing(a.opt.Guard), newJournal()
@@ -474,8 +475,10 @@ func (a *account) openOne(ctx context.Context, s Strand) (*strand, error) {
 	opened, err := openStrand(s, w, snap, 0, c.Prepare)
 	if err == nil {
 		opened.by = c
-		opened.left, err = a.e.leaversOf(ctx, snap)
+	} else if opened, err = openStrand(s, w, snap, 0, a.e.cut); err != nil { // whose words these links do not carry waits alone
+		return nil, err
 	}
+	opened.left, err = a.e.leaversOf(ctx, snap)
 	return opened, err
 }
 

@@ -3,7 +3,9 @@ package dispatcher_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +186,251 @@ func TestAnAllClearIsSaidOnce(t *testing.T) {
 					t.Errorf("%d got %q %d times", who, text, n)
 				}
 			}
+		}
+	})
+}
+
+// meet lets acts of users go on when two of them have been decided.
+type meet struct {
+	dispatcher.Records
+	on   atomic.Bool
+	both chan struct{}
+}
+
+func (m *meet) Do(ctx context.Context, a dispatcher.Act) (dispatcher.Done, error) {
+	if m.on.Load() && a.User != "" {
+		select {
+		case m.both <- struct{}{}:
+		case <-m.both:
+		case <-time.After(time.Second):
+		}
+	}
+	return m.Records.Do(ctx, a)
+}
+
+// TestOneOfTwoAtOnceTakesThePlaceOfAWarning: two updates, an update and an all-clear, also of a warning whose validity is over,
+// are decided within milliseconds, before either is recorded. One holds, the other is refused, and nobody hears both.
+func TestOneOfTwoAtOnceTakesThePlaceOfAWarning(t *testing.T) {
+	for name, expired := range map[string]bool{"valid": false, "expired": true} {
+		for what, clears := range map[string]bool{"two updates": false, "an update and an all-clear": true} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := houseOf(t, 100, 20)
+					m := &meet{Records: h.store, both: make(chan struct{})}
+					h.start(func(o *dispatcher.Options) { o.Records = m })
+					defer h.close()
+					ctx := context.Background()
+					s := actual("first")
+					if expired {
+						s.Expires = time.Now().Add(3 * time.Second).UTC() // before all are reached
+					}
+					o := h.warn(s)
+					pass(10 * time.Second)
+					one, two := h.submit(updateOf(o, "one")), h.submit(updateOf(o, "two"))
+					m.on.Store(true)
+					errs := make(chan error, 2)
+					go func() {
+						_, err := h.e.Approve(ctx, approver, "one", one.ID, one.Version, one.Digest, 0)
+						errs <- err
+					}()
+					go func() {
+						var err error
+						if clears {
+							_, err = h.e.AllClear(ctx, forecaster, "clear", o.ID)
+						} else {
+							_, err = h.e.Approve(ctx, approver, "two", two.ID, two.Version, two.Digest, 0)
+						}
+						errs <- err
+					}()
+					refused := 0
+					for range 2 {
+						if err := <-errs; warning.ReasonOf(err) == warning.ReasonConflict {
+							refused++
+						} else if err != nil {
+							t.Error(err)
+						}
+					}
+					m.on.Store(false)
+					if refused != 1 {
+						t.Errorf("%d of two were refused", refused)
+					}
+					pass(20 * time.Second)
+					heard := map[uint64]int{}
+					for _, text := range []string{"more one", "more two", "ok first"} {
+						for who := range complete(h.c.log(), text) {
+							heard[who]++
+						}
+					}
+					for who, n := range heard {
+						if n > 1 {
+							t.Fatalf("%d heard %d that follow the warning", who, n)
+						}
+					}
+					if len(heard) == 0 {
+						t.Error("nobody heard anything")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestOnlyOneFollowsAWarningThatIsOver: a warning whose validity ended keeps its state when it is updated; what took its place is
+// known all the same, and a mistake among those that did is none.
+func TestOnlyOneFollowsAWarningThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 100, 20)
+		defer h.close()
+		ctx := context.Background()
+		s := actual("first")
+		s.Expires = time.Now().Add(3 * time.Second).UTC()
+		o := h.warn(s)
+		pass(10 * time.Second)
+		if s := h.state(o.ID); s != warning.Expired {
+			t.Fatalf("the warning is %v", s)
+		}
+		u := h.warn(updateOf(o, "one"))
+		two := h.submit(updateOf(o, "two"))
+		pass(10 * time.Second)
+		approve := func(key string) error {
+			_, err := h.e.Approve(ctx, approver, key, two.ID, two.Version, two.Digest, 0)
+			return err
+		}
+		if err := approve("two"); warning.ReasonOf(err) != warning.ReasonConflict {
+			t.Errorf("another update: %v", err)
+		}
+		if _, err := h.e.AllClear(ctx, forecaster, "clear", o.ID); warning.ReasonOf(err) != warning.ReasonConflict {
+			t.Errorf("an all-clear: %v", err)
+		}
+		if _, _, err := h.e.Cancel(ctx, approver, "cancel", u.ID, "wrong"); err != nil {
+			t.Fatal(err)
+		}
+		if err := approve("two again"); err != nil {
+			t.Errorf("another update when the first was cancelled: %v", err)
+		}
+	})
+}
+
+// TestNoAllClearOfWhatNeverLeft: it was held while it waited for approval, and is to be approved still.
+func TestNoAllClearOfWhatNeverLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 10, 1500)
+		defer h.close()
+		w := h.submit(actual("storm"))
+		if _, err := h.e.Hold(t.Context(), approver, "hold", w.ID, "wait"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.e.AllClear(t.Context(), forecaster, "clear", w.ID); warning.ReasonOf(err) != warning.ReasonConflict {
+			t.Errorf("an all-clear: %v", err)
+		}
+		pass(2 * time.Second)
+		if s := h.state(w.ID); s != warning.Held {
+			t.Errorf("the warning is %v", s)
+		}
+	})
+}
+
+// TestAPauseIsNotLostBesideARate: two engineers steer an account within milliseconds.
+func TestAPauseIsNotLostBesideARate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 100, 1500)
+		m := &meet{Records: h.store, both: make(chan struct{})}
+		h.start(func(o *dispatcher.Options) { o.Records = m })
+		defer h.close()
+		m.on.Store(true)
+		errs := make(chan error, 2)
+		go func() {
+			_, err := h.e.Pause(context.Background(), dispatcher.Caller{User: "gao"}, "pause", "mobile", "repair")
+			errs <- err
+		}()
+		go func() {
+			_, err := h.e.SetRate(context.Background(), dispatcher.Caller{User: "gu"}, "rate", "mobile", 100)
+			errs <- err
+		}()
+		for range 2 {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.on.Store(false)
+		pass(time.Second)
+		all, err := h.e.Accounts(context.Background())
+		if err != nil || !all[0].Paused || all[0].Contract != 100 {
+			t.Errorf("%+v, %v", all[0], err)
+		}
+	})
+}
+
+// TestAPauseIsObeyedWhenItIsAnswered: by the process that owns the account too, if that is another one. Said again with the same
+// key when it has been lifted since, it stops nothing.
+func TestAPauseIsObeyedWhenItIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := houseOf(t, 20_000, 1500)
+		one.start()
+		defer one.close()
+		two := *one
+		two.ids, two.node = &epochs{}, "n2"
+		two.start()
+		defer two.close()
+		ctx, engineer := context.Background(), dispatcher.Caller{User: "gao"}
+		two.warn(spec(warning.Red, "flood", ""))
+		pass(2 * time.Second)
+		one.cut.mu.Lock()
+		one.cut.slow = 30 * time.Millisecond
+		one.cut.mu.Unlock()
+		pass(500 * time.Millisecond)
+		for round := range 20 {
+			key := fmt.Sprint(round)
+			if _, err := two.e.Pause(ctx, engineer, "pause "+key, "mobile", "repair"); err != nil {
+				t.Fatal(err)
+			}
+			n := len(one.c.log())
+			pass(500 * time.Millisecond)
+			if more := len(one.c.log()) - n; more != 0 {
+				t.Errorf("%d messages left after the answer", more)
+			}
+			if _, err := two.e.Resume(ctx, engineer, "resume "+key, "mobile"); err != nil {
+				t.Fatal(err)
+			}
+			pass(137 * time.Millisecond)
+			if len(one.c.log()) == n {
+				t.Error("nothing left when it went on")
+			}
+		}
+		if h, err := one.e.Pause(ctx, engineer, "pause 0", "mobile", "repair"); err != nil || h.Paused {
+			t.Errorf("a pause that was lifted stops the account again: %v", err)
+		}
+	})
+}
+
+// TestARepeatIsRefusedWhenTheWarningIsCancelledMeanwhile: the commander is not told that it is played again.
+func TestARepeatIsRefusedWhenTheWarningIsCancelledMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 100, 1500)
+		var id atomic.Value
+		h.start(func(o *dispatcher.Options) {
+			o.Records = gate{Records: h.store, pass: func() {
+				if id, _ := id.Swap("").(string); id != "" {
+					w, rev, err := h.store.Warning(context.Background(), id)
+					if err == nil {
+						w.State = warning.Cancelled
+						_, err = h.store.Do(context.Background(), dispatcher.Act{Warning: &w, Rev: rev})
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+		})
+		defer h.close()
+		w := h.warn(loud(warning.Red, "flood"))
+		pass(2 * time.Second)
+		id.Store(w.ID)
+		_, err := h.e.Broadcast(context.Background(), commander, "again", w.ID, dispatcher.Repeat{
+			Channels: []warning.Channel{warning.Broadcast}, Every: time.Second, Times: 3,
+		})
+		if warning.ReasonOf(err) != warning.ReasonConflict {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -125,7 +125,7 @@ func (e *Engine) archiveOne(ctx context.Context, id string) error {
 
 // deleteOne removes a warning. That it was there, and who did what with it, stays in the record of acts.
 func (e *Engine) deleteOne(ctx context.Context, id string) error {
-	var fields []Put
+	fields := []Put{{Table: TableFollowed, Field: id}}
 	for _, table := range []string{TablePlays, TableSounds} {
 		all, err := e.records.Table(ctx, table)
 		if err != nil {

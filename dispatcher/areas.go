@@ -65,6 +65,7 @@ const (
 	areaEvery     = 200 * time.Millisecond // between two looks at what is to be played
 	coverageEvery = 5 * time.Second
 	areaCall      = 30 * time.Second
+	areaRetry     = 30 * time.Second // at most, between two tries
 )
 
 // platform plays on one platform while this process owns it.
@@ -151,14 +152,16 @@ func (p *platform) beat(ctx context.Context, f Fence) error {
 // a minute: what is done next is decided anew behind each, so that nothing is played that was stopped meanwhile.
 func (p *platform) turn(ctx context.Context, c channels.AreaCarrier) error {
 	done := map[string]bool{}
+	var all error
 	for ctx.Err() == nil {
 		id, err := p.first(ctx, c, done)
-		if id == "" || err != nil {
-			return err
+		all = errors.Join(all, err)
+		if id == "" || errors.Is(err, ErrFenced) {
+			break
 		}
-		done[id] = true
+		done[id] = true // also where it failed: it keeps no other from being played
 	}
-	return nil
+	return all
 }
 
 // first does what is due for the first warning for which anything is, and answers which that was.
@@ -194,7 +197,7 @@ func (p *platform) attend(ctx context.Context, c channels.AreaCarrier, w *warnin
 	switch {
 	case !live && w.State != warning.Held && began && play.State.Reached() && !play.Stopped && now.Before(w.Spec.Expires):
 		return true, p.stop(ctx, c, w, play)
-	case !live || began && play.Next.After(now):
+	case !live || began && play.rests(now):
 		return false, nil
 	case !began && w.Spec.Type != warning.Alert:
 		told, err := p.follow(ctx, w, &play, plays)
@@ -255,15 +258,17 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 	if !repeat {
 		play.State = warning.PlaySending
 	}
-	if err := p.keepBehind(ctx, w.ID, asked, play); err != nil {
-		return err
-	}
 	m := p.message(w, &play, units)
 	if repeat && play.Sound {
 		var err error
 		if m.Audio, err = p.e.sound(ctx, w.ID, p.opt.Name); err != nil {
 			return err
 		}
+	}
+	if err := p.keepBehind(ctx, w.ID, w.State, asked, play); errors.Is(err, ErrChanged) {
+		return nil // somebody has stopped it since it was looked at: the next look decides
+	} else if err != nil {
+		return err
 	}
 	call, cancel := context.WithTimeout(ctx, areaCall)
 	defer cancel()
@@ -299,12 +304,19 @@ func (p *platform) play(ctx context.Context, c channels.AreaCarrier, w *warning.
 		}
 		play.Next = now.Add(retryAfter(play.Tries))
 	}
-	return p.keepBehind(context.WithoutCancel(ctx), w.ID, asked, play, done...)
+	return p.keepBehind(context.WithoutCancel(ctx), w.ID, 0, asked, play, done...)
 }
 
 // retryAfter doubles from a second to half a minute: a warning's worth is measured in minutes.
 func retryAfter(tries int) time.Duration {
-	return min(time.Second<<min(tries, 5), 30*time.Second)
+	return min(time.Second<<min(tries, 5), areaRetry)
+}
+
+// rests tells whether nothing is to be done yet. What would rest for longer than it ever may was written before the clock was
+// set back.
+func (p *Play) rests(now time.Time) bool {
+	left := p.Next.Sub(now)
+	return left > 0 && left <= max(p.Every, areaRetry)
 }
 
 // stop ends what the platform plays, where it can; where it cannot, the correction's own message tells people.
@@ -318,16 +330,22 @@ func (p *platform) stop(ctx context.Context, c channels.AreaCarrier, w *warning.
 		}
 		call, cancel := context.WithTimeout(ctx, areaCall)
 		defer cancel()
-		if o := stopper.Stop(call, p.message(w, &play, units)); o.Kind == channels.Retry || o.Kind == channels.Unknown {
+		o := stopper.Stop(call, p.message(w, &play, units))
+		if o.Kind != channels.HandedOver {
 			p.note(fmt.Errorf("stop of %s: %s", w.ID, o.Detail))
+		}
+		switch o.Kind {
+		case channels.Retry, channels.Unknown:
 			return nil
+		case channels.Refused: // it plays on
+			ok, play.Why = false, o.Detail
 		}
 	}
 	play.Stopped = true
 	if ok {
 		play.State = warning.PlayCancelled
 	}
-	return p.keepBehind(ctx, w.ID, asked, play)
+	return p.keepBehind(ctx, w.ID, 0, asked, play)
 }
 
 // cover asks how far the platform has come, unless it cannot say or is through; it answers whether it asked.
@@ -351,7 +369,7 @@ func (p *platform) cover(ctx context.Context, c channels.AreaCarrier, w *warning
 	} else {
 		play.Coverage = &AreaCoverage{State: cov.State.String(), Rate: cov.Rate, Reached: cov.Reached, Failed: cov.Failed, Detail: cov.Detail, At: now}
 	}
-	return true, p.keepBehind(ctx, w.ID, asked, play)
+	return true, p.keepBehind(ctx, w.ID, 0, asked, play)
 }
 
 // message is what a platform gets.
@@ -390,9 +408,10 @@ func (p *Play) repeatsAs(o *Play) bool {
 	return p.Left == o.Left && p.Every == o.Every && p.Next.Equal(o.Next) && p.Sound == o.Sound && slices.Equal(p.Units, o.Units)
 }
 
-// keepBehind writes what came of a call to a platform. Asked is the play as it was before the call: what a commander has asked
-// for since then, of this process or another, stays. Whoever does not own the platform any more writes nothing.
-func (p *platform) keepBehind(ctx context.Context, id string, asked, play Play, puts ...Put) error {
+// keepBehind writes what came of a call to a platform, or that one follows: then the warning must be in the state that was
+// looked at, else ErrChanged. Asked is the play as it was before: what a commander has asked for since then, of this process or
+// another, stays. Whoever does not own the platform any more writes nothing.
+func (p *platform) keepBehind(ctx context.Context, id string, looked warning.State, asked, play Play, puts ...Put) error {
 	field := PlayField(id, p.opt.Name)
 	for {
 		table, err := p.e.records.Table(ctx, TablePlays)
@@ -417,7 +436,10 @@ func (p *platform) keepBehind(ctx context.Context, id string, asked, play Play, 
 			return err
 		}
 		a.Puts = append(a.Puts[:len(a.Puts):len(a.Puts)], put)
-		if _, err = p.e.records.Do(ctx, a); !errors.Is(err, ErrChanged) {
+		if looked != 0 {
+			a.StateOf, a.State = id, looked
+		}
+		if _, err = p.e.records.Do(ctx, a); looked != 0 || !errors.Is(err, ErrChanged) {
 			return err
 		}
 	}

@@ -106,13 +106,16 @@ func (e *Engine) EmergencyRelease(ctx context.Context, c Caller, key, id, why st
 			if err != nil {
 				return decision{}, err
 			}
-			if err := e.stillFollows(ctx, &w.Spec); err != nil {
+			puts, err := e.follows(ctx, w)
+			if err != nil {
 				return decision{}, err
 			}
 			if _, err := e.look(ctx, w.Spec, now, now); err != nil {
 				return decision{}, err
 			}
-			return e.releaseAlone(w, r, now), nil
+			d := e.releaseAlone(w, r, now)
+			d.puts = append(d.puts, puts...)
+			return d, nil
 		})
 }
 

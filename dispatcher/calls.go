@@ -38,9 +38,15 @@ const (
 // bell remembers what was rung already, so that the store is asked once for each.
 type bell struct {
 	e      *Engine
-	rung   map[string]int // warning that waits → minute of waiting that was rung last
+	rung   map[string]rung // by warning that waits
 	told   map[string]bool
 	looked time.Time // at what ends
+}
+
+// rung is how long a warning waits, and the minute of it that was rung last; -1: none.
+type rung struct {
+	since  time.Time // by this process's clock, which nobody sets back
+	minute int
 }
 
 // rings rings until ctx ends.
@@ -48,7 +54,7 @@ func (e *Engine) rings(ctx context.Context) {
 	if e.duty.Roster == nil {
 		return
 	}
-	b := &bell{e: e, rung: map[string]int{}, told: map[string]bool{}}
+	b := &bell{e: e, rung: map[string]rung{}, told: map[string]bool{}}
 	for ctx.Err() == nil {
 		if err := b.turn(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
 			e.log.Warn("people on duty cannot be rung now; it is tried again", zap.Error(err))
@@ -74,7 +80,7 @@ func (b *bell) turn(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	maps.DeleteFunc(b.rung, func(id string, _ int) bool { return !waiting[id] })
+	maps.DeleteFunc(b.rung, func(id string, _ rung) bool { return !waiting[id] })
 	if now.Sub(b.looked) < endsLook {
 		return nil
 	}
@@ -84,30 +90,31 @@ func (b *bell) turn(ctx context.Context, now time.Time) error {
 
 // wait rings the approvers of a warning once in each minute of its waiting.
 func (b *bell) wait(ctx context.Context, id string, now time.Time) error {
-	known, err := b.e.warning(ctx, id)
-	if err != nil {
-		return err
-	}
-	waited := max(0, now.Sub(known.SubmittedAt))
-	minute := int(waited / ringEvery)
-	if last, ok := b.rung[id]; ok && last >= minute {
+	r, known := b.rung[id]
+	minute := int(now.Sub(r.since) / ringEvery)
+	if known && r.minute >= minute {
 		return nil
 	}
 	w, _, err := b.e.records.Warning(ctx, id)
 	if err != nil || w.State != warning.Submitted {
 		return err
 	}
+	if !known {
+		r.since = now.Add(-max(0, now.Sub(w.SubmittedAt)))
+		minute = int(now.Sub(r.since) / ringEvery)
+	}
+	waited := now.Sub(r.since)
 	all, err := b.e.duty.Roster.Callees(ctx, now)
 	if err != nil {
 		return err
 	}
 	who := Approvers(all, &w, waited, b.e.duty.Backup)
 	// The next one takes its place: nobody gets a heap of them when a link comes back.
-	until := known.SubmittedAt.Add(time.Duration(minute+1) * ringEvery)
+	until := now.Add(time.Duration(minute+1)*ringEvery - waited)
 	if err := b.call(ctx, &w, warning.CallApprove, fmt.Sprintf("%s/%d", id, minute), who, now, until); err != nil {
 		return err
 	}
-	b.rung[id] = minute
+	b.rung[id] = rung{r.since, minute}
 	return nil
 }
 

@@ -282,3 +282,44 @@ func TestACommandAgainRingsNobodyTwice(t *testing.T) {
 		}
 	})
 }
+
+// TestApproversAreRungWhenTheClockIsSetBack: once in each minute that a warning has waited, whatever the clock says.
+func TestApproversAreRungWhenTheClockIsSetBack(t *testing.T) {
+	for name, step := range map[string]time.Duration{"back": -time.Hour, "forward": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			h := houseOf(t, 10, 1500)
+			h.usual()
+			h.e = h.engine()
+			ctx := context.Background()
+			now := time.Now()
+			h.submit(spec(warning.Red, "flood", ""))
+			turn := h.e.Bell()
+			rung := func(at time.Time) int {
+				t.Helper()
+				if err := turn(ctx, at); err != nil {
+					t.Fatal(err)
+				}
+				calls, err := h.e.List(ctx, nil, true, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(calls) - 1
+			}
+			if n := rung(now.Add(10 * time.Second)); n != 1 {
+				t.Fatalf("rung %d times at once", n)
+			}
+			for minute := 1; minute < 4; minute++ {
+				at := now.Add(10*time.Second + time.Duration(minute)*time.Minute)
+				if minute > 1 {
+					at = dispatcher.Stepped(at, step)
+				}
+				if n := rung(at); n != minute+1 {
+					t.Errorf("rung %d times after %d minutes", n, minute)
+				}
+				if n := rung(at.Add(time.Second)); n != minute+1 {
+					t.Errorf("rung %d times within minute %d", n, minute)
+				}
+			}
+		})
+	}
+}

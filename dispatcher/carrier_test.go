@@ -2,6 +2,7 @@ package dispatcher_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -26,10 +27,11 @@ type carrier struct {
 	answer func(a arrival) channels.Outcome
 	trip   time.Duration
 	window int
-	dead   bool // the engine's process was killed: answers go nowhere
-	keep   bool // receipts are owed until a link opens
-	down   bool // no link is up
-	hang   int  // so many messages, of those that come behind the first after, are never answered
+	dead   bool   // the engine's process was killed: answers go nowhere
+	keep   bool   // receipts are owed until a link opens
+	down   bool   // no link is up
+	fails  string // words that its links cannot carry
+	hang   int    // so many messages, of those that come behind the first after, are never answered
 	after  int
 	hung   int
 	owed   receipts
@@ -58,6 +60,13 @@ func (c *carrier) holds(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.window = n
+}
+
+// carries says which words links cannot carry from now on.
+func (c *carrier) carries(not string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails = not
 }
 
 // cut takes the carrier's links down, or lets them up again.
@@ -124,6 +133,11 @@ func (w words) Segments() int { return w.segments }
 func parts(text string) int { return min(8, (len(text)+9)/10) }
 
 func (l *link) Prepare(c channels.Content) (channels.Prepared, error) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if l.c.fails != "" && c.Text == l.c.fails {
+		return nil, errors.New("the links cannot carry these words")
+	}
 	return words{l.c, c.Text, parts(c.Text), c.Flash}, nil
 }
 
@@ -194,7 +208,7 @@ func (l *link) reply(m channels.Message, a arrival, print uint16, trip time.Dura
 	if answer != nil {
 		o = answer(a)
 	}
-	o.Token, o.Segment, o.Took = m.Token, uint8(a.segment), trip
+	o.Token, o.Segment, o.Sent, o.Took = m.Token, uint8(a.segment), a.at, trip
 	if o.Kind == channels.HandedOver {
 		o.Print = print
 	}

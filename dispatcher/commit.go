@@ -320,15 +320,23 @@ func (a *account) refresh(ctx context.Context) (bool, error) {
 		a.nudge()
 		return false, err
 	}
+	missing := false
 	for i, st := range img.Strands {
-		if err := a.take(ctx, st, img.Tails[i].Granted); err != nil {
-			a.log.Error("a part of a warning cannot be sent yet; it is tried again", zap.String("warning", st.Warning), zap.Error(err))
-			a.nudge()
+		switch err := a.take(ctx, st, img.Tails[i].Granted); {
+		case errors.Is(err, ErrFenced) || ctx.Err() != nil:
 			return false, err
+		case err != nil: // the others, and what people decided, all the same
+			a.log.Error("a part of a warning cannot be sent yet; it is tried again", zap.String("warning", st.Warning), zap.Error(err))
+			a.note(err)
+			missing = true
 		}
 	}
 	a.mu.Lock()
-	a.mark = img.Generation
+	if a.missing = missing; missing {
+		time.AfterFunc(beatEvery, a.nudge)
+	} else {
+		a.mark = img.Generation
+	}
 	ids := map[string]bool{}
 	for _, s := range a.live {
 		ids[s.Warning] = true

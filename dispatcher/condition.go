@@ -31,7 +31,8 @@ type condition struct {
 	why     string
 	down    time.Time // without a link since; zero: one is up
 	failed  bool      // the last link test
-	second  int64     // of the newest bucket, since 1970
+	from    time.Time // seconds count from here, because no step of the clock moves it
+	second  int64     // of the newest bucket
 	buckets [60]answers
 }
 
@@ -52,7 +53,10 @@ func (c *condition) begin(share float64, now time.Time) {
 func (c *condition) share() float64 { return shares[c.step] }
 
 func (c *condition) roll(now time.Time) {
-	s := now.Unix()
+	if c.from.IsZero() {
+		c.from = now
+	}
+	s := int64(now.Sub(c.from) / time.Second)
 	for n := min(s-c.second, int64(len(c.buckets))); n > 0; n-- {
 		c.buckets[(s-n+1)%int64(len(c.buckets))] = answers{}
 	}

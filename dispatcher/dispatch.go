@@ -114,24 +114,48 @@ func (e *Engine) worded(ctx context.Context, s warning.Spec, now time.Time) (war
 	return e.words(s, before, now)
 }
 
-// over refuses an update of what has another in its place, or is no warning any more: two versions would hold side by side.
+// over refuses to follow what has another in its place, or is no warning any more: two versions would hold side by side.
 func over(o *warning.Warning) error {
 	if o.State == warning.Replaced || o.State == warning.Cancelled {
-		return warning.Refuse(warning.ReasonConflict, "%s, which the update follows, is %s; update the one in its place, or submit a new warning", o.ID, o.State)
+		return warning.Refuse(warning.ReasonConflict, "%s, which this follows, is %s; follow the one in its place, or submit a new warning", o.ID, o.State)
 	}
 	return nil
 }
 
-// stillFollows is over for an update that is about to leave: what it follows may have ended while it waited.
-func (e *Engine) stillFollows(ctx context.Context, s *warning.Spec) error {
-	if s.Type != warning.Update {
-		return nil
+// follows refuses an update or all-clear that is about to leave where what it follows has another in its place, or is none any
+// more: two would hold side by side. Else it says what the act must write that releases it: of two at once the second is
+// ErrChanged, and refused here when it decides again.
+func (e *Engine) follows(ctx context.Context, w *warning.Warning) ([]Put, error) {
+	if w.Spec.Type != warning.Update && w.Spec.Type != warning.AllClear {
+		return nil, nil
 	}
-	o, err := e.followed(ctx, s)
+	o, err := e.followed(ctx, &w.Spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return over(&o)
+	if err := over(&o); err != nil {
+		return nil, err
+	}
+	table, err := e.records.Table(ctx, TableFollowed)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	put := Put{Table: TableFollowed, Field: o.ID, Value: []byte(w.ID), Was: []byte{}}
+	if by := table[o.ID]; by != nil {
+		put.Was = by
+		other, _, err := e.records.Warning(ctx, string(by))
+		switch {
+		case string(by) == w.ID, errors.Is(err, ErrNotFound):
+		case err != nil:
+			return nil, unavailable(err)
+		case other.State == warning.Cancelled: // it was a mistake
+		case other.Spec.Type == warning.AllClear:
+			return nil, cleared()
+		default:
+			return nil, warning.Refuse(warning.ReasonConflict, "%s has taken the place of %s, which this follows; follow that one", other.ID, o.ID)
+		}
+	}
+	return []Put{put}, nil
 }
 
 // Approve agrees to what the caller saw. When everybody has agreed whom the policy asks for, the warning is released:
@@ -148,7 +172,8 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 				Remedy: "look at it again with tocsin get " + w.ID,
 			})
 		}
-		if err := e.stillFollows(ctx, &w.Spec); err != nil {
+		puts, err := e.follows(ctx, w)
+		if err != nil {
 			return decision{}, err
 		}
 		look, err := e.look(ctx, w.Spec, now, now)
@@ -174,7 +199,7 @@ func (e *Engine) Approve(ctx context.Context, c Caller, key, id string, version 
 		w.ApprovedPeople = look.People
 		d := decision{detail: fmt.Sprintf("digest %s, %d people", w.Digest, look.People)}
 		if len(w.ApprovedBy) >= needed {
-			w.State, w.ReleasedAt, d.release = warning.Released, now, true
+			w.State, w.ReleasedAt, d.release, d.puts = warning.Released, now, true, puts
 		}
 		return d, nil
 	})
@@ -322,10 +347,28 @@ func entryOf(c Caller, at time.Time, act string, w *warning.Warning, detail stri
 	return Entry{At: at, User: c.User, Role: c.Role.String(), Act: act, Subject: w.ID, Detail: detail, Outcome: w.State.String()}
 }
 
-// record carries out the act of a new warning.
+// record carries out the act of a new warning, which may leave by it at once.
 func (e *Engine) record(ctx context.Context, c Caller, key, digest string, a Act) (warning.Warning, error) {
-	w, _, err := e.do(ctx, c, key, digest, a)
-	return w, Refusal(err)
+	for puts := a.Puts; ; {
+		if a.Warning.State == warning.Released {
+			more, err := e.follows(ctx, a.Warning)
+			if err != nil {
+				if w, ok, unknown := e.answered(ctx, c, key, digest); ok { // by this very act, meanwhile
+					return w, unknown
+				}
+				return *a.Warning, err
+			}
+			a.Puts = slices.Concat(puts, more)
+		}
+		w, _, err := e.do(ctx, c, key, digest, a)
+		if !errors.Is(err, ErrChanged) { // else another follows the same since
+			return w, Refusal(err)
+		}
+	}
+}
+
+func cleared() error {
+	return warning.Refuse(warning.ReasonConflict, "the all-clear of this warning is recorded already: tocsin list shows it")
 }
 
 // do is the one place where an act on a warning becomes durable.
@@ -342,7 +385,7 @@ func (e *Engine) do(ctx context.Context, c Caller, key, digest string, a Act) (w
 	a.Unique = a.Unique || clears // two people may lift a warning at once: everybody hears it once
 	done, err := e.records.Do(ctx, a)
 	if clears && errors.Is(err, ErrSame) {
-		err = warning.Refuse(warning.ReasonConflict, "the all-clear of this warning is recorded already: tocsin list shows it")
+		err = cleared()
 	}
 	if err != nil {
 		return *a.Warning, 0, err
@@ -393,15 +436,24 @@ func (e *Engine) stopped(ctx context.Context, id string, generation uint64) erro
 	if err != nil {
 		return unavailable(err)
 	}
+	names := make([]string, len(plan.Strands))
+	for i, s := range plan.Strands {
+		names[i] = s.Account
+	}
+	return e.obeyed(ctx, names, generation)
+}
+
+// obeyed waits until every owner of the accounts has obeyed a generation.
+func (e *Engine) obeyed(ctx context.Context, accounts []string, generation uint64) error {
 	type watch struct {
 		beat  uint64
 		since time.Time
 	}
 	pending := map[string]watch{}
-	names := make([]string, 0, len(plan.Strands))
-	for _, s := range plan.Strands {
-		pending[s.Account] = watch{since: time.Now()}
+	for _, n := range accounts {
+		pending[n] = watch{since: time.Now()}
 	}
+	names := make([]string, 0, len(pending))
 	for {
 		names = names[:0]
 		for n := range pending {
@@ -409,7 +461,7 @@ func (e *Engine) stopped(ctx context.Context, id string, generation uint64) erro
 		}
 		owners, err := e.records.Obeyed(ctx, names)
 		if err != nil && ctx.Err() != nil {
-			return unavailable(fmt.Errorf("the stop is recorded; whether %s obeyed it is not known yet", strings.Join(names, ", ")))
+			return unavailable(fmt.Errorf("it is recorded; whether %s has obeyed it is not known yet", strings.Join(names, ", ")))
 		}
 		for n, was := range pending {
 			o, owned := owners[n]

@@ -1,6 +1,11 @@
 package dispatcher
 
-import "tocsin/warning"
+import (
+	"context"
+	"time"
+
+	"tocsin/warning"
+)
 
 // Held is what the accounts of this process hold: strands, the places that they have had, and references to their people.
 func (e *Engine) Held() (strands, places, refs int) {
@@ -32,3 +37,11 @@ func entry[T any](p *perBlock[T], block uint32, people warning.Block) any {
 	}
 	return p.at(block).Load()
 }
+
+// Bell rings whoever is on duty as of the times that it is given.
+func (e *Engine) Bell() func(ctx context.Context, now time.Time) error {
+	return (&bell{e: e, rung: map[string]rung{}, told: map[string]bool{}}).turn
+}
+
+// Stepped is a time as it is read after the wall clock was set.
+var Stepped = stepped

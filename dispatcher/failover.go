@@ -177,7 +177,7 @@ func (a *account) moveOn(s *strand, r *request, now time.Time) {
 	stay := s.due[:0]
 	for _, d := range s.due {
 		pos := uint32(d)
-		if a.sendsNoMore(s, pos) && !s.led.base.Add(time.Duration(d>>32)*time.Millisecond).After(now) {
+		if a.sendsNoMore(s, pos) && !s.dueAt(d).After(now) {
 			a.repeatElsewhere(s, pos, now)
 		}
 		if !s.untouched(pos) {

@@ -72,7 +72,7 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 	if people, _ := e.policy().ApprovalsFor(&s, 0); people == 0 {
 		w.State, w.ReleasedAt = warning.Released, now
 	}
-	w, _, err := e.do(ctx, c, key, digest, Act{
+	return e.record(ctx, c, key, digest, Act{
 		Entry: Entry{
 			At: now, User: c.User, Role: c.Role.String(), Act: "warning." + t.String(), Subject: w.ID, Outcome: w.State.String(),
 			Detail: "follows " + o.ID + ", digest " + w.Digest,
@@ -80,7 +80,6 @@ func (e *Engine) submitFollowUp(ctx context.Context, c Caller, key string, o *wa
 		Warning: &w, ToPlan: w.State == warning.Released,
 		Puts: []Put{{Table: TableStopped, Field: o.ID}},
 	})
-	return w, Refusal(err)
 }
 
 // canceller is who cancelled a warning, and the key of its correction.
@@ -153,7 +152,7 @@ func (e *Engine) AllClear(ctx context.Context, c Caller, key, id string) (warnin
 	if o.Spec.Type != warning.Alert && o.Spec.Type != warning.Update { // it would take the place of a correction that is on its way
 		return o, warning.Refuse(warning.ReasonConflict, "%s is a %s; an all-clear follows a warning", o.ID, o.Spec.Type)
 	}
-	if o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
+	if o.ReleasedAt.IsZero() || o.State != warning.Released && o.State != warning.Completed && o.State != warning.Held && o.State != warning.Expired {
 		return o, warning.Refuse(warning.ReasonConflict, "the warning is %s; an all-clear follows one that was released", o.State)
 	}
 	return e.submitFollowUp(ctx, c, key, &o, warning.AllClear)

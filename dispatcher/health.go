@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -197,39 +198,51 @@ func (e *Engine) steer(ctx context.Context, c Caller, key, act, name, detail str
 	if a == nil {
 		return AccountHealth{}, warning.Refuse(warning.ReasonNotFound, "there is no account %q; tocsin channel list shows those there are", name)
 	}
-	table, err := e.records.Table(ctx, TableControls)
-	if err != nil {
-		return AccountHealth{}, unavailable(err)
-	}
-	var ctl Control
-	if b, ok := table[name]; ok {
-		if err := json.Unmarshal(b, &ctl); err != nil {
+	for {
+		table, err := e.records.Table(ctx, TableControls)
+		if err != nil {
+			return AccountHealth{}, unavailable(err)
+		}
+		var ctl Control
+		was := table[name]
+		if was == nil {
+			was = []byte{}
+		} else if err := json.Unmarshal(was, &ctl); err != nil {
 			return AccountHealth{}, fmt.Errorf("control of account %s: %w", name, err)
 		}
-	}
-	set(&ctl)
-	ctl.User = c.User
-	value, err := json.Marshal(ctl)
-	if err != nil {
-		return AccountHealth{}, err
-	}
-	_, err = e.records.Do(ctx, Act{
-		User: c.User, Key: key, Digest: requestDigest(act, []string{name, detail}),
-		Entry: Entry{At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: act, Subject: name, Detail: detail},
-		Puts:  []Put{{Table: TableControls, Field: name, Value: value}},
-	})
-	if err != nil {
-		return AccountHealth{}, Refusal(err)
-	}
-	a.obeyControl(ctl)
-	if all, err := e.Accounts(ctx); err == nil { // with its owner's word and its route
-		if i := slices.IndexFunc(all, func(h AccountHealth) bool { return h.Name == name }); i >= 0 {
-			return all[i], nil
+		set(&ctl)
+		ctl.User = c.User
+		value, err := json.Marshal(ctl)
+		if err != nil {
+			return AccountHealth{}, err
 		}
+		done, err := e.records.Do(ctx, Act{
+			User: c.User, Key: key, Digest: requestDigest(act, []string{name, detail}),
+			Entry: Entry{At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: act, Subject: name, Detail: detail},
+			Puts:  []Put{{Table: TableControls, Field: name, Value: value, Was: was}},
+		})
+		if errors.Is(err, ErrChanged) { // somebody else has steered it since: neither takes back what the other did
+			continue
+		}
+		if err != nil {
+			return AccountHealth{}, Refusal(err)
+		}
+		if !done.Repeated {
+			a.obeyControl(ctl)
+		}
+		a.nudge()
+		if err := e.obeyed(ctx, []string{name}, done.Generation); err != nil {
+			return AccountHealth{}, err
+		}
+		h := a.health(time.Now())
+		h.Route.Share = 1 // nobody says that it is left
+		if all, err := e.Accounts(ctx); err == nil {
+			if i := slices.IndexFunc(all, func(x AccountHealth) bool { return x.Name == name }); i >= 0 {
+				h.Owner, h.Route = all[i].Owner, all[i].Route
+			}
+		}
+		return h, nil
 	}
-	h := a.health(time.Now())
-	h.Route.Share = 1 // nobody says that it is left
-	return h, nil
 }
 
 // obeyControl takes a control at once; other processes learn it with their next answer from the store.

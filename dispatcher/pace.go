@@ -11,9 +11,13 @@ type trip struct {
 	median time.Duration
 	least  [2]time.Duration // of this ten seconds and the ten before; 0: none
 	since  time.Time
+	first  time.Time // answer
 }
 
 func (t *trip) add(now time.Time, took time.Duration) {
+	if t.first.IsZero() {
+		t.first = now
+	}
 	if now.Sub(t.since) > 10*time.Second {
 		t.least[1], t.least[0], t.since = t.least[0], 0, now
 	}
@@ -29,6 +33,9 @@ func (t *trip) add(now time.Time, took time.Duration) {
 		t.median -= step
 	}
 }
+
+// young tells whether the fastest answers may still be to come.
+func (t *trip) young(now time.Time) bool { return now.Sub(t.first) < time.Second }
 
 func (t *trip) fastest() time.Duration {
 	if t.least[1] == 0 || t.least[0] != 0 && t.least[0] < t.least[1] {

@@ -162,6 +162,9 @@ type Act struct {
 	ToPlan  bool             // the warning is to be planned
 	Parts   int              // of its plan, as they were read; 0: however many there are. ErrChanged when it has grown
 
+	StateOf string        // a warning that must be in State, else ErrChanged; empty: none
+	State   warning.State // of StateOf
+
 	Fence Fence // refuse (ErrFenced) when this is not the account's ownership any more; zero: nothing
 
 	Puts []Put // small records that change with the act: users, controls of accounts, seals
@@ -197,6 +200,7 @@ const (
 	TableDuty     = "duty"     // user → "on" or "off": who went on or off duty by hand
 	TablePolicy   = "policy"   // "policy" → JSON of the one in force and the one that waits
 	TableStopped  = "stopped"  // cancelled warning whose correction is not recorded yet → JSON of who cancelled it, with which key
+	TableFollowed = "followed" // warning → id of the update or all-clear that was released to take its place
 	TableReviews  = "reviews"  // warning → when its open review is due, RFC 3339
 	TableEditions = "editions" // id of outlines → JSON of what is known of their import
 )
@@ -347,7 +351,8 @@ type Queue interface {
 	Release(ctx context.Context, f Fence) error
 
 	// Commit appends to the journal, asks for grants and closes strands: one script, one fsync. The fence's sequence
-	// counts commits from 1; a repeated sequence gets the stored answer and changes nothing.
+	// counts commits from 1; a repeated sequence gets the stored answer and changes nothing. It moves the heartbeat, because
+	// its owner sends for a lease from it on.
 	Commit(ctx context.Context, f Fence, seq uint64, c Commit) (Committed, error)
 	// Fold stores ledger chunks whose journal entries, up to and including entry, are dropped.
 	Fold(ctx context.Context, f Fence, chunks []Chunk, entry uint64) error

@@ -45,6 +45,9 @@ func (e *Engine) look(ctx context.Context, s warning.Spec, valid, at time.Time) 
 	if err != nil {
 		return Preview{}, err
 	}
+	if err := e.fits(&s, costs); err != nil {
+		return Preview{}, err
+	}
 	if s.Type != warning.Alert {
 		o, err := e.followed(ctx, &s)
 		if err != nil {
@@ -166,6 +169,25 @@ func (e *Engine) served(s warning.Spec, at time.Time) error {
 				Detail: fmt.Sprintf("no account carries %s for the status %s", ch, s.Status),
 				Remedy: "choose another status or channel, or have an engineer configure a link of that kind",
 			})
+		}
+	}
+	return nil
+}
+
+// fits refuses words for which a link of an account that may carry them has no room: all of a message leaves in one write.
+func (e *Engine) fits(s *warning.Spec, c costs) error {
+	accounts := e.routing.Load().accounts
+	for i := range accounts {
+		a := &accounts[i]
+		for _, ch := range s.Channels {
+			cost := c[ch]
+			if n := slices.Max(cost[:]); slices.Contains(a.Channels, ch) && slices.Contains(a.Statuses, s.Status) && n > int64(a.Window) {
+				return warning.Invalid(warning.Violation{
+					Field: "warning.words", Rule: "words.window",
+					Detail: fmt.Sprintf("the words need %d messages to a person and a link of account %s holds %d", n, a.Name, a.Window),
+					Remedy: "shorten them, or have an engineer widen the window of the account",
+				})
+			}
 		}
 	}
 	return nil

@@ -304,10 +304,7 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	a.journal.add(s.ID, now, rec)
 	a.touch(s)
 	if o.Took > 0 {
-		a.trip.add(now, o.Took)
-		if late := min(o.Took-a.trip.fastest(), lateMost*a.opt.Guard) - a.opt.Guard; late > 0 {
-			a.ring.Late(now.Add(-o.Took), late)
-		}
+		a.answered(o, now)
 	}
 	a.blame(s, o.Reason, now)
 	if again {
@@ -315,6 +312,16 @@ func (a *account) outcome(o *channels.Outcome, now time.Time) {
 	}
 	if len(a.early.byNumber) > 0 {
 		a.early.retry(a, s.person(rec.pos), now)
+	}
+}
+
+// answered takes in how long an answer took.
+func (a *account) answered(o *channels.Outcome, now time.Time) {
+	a.trip.add(now, o.Took)
+	fastest := a.trip.fastest()
+	a.ring.Fastest(fastest)
+	if o.Took-fastest > a.opt.Guard || a.trip.young(now) {
+		a.ring.Answered(o.Sent, o.Took)
 	}
 }
 

@@ -420,7 +420,7 @@ func (a *account) mayEnd(now time.Time) bool {
 // unsettled tells whether what waits there is not known, or somebody is on the way: to the carrier or to another account. mu is
 // held.
 func (a *account) unsettled() bool {
-	if !a.owned || a.inflight > 0 || a.stale || a.seen > a.obeyed {
+	if !a.owned || a.inflight > 0 || a.stale || a.missing || a.seen > a.obeyed {
 		return true
 	}
 	for _, s := range a.byID {

@@ -69,6 +69,7 @@ func (e *Engine) Broadcast(ctx context.Context, c Caller, key, id string, r Repe
 			At: time.Now().UTC(), User: c.User, Role: c.Role.String(), Act: "warning.broadcast", Subject: id,
 			Detail: r.String(),
 		},
+		StateOf: id, State: w.State,
 	}
 	found := false
 	for _, p := range e.platforms {

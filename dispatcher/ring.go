@@ -9,12 +9,13 @@ import (
 // sliding second at most the rate is handed to the sockets; with the guard the same holds at the carrier for a jitter
 // up to it. It is a pure function of the times it is given, and not safe for concurrent use.
 //
-// Jitter beyond the guard shows in answers that come later than the account's fastest: Late makes what they answer count
-// longer.
+// Jitter beyond the guard shows in answers that come later than the account's fastest: what they answer counts longer. How
+// late the first ones of an account are is known only when faster ones have come, so that answers are kept, and judged later.
 //
 // Groups that were sent within the grain are kept as one with the later time, which errs on the slow side.
 type Ring struct {
 	window  time.Duration // 1 s + guard
+	fastest time.Duration // answer, as far as it is known
 	groups  []sent        // a queue in a ring: oldest at head
 	head    int
 	size    int
@@ -28,7 +29,7 @@ type Ring struct {
 type sent struct {
 	at   time.Time
 	n    int
-	late time.Duration // beyond the guard, as its answer told
+	took time.Duration // until its slowest answer; 0: not kept
 }
 
 const ringGrain = 50 * time.Microsecond
@@ -48,7 +49,7 @@ func (r *Ring) Guard(guard time.Duration) (quiet time.Duration) {
 
 // Allow is how many messages may be sent at now under the rate (messages a second).
 func (r *Ring) Allow(now time.Time, rate int) int {
-	for r.size > 0 && now.Sub(r.groups[r.head].at) >= r.window+r.groups[r.head].late {
+	for r.size > 0 && now.Sub(r.groups[r.head].at) >= r.window+r.late(&r.groups[r.head]) {
 		r.sum -= r.groups[r.head].n
 		r.head = (r.head + 1) % len(r.groups)
 		r.size--
@@ -61,17 +62,30 @@ func (r *Ring) Next() time.Time {
 	if r.size == 0 {
 		return time.Time{}
 	}
-	return r.groups[r.head].at.Add(r.window + r.groups[r.head].late)
+	g := &r.groups[r.head]
+	return g.at.Add(r.window + r.late(g))
 }
 
-// Late says that what was sent at a time may have reached the carrier later than the guard allows for, by so much: it
-// counts that much longer. Groups after it wait for it, which errs on the slow side.
-func (r *Ring) Late(at time.Time, by time.Duration) {
-	i := sort.Search(r.size, func(i int) bool { return !r.groups[(r.head+i)%len(r.groups)].at.Before(at) })
+// Fastest says how long the account's fastest answer takes.
+func (r *Ring) Fastest(took time.Duration) { r.fastest = took }
+
+// Answered says that what was given to a socket at a time was answered after so long: it may have come to the carrier that much
+// later than what is answered fastest. Groups after it wait for it, which errs on the slow side.
+func (r *Ring) Answered(sent time.Time, took time.Duration) {
+	i := sort.Search(r.size, func(i int) bool { return !r.groups[(r.head+i)%len(r.groups)].at.Before(sent) })
 	if i < r.size {
 		g := &r.groups[(r.head+i)%len(r.groups)]
-		g.late = max(g.late, by)
+		g.took = max(g.took, took)
 	}
+}
+
+// late is how much longer than the window a group counts: what its answer was late beyond the guard.
+func (r *Ring) late(g *sent) time.Duration {
+	if g.took == 0 {
+		return 0
+	}
+	guard := r.window - time.Second
+	return max(0, min(g.took-r.fastest, lateMost*guard)-guard)
 }
 
 // Add says that n messages were handed to sockets, and that they were all there by at.

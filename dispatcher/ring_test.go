@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"tocsin/channels"
 )
 
 // TestContractRing: whatever is asked and whenever, no sliding second and guard holds more than the rate, and with a
@@ -70,6 +72,7 @@ func TestRingCountsLateMessagesLonger(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const rate, guard = 1500, 5 * time.Millisecond
 		r := NewRing(guard)
+		r.Fastest(3 * time.Millisecond)
 		now := time.Unix(1_800_000_000, 0)
 		type arrival struct {
 			at time.Time
@@ -87,9 +90,7 @@ func TestRingCountsLateMessagesLonger(t *testing.T) {
 			if rapid.IntRange(0, 20).Draw(t, "stall") == 0 {
 				late = time.Duration(rapid.IntRange(0, 20).Draw(t, "ms")) * time.Millisecond
 			}
-			if late > guard {
-				r.Late(now, late-guard)
-			}
+			r.Answered(now, 3*time.Millisecond+late)
 			arrivals = append(arrivals, arrival{now.Add(late), n})
 		}
 		slices.SortFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
@@ -117,4 +118,53 @@ func TestRingObeysALowerRateAtOnce(t *testing.T) {
 	if n := r.Allow(now.Add(time.Second), 50); n != 50 {
 		t.Fatalf("allowed %d after the second, want 50", n)
 	}
+}
+
+// TestFirstMessagesThatAreLateCountLonger: an owner begins while its machine is busy. All of its first messages are as late, so
+// that nothing tells it before the faster ones that follow are answered; and its process comes to the answers with a delay.
+func TestFirstMessagesThatAreLateCountLonger(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const rate, guard, trip = 1500, 5 * time.Millisecond, 2 * time.Millisecond
+		a := &account{opt: AccountOptions{Guard: guard}, ring: NewRing(guard)}
+		busy := time.Duration(rapid.IntRange(0, 600).Draw(t, "busy ms")) * time.Millisecond
+		late := time.Duration(rapid.IntRange(0, 20).Draw(t, "late ms")) * time.Millisecond
+		behind := time.Duration(rapid.IntRange(0, 6).Draw(t, "behind ms")) * time.Millisecond
+		began := time.Unix(1_800_000_000, 0)
+		type answer struct {
+			at time.Time
+			o  channels.Outcome
+		}
+		var arrivals []time.Time
+		var answers []answer
+		for now := began; now.Before(began.Add(3 * time.Second)); now = now.Add(2 * time.Millisecond) {
+			for len(answers) > 0 && !answers[0].at.After(now) {
+				a.answered(&answers[0].o, answers[0].at)
+				answers = answers[1:]
+			}
+			n := min(a.ring.Allow(now, rate), 4)
+			if n == 0 {
+				continue
+			}
+			a.ring.Add(now.Add(100*time.Microsecond), n)
+			is := time.Duration(0)
+			if now.Before(began.Add(busy)) {
+				is = late
+			}
+			for range n {
+				arrivals = append(arrivals, now.Add(is))
+			}
+			answers = append(answers, answer{now.Add(is + trip + behind), channels.Outcome{Sent: now, Took: is + trip}})
+			slices.SortStableFunc(answers, func(a, b answer) int { return a.at.Compare(b.at) })
+		}
+		slices.SortFunc(arrivals, time.Time.Compare)
+		from := 0
+		for i := range arrivals {
+			for arrivals[i].Sub(arrivals[from]) >= time.Second {
+				from++
+			}
+			if n := i - from + 1; n > rate {
+				t.Fatalf("%d messages in a second at the carrier %v after the first, the rate is %d", n, arrivals[i].Sub(began), rate)
+			}
+		}
+	})
 }

@@ -262,8 +262,8 @@ func (h *house) carriers() []dispatcher.AccountOptions {
 	return []dispatcher.AccountOptions{h.account("mobile", "fake")}
 }
 
-// start runs an engine, with other options where change says so.
-func (h *house) start(change ...func(*dispatcher.Options)) {
+// engine is one that does not run yet, with other options where change says so.
+func (h *house) engine(change ...func(*dispatcher.Options)) *dispatcher.Engine {
 	h.cut = &cut{Store: h.store}
 	options := dispatcher.Options{
 		Node: h.node, Records: h.store, Queue: h.cut, Directory: h.town, Land: &h.land, Epochs: h.ids,
@@ -288,6 +288,12 @@ func (h *house) start(change ...func(*dispatcher.Options)) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return e
+}
+
+// start runs an engine.
+func (h *house) start(change ...func(*dispatcher.Options)) {
+	e := h.engine(change...)
 	h.e = e
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.done = cancel, make(chan struct{})

@@ -16,7 +16,8 @@ type strand struct {
 	Strand
 	w     warning.Warning
 	snap  Snapshot
-	index uint32 // in its account; the upper half of a token
+	index uint32    // in its account; the upper half of a token
+	began time.Time // it was opened: due times count from here, because no step of the clock moves it
 	led   *ledger
 
 	starts     []uint32 // position of the first person of each batch, and of the end
@@ -58,7 +59,7 @@ type strand struct {
 // openStrand makes ready what the plan stored. prepare turns words into what the account's wire needs.
 func openStrand(s Strand, w warning.Warning, snap Snapshot, index uint32, prepare func(channels.Content) (channels.Prepared, error)) (*strand, error) {
 	st := &strand{
-		Strand: s, w: w, snap: snap, index: index, state: warning.Released,
+		Strand: s, w: w, snap: snap, index: index, began: time.Now(), state: warning.Released,
 		starts: make([]uint32, 1, len(s.Batches)+1), prepared: make([]channels.Prepared, len(warning.Languages)),
 	}
 	for _, c := range w.ID {
@@ -325,7 +326,7 @@ func (s *strand) copy() *strand {
 	return &c
 }
 
-// dues is who waits for another hand-off, soonest first: due time in milliseconds after the strand's base in the upper
+// dues is who waits for another hand-off, soonest first: due time in milliseconds after the strand was opened in the upper
 // half, position in the lower.
 type dues []uint64
 
@@ -343,7 +344,7 @@ func (d *dues) Pop() any {
 // wait puts pos back to be sent again at due.
 func (s *strand) wait(pos uint32, due time.Time) {
 	s.stays = nil
-	ms := max(0, due.Sub(s.led.base).Milliseconds())
+	ms := max(0, due.Sub(s.began).Milliseconds())
 	heap.Push(&s.due, uint64(ms)<<32|uint64(pos))
 }
 
@@ -352,7 +353,11 @@ func (s *strand) nextDue() (time.Time, bool) {
 	if len(s.due) == 0 {
 		return time.Time{}, false
 	}
-	return s.led.base.Add(time.Duration(s.due[0]>>32) * time.Millisecond), true
+	return s.dueAt(s.due[0]), true
+}
+
+func (s *strand) dueAt(d uint64) time.Time {
+	return s.began.Add(time.Duration(d>>32) * time.Millisecond)
 }
 
 // popDue takes one person whose time has come.

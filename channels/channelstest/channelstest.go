@@ -323,6 +323,8 @@ func (s *session) checkAgainstPeer(want expectation) {
 			s.t.Errorf("message %d segment %d is said not to have left, the carrier got it", o.Token, o.Segment)
 		case o.Kind == channels.HandedOver && (o.Print == 0) != want.noIDs:
 			s.t.Errorf("message %d segment %d has fingerprint %d", o.Token, o.Segment, o.Print)
+		case o.Took > 0 && (o.Sent.IsZero() || time.Since(o.Sent) < o.Took):
+			s.t.Errorf("message %d segment %d was sent at %v and took %v", o.Token, o.Segment, o.Sent, o.Took)
 		case o.Took < 0 || o.Took > 0 && (o.Kind == channels.Unknown || o.Reason == channels.LinkDown):
 			s.t.Errorf("message %d segment %d took %v", o.Token, o.Segment, o.Took)
 		}

@@ -115,7 +115,8 @@ func (l *link) settle() {
 			v = verdictOf(pdu.UnknownError)
 		}
 		l.outcomes = append(l.outcomes, channels.Outcome{
-			Token: s.token, Segment: s.segment, Kind: v.kind, Reason: v.reason, Print: a.print, Took: now - s.at,
+			Token: s.token, Segment: s.segment, Kind: v.kind, Reason: v.reason, Print: a.print,
+			Sent: l.c.began.Add(s.at), Took: now - s.at,
 		})
 		if v.kind == channels.HandedOver {
 			l.c.memory.add(s.token, s.segment, a.id)

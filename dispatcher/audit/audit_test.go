@@ -357,6 +357,35 @@ func TestSealerGoesOnWhereTheSecondPlaceEnds(t *testing.T) {
 	}
 }
 
+// TestASealThatACrashLeftInTheStoreGoes: a process dies between the store and the second place, again and again.
+func TestASealThatACrashLeftInTheStoreGoes(t *testing.T) {
+	h := sealedHouse(t)
+	for range 3 {
+		s := h.open(t)
+		h.act(t, 2)
+		h.seal(t, s)
+		before, err := os.ReadFile(h.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.act(t, 1)
+		h.seal(t, s)
+		if err := errors.Join(s.Close(), os.WriteFile(h.path, before, 0o600)); err != nil { // the line did not come to the disk
+			t.Fatal(err)
+		}
+	}
+	s := h.open(t)
+	h.act(t, 1)
+	h.seal(t, s)
+	if r := h.verify(t); !r.OK() || r.Sealed != r.Entries {
+		t.Fatalf("%+v", r)
+	}
+	table, err := h.Table(t.Context(), dispatcher.TableSeals)
+	if err != nil || len(table) != 1 {
+		t.Fatalf("%d seals in the store, %v", len(table), err)
+	}
+}
+
 func TestANewSecondPlaceTakesInTheWholeRecord(t *testing.T) {
 	h := sealedHouse(t)
 	h.act(t, 2*chunk)

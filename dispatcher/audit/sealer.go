@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,8 +38,9 @@ type Sealer struct {
 	forged   error // not nil: the record is not what was sealed, and no seal of ours shall cover it
 	number   uint64
 	hash     Hash
-	last     mark   // of entry number
-	stored   uint64 // number of our seal in the store; 0: none
+	last     mark     // of entry number
+	stored   uint64   // number of our seal in the store; 0: none
+	left     []uint64 // numbers of other seals that were there when this process began
 
 	failing bool // as the alarm was told; Run's own
 
@@ -145,6 +147,11 @@ func (s *Sealer) examine(ctx context.Context) error {
 	if s.number = e.end; s.number > 0 {
 		s.hash, s.last, s.stored = e.hashes[s.number], e.actual[s.number-1], s.number
 	}
+	for _, c := range e.claims {
+		if c.Number != s.stored {
+			s.left = append(s.left, c.Number)
+		}
+	}
 	return nil
 }
 
@@ -194,15 +201,22 @@ func (s *Sealer) step(ctx context.Context) (more bool, err error) {
 	return len(entries) == chunk, nil
 }
 
-// store puts the seal into the store in place of ours before. It adds no entry: a seal of a seal would never end.
+// store puts the seal into the store in place of ours before, and of those that a crash has left there, or a process that ended. It
+// adds no entry: a seal of a seal would never end.
 func (s *Sealer) store(ctx context.Context, seal Seal) error {
 	puts := []dispatcher.Put{{Table: dispatcher.TableSeals, Field: strconv.FormatUint(seal.Number, 10), Value: []byte(seal.String())}}
 	if s.stored != 0 && s.stored != seal.Number {
 		puts = append(puts, dispatcher.Put{Table: dispatcher.TableSeals, Field: strconv.FormatUint(s.stored, 10)})
 	}
+	for _, n := range s.left {
+		if n < seal.Number {
+			puts = append(puts, dispatcher.Put{Table: dispatcher.TableSeals, Field: strconv.FormatUint(n, 10)})
+		}
+	}
 	if _, err := s.o.Records.Do(ctx, dispatcher.Act{Puts: puts}); err != nil {
 		return fmt.Errorf("store the seal of entry %d: %w", seal.Number, err)
 	}
 	s.stored = seal.Number
+	s.left = slices.DeleteFunc(s.left, func(n uint64) bool { return n <= seal.Number })
 	return nil
 }

@@ -203,6 +203,9 @@ func (s *Store) fits(a dispatcher.Act) error {
 			return fmt.Errorf("memstore: warning %s has another digest: what was submitted never changes", id)
 		}
 	}
+	if r := s.warnings[a.StateOf]; a.StateOf != "" && (r == nil || r.state != a.State) {
+		return fmt.Errorf("%w: warning %s is not %s", dispatcher.ErrChanged, a.StateOf, a.State)
+	}
 	if a.Fence != (dispatcher.Fence{}) {
 		if _, err := s.fenced(a.Fence); err != nil {
 			return err

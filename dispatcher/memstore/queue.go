@@ -94,6 +94,7 @@ func (s *Store) Commit(_ context.Context, f dispatcher.Fence, seq uint64, c disp
 		return none, err
 	}
 	if seq == a.seq && seq > 0 {
+		a.beat++
 		return cloneCommitted(a.answer), nil
 	}
 	if seq != a.seq+1 {
@@ -118,7 +119,7 @@ func (s *Store) Commit(_ context.Context, f dispatcher.Fence, seq uint64, c disp
 	if len(c.Stats) > 0 {
 		a.stats = slices.Clone(c.Stats)
 	}
-	a.seq, a.obeyed = seq, c.Obeyed
+	a.seq, a.obeyed, a.beat = seq, c.Obeyed, a.beat+1
 	a.answer = dispatcher.Committed{Signal: signal, Entry: a.entry, Refused: refused}
 	return cloneCommitted(a.answer), nil
 }

@@ -59,7 +59,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	keys := []string{
 		s.keys.answer(a.User, a.Key), warningKey, s.keys.warnings(), liveOf, s.keys.toPlan(),
 		s.keys.record(), s.keys.recorded(), s.keys.generation(), s.keys.answers(id), s.keys.plan(id),
-		s.keys.account(a.Fence.Account),
+		s.keys.account(a.Fence.Account), s.keys.warning(a.StateOf),
 	}
 	for _, p := range a.Puts {
 		keys = append(keys, s.keys.table(p.Table))
@@ -68,7 +68,7 @@ func (s *Store) do(ctx context.Context, script *redis.Script, a dispatcher.Act) 
 	args := []any{
 		flag(a.Key != ""), a.Digest, a.Answer, entry, flag(raises), id, a.Rev, fmt.Sprintf("%02d", state), expires, digest,
 		record, flag(liveWarning), toPlan, flag(a.Unique), a.Entry.At.UnixMilli(), a.Parts,
-		a.Fence.Owner, a.Fence.Epoch,
+		a.Fence.Owner, a.Fence.Epoch, a.StateOf, uint8(a.State),
 	}
 	for _, p := range a.Puts {
 		value := []byte{}

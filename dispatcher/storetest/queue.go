@@ -35,6 +35,13 @@ func ownership(t *testing.T, s Store) {
 	if moved <= beat {
 		t.Fatalf("the beat went from %d to %d", beat, moved)
 	}
+	for range 2 { // a commit prolongs the lease too, also where it is answered again
+		commit(t, s, f, 1, dispatcher.Commit{})
+		beat = moved
+		if moved, _, _, err = s.Heartbeat(ctx, "a"); err != nil || moved <= beat {
+			t.Fatalf("the beat went from %d to %d with a commit: %v", beat, moved, err)
+		}
+	}
 	g, err := s.Acquire(ctx, "a", "two", 0, moved, false)
 	no(t, err)
 	if g.Epoch <= f.Epoch {

@@ -115,6 +115,9 @@ func (p *pair) act() {
 		}
 		a.Unique = p.flip("unique")
 	}
+	if p.rarely("state of") {
+		a.StateOf, a.State = id(1+p.upTo(3, "of")), warning.State(1+p.upTo(7, "its state"))
+	}
 	for range p.upTo(2, "puts") {
 		put := dispatcher.Put{Table: rapid.SampledFrom([]string{dispatcher.TableUsers, dispatcher.TableControls}).Draw(p.T, "table"), Field: p.account()}
 		if p.flip("value") {

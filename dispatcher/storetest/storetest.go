@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"warnings are listed newest first and by state", lists},
 		{"entries are numbered and keep their bytes", entries},
 		{"tables keep, change and remove", tables},
+		{"an act waits for the state of another warning", otherState},
 		{"acts that owners must know of raise the generation", generation},
 		{"released warnings wait for their plan", toPlan},
 		{"a plan is stored once and comes back as it was", plans},

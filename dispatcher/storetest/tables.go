@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tocsin/dispatcher"
+	"tocsin/warning"
 )
 
 func tables(t *testing.T, s Store) {
@@ -54,4 +55,23 @@ func tables(t *testing.T, s Store) {
 	got, err = s.Table(t.Context(), dispatcher.TableSeals)
 	no(t, err)
 	same(t, "another table", got, map[string][]byte{})
+}
+
+func otherState(t *testing.T, s Store) {
+	do(t, s, dispatcher.Act{Warning: draft(1, warning.Released)})
+	put := func(of int, is warning.State) error {
+		_, err := s.Do(t.Context(), dispatcher.Act{
+			StateOf: id(of), State: is, Puts: []dispatcher.Put{{Table: dispatcher.TableUsers, Field: "a", Value: []byte("1")}},
+		})
+		return err
+	}
+	must(t, put(1, warning.Held), dispatcher.ErrChanged)
+	must(t, put(2, warning.Released), dispatcher.ErrChanged)
+	got, err := s.Table(t.Context(), dispatcher.TableUsers)
+	no(t, err)
+	same(t, "the table", got, map[string][]byte{})
+	no(t, put(1, warning.Released))
+	move(t, s, 1, 1, warning.Held)
+	must(t, put(1, warning.Released), dispatcher.ErrChanged)
+	no(t, put(1, warning.Held))
 }

@@ -1,14 +1,16 @@
 -- act: one change that a person or the engine makes, all of it or nothing.
 --
 -- KEYS  1 stored answer  2 warning  3 warnings  4 live warnings with its content  5 toplan  6 record  7 recorded
---       8 generation  9 answers of the warning  10 plan of the warning  11 fenced account  12.. the table of each put
+--       8 generation  9 answers of the warning  10 plan of the warning  11 fenced account  12 another warning
+--       13.. the table of each put
 -- ARGV  1 '1': the act has a key of idempotency  2 digest of the request  3 answer
 --       4 entry for the record without its opening brace, '' for none  5 '1': raises the generation
 --       6 id, '' for no warning  7 revision that was read  8 state, two digits  9 end of validity (ms)
 --       10 digest of the warning  11 record  12 '1': live  13 'add', 'keep' or 'drop' in toplan
 --       14 '1': must be unique  15 now (ms)  16 parts that the plan must have, 0: any
 --       17 owner of the fenced account, '' for none  18 its epoch
---       19.. field and value of each put, '' removes it; what it must be, '' for not there, or '*' for whatever it is
+--       19 id of the other warning, '' for none  20 the state in which it must be
+--       21.. field and value of each put, '' removes it; what it must be, '' for not there, or '*' for whatever it is
 -- returns {1 when the act was done before, answer, generation, number of the entry}
 -- errors OTHERUSE CHANGED NOTFOUND FROZEN SAME FENCED
 local keyed, digest, answer, entry = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4]
@@ -35,6 +37,9 @@ if id ~= '' then
   end
   before = old[2]
 end
+if ARGV[19] ~= '' and redis.call('HGET', KEYS[12], 'state') ~= ARGV[20] then
+  return redis.error_reply('CHANGED warning ' .. ARGV[19] .. ' is not in state ' .. ARGV[20])
+end
 local parts = redis.call('HGET', KEYS[10], 'parts')
 if ARGV[16] ~= '0' and parts ~= ARGV[16] then
   return redis.error_reply('CHANGED the plan of warning ' .. id .. ' has ' .. tostring(parts) .. ' parts, read were ' .. ARGV[16])
@@ -52,8 +57,8 @@ if ARGV[17] ~= '' then
   local a = redis.call('HMGET', KEYS[11], 'owner', 'epoch')
   if a[1] ~= ARGV[17] or a[2] ~= ARGV[18] then return redis.error_reply('FENCED ' .. KEYS[11]) end
 end
-for i = 12, #KEYS do
-  local field, was = ARGV[19 + (i - 12) * 3], ARGV[21 + (i - 12) * 3]
+for i = 13, #KEYS do
+  local field, was = ARGV[21 + (i - 13) * 3], ARGV[23 + (i - 13) * 3]
   if was ~= '*' and was ~= (redis.call('HGET', KEYS[i], field) or '') then
     return redis.error_reply('CHANGED ' .. field .. ' of ' .. KEYS[i])
   end
@@ -78,8 +83,8 @@ if id ~= '' then
   if ARGV[13] == 'add' then redis.call('SADD', KEYS[5], id) end
   if ARGV[13] == 'drop' then redis.call('SREM', KEYS[5], id) end
 end
-for i = 12, #KEYS do
-  local field, value = ARGV[19 + (i - 12) * 3], ARGV[20 + (i - 12) * 3]
+for i = 13, #KEYS do
+  local field, value = ARGV[21 + (i - 13) * 3], ARGV[22 + (i - 13) * 3]
   if value == '' then redis.call('HDEL', KEYS[i], field) else redis.call('HSET', KEYS[i], field, value) end
 end
 local number = 0

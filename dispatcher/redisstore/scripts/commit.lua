@@ -1,5 +1,6 @@
 -- commit: appends to the journal of an account, grants and closes its strands, stores their counts.
 --
+-- It moves the heartbeat: from its answer on, also one that is given again, its owner sends for another lease.
 -- Besides KEYS it uses the hashes of the strands that it is given and of their warnings (same hash tag, same slot).
 -- KEYS  1 account  2 journal  3 table of controls  4 generation
 -- ARGV  1 prefix  2 name of the account  3 owner  4 epoch  5 sequence  6 now (ms)  7 generation obeyed
@@ -13,7 +14,10 @@
 local prefix, name, seq, now = ARGV[1], ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[6])
 local a = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'seq', 'answer', 'entry')
 if a[1] ~= ARGV[3] or a[2] ~= ARGV[4] then return redis.error_reply('FENCED account ' .. name) end
-if tonumber(a[3]) == seq and seq > 0 then return a[4] end
+if tonumber(a[3]) == seq and seq > 0 then
+  redis.call('HINCRBY', KEYS[1], 'beat', 1)
+  return a[4]
+end
 if tonumber(a[3]) + 1 ~= seq then
   return redis.error_reply('SEQUENCE last was ' .. a[3] .. ', this is ' .. seq)
 end
@@ -113,4 +117,5 @@ local answer = struct.pack('<I8I8I4', tonumber(redis.call('GET', KEYS[4]) or 0),
   table.concat(refused) .. control
 if ARGV[12] ~= '' then redis.call('HSET', KEYS[1], 'stats', ARGV[12]) end
 redis.call('HSET', KEYS[1], 'seq', seq, 'answer', answer, 'entry', entry, 'obeyed', ARGV[7])
+redis.call('HINCRBY', KEYS[1], 'beat', 1)
 return answer
