@@ -33,8 +33,10 @@ type directory struct {
 
 	archived map[string]bool // warnings whose snapshots are not needed; of whoever sweeps
 
-	heavy sync.Mutex // held by an import and by a load: each holds all people in memory. It is taken before mu.
-	queue queue
+	// An import and a load each hold all people in memory: there is one of each at a time. A load waits for no import, which
+	// takes as long as its sender does, while a correction may need the people of an old plan. Both are taken before mu.
+	importing, loading sync.Mutex
+	queue              queue
 
 	mu            sync.Mutex // guards what follows
 	kept          *session   // of a broken import
@@ -114,8 +116,8 @@ func (d *directory) get(ctx context.Context, id string) (*geofence.Revision, err
 	if s := d.have(id); s != nil {
 		return s, nil
 	}
-	d.heavy.Lock()
-	defer d.heavy.Unlock()
+	d.loading.Lock()
+	defer d.loading.Unlock()
 	if s := d.have(id); s != nil {
 		return s, nil
 	}
