@@ -30,6 +30,7 @@ type directory struct {
 	store  *redisstore.Store
 	limits geofence.Limits
 	log    *zap.Logger
+	learn  func(dispatcher.Snapshot) // finds out what previews ask of a directory, before it is the newest here; nil: nobody asks
 
 	archived map[string]bool // warnings whose snapshots are not needed; of whoever sweeps
 
@@ -158,9 +159,19 @@ func (d *directory) refresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if s != before {
+			d.learnt(s)
+		}
 		if d.takeAfter(before, s) { // else an import took its own meanwhile, and what was read is perhaps what was before it
 			return nil
 		}
+	}
+}
+
+// learnt returns when all is known of s that previews ask.
+func (d *directory) learnt(s *geofence.Revision) {
+	if d.learn != nil {
+		d.learn(s)
 	}
 }
 

@@ -225,6 +225,7 @@ func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c 
 	if err != nil {
 		return out, dispatcher.Refusal(err)
 	}
+	d.learnt(r)
 	d.take(r)
 	return out, nil
 }
