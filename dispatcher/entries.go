@@ -14,7 +14,7 @@ import (
 )
 
 // open makes a post for a warning whose plan is made, or nil: what follows another is no area to walk into, but an update
-// is, when everybody who was reached before has their place in it.
+// is. While a part of its plan waits for answers, everybody whom that may be for is left to it.
 func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 	w, rev, err := p.e.records.Warning(ctx, id)
 	if err != nil {
@@ -24,7 +24,17 @@ func (p *patrol) open(ctx context.Context, id string) (*post, error) {
 	if ok, err := s.reread(ctx, w, rev); !ok || err != nil {
 		return nil, err
 	}
-	return s, nil
+	if s.plan.Pending {
+		before := &post{p: p, seen: map[StrandID]uint32{}}
+		if before.plan, _, err = p.e.records.PlanOf(ctx, w.Spec.References[0]); err == nil {
+			err = p.recall(ctx, []*post{before})
+		}
+		if s.awaited = before.told; err != nil {
+			return nil, err
+		}
+	}
+	s.base, err = p.e.dir.Snapshot(ctx, s.plan.Snapshot)
+	return s, err
 }
 
 // reread takes the plan as it is stored; false: the warning does not live any more, or not yet.
@@ -34,21 +44,26 @@ func (s *post) reread(ctx context.Context, w warning.Warning, rev uint64) (bool,
 		return false, nil
 	}
 	plan, _, err := s.p.e.records.PlanOf(ctx, w.ID)
-	if errors.Is(err, ErrNotFound) || plan.Pending {
+	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	s.rev, s.plan = rev, plan
+	if s.rev, s.plan = rev, plan; !plan.Pending {
+		s.mu.Lock()
+		s.awaited = nil
+		s.mu.Unlock()
+	}
 	s.rests.Store(w.State == warning.Completed)
 	return err == nil, err
 }
 
-// recall reads who is in the plans of posts and not in told yet. Of an account's strands it reads each once for all posts.
+// recall reads who is in the plans of posts and not in told yet: not who was told by an update that it does not hold for them,
+// since it does once they are inside. Of an account's strands it reads each once for all posts.
 func (p *patrol) recall(ctx context.Context, posts []*post) error {
 	var strands []Strand
 	wanted := map[StrandID]*post{}
 	for _, s := range posts {
 		for _, st := range s.plan.Strands {
-			if s.seen[st.ID] < st.People {
+			if s.seen[st.ID] < st.People && st.Words != warning.Left {
 				strands, wanted[st.ID] = append(strands, st), s
 			}
 		}
@@ -219,6 +234,9 @@ func (s *post) part() (Plan, bool) {
 	next.NoRoute += s.plan.NoRoute
 	next.Untold += s.plan.Untold
 	next.Strands = s.inLines(append(next.Strands, apart))
+	for i := range next.Strands {
+		next.Strands[i].Entered = true
+	}
 	return next, true
 }
 
@@ -227,7 +245,7 @@ func (s *post) inLines(strands []Strand) (out []Strand) {
 	at := map[line]int{} // index+1
 	for _, st := range strands {
 		for _, b := range st.Batches {
-			l := line{st.Channel, st.Account, b.Language, b.Duty}
+			l := line{st.Channel, st.Account, st.Snapshot, b.Language, b.Duty}
 			if at[l] == 0 {
 				one := st
 				one.Batches, one.People = nil, 0
@@ -239,7 +257,7 @@ func (s *post) inLines(strands []Strand) (out []Strand) {
 		}
 	}
 	for l, i := range at {
-		if g := s.lines[l]; g.id != 0 && g.snapshot == out[i-1].Snapshot && g.people+out[i-1].People <= ChunkSize {
+		if g := s.lines[l]; g.id != 0 && g.people+out[i-1].People <= ChunkSize {
 			out[i-1].ID, out[i-1].People = g.id, out[i-1].People+g.people
 		}
 	}
@@ -263,7 +281,7 @@ func (s *post) stored(ctx context.Context, p Plan, done Stored) {
 			a.grown(ctx, *st)
 		}
 		s.seen[st.ID] = st.People
-		s.lines[line{st.Channel, st.Account, st.Batches[0].Language, st.Batches[0].Duty}] = grown{st.ID, st.People, st.Snapshot}
+		s.lines[line{st.Channel, st.Account, st.Snapshot, st.Batches[0].Language, st.Batches[0].Duty}] = grown{st.ID, st.People}
 	}
 	p.Strands = nil
 	s.plan = p
@@ -318,14 +336,16 @@ func (s *post) changed(ctx context.Context) error {
 	s.plan.Strands = nil
 	clear(s.lines) // one of them may be closed
 	if s.storing != nil {
-		s.storing.leaveOut(&others.told)
+		s.storing.leaveOut(others.told)
 		for i := range s.storing.who {
-			s.p.e.renew(&s.storing.who[i])
+			if t := &s.storing.who[i]; t.snap.ID() != s.base.ID() {
+				s.p.e.renew(t)
+			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open.leaveOut(&others.told) // who entered here before the others were read
+	s.open.leaveOut(others.told) // who entered here before the others were read
 	for _, o := range others.told {
 		t := in(&s.told, o.snap)
 		for block, m := range o.masks {
@@ -336,7 +356,7 @@ func (s *post) changed(ctx context.Context) error {
 }
 
 // leaveOut takes people out who have their place by another process.
-func (all *entries) leaveOut(told *[]crowd) {
+func (all *entries) leaveOut(told []crowd) {
 	if all == nil {
 		return
 	}

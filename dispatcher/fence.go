@@ -60,6 +60,7 @@ type patrol struct {
 	fences Fences
 	look   chan struct{} // a plan was made
 	store  chan struct{} // somebody entered
+	closed bool          // a fence cannot be read and is tried again, whether its warning is completed meanwhile or not; of run
 
 	mu    sync.RWMutex // guards what follows
 	posts map[string]*post
@@ -75,10 +76,12 @@ type patrol struct {
 type post struct {
 	p     *patrol
 	w     warning.Warning // what never changes of it
+	base  Snapshot        // that its plan names
 	rests atomic.Bool     // it was completed when it was last looked at
 
 	mu           sync.Mutex // guards what follows
 	told         []crowd    // who is in the plan, or will be by the open entries
+	awaited      []crowd    // who may get a place in a part of the plan that waits for answers
 	rested       *released  // it, as this process has completed it; nil: another has, or it lives
 	open         *entries   // nil: nobody
 	queued       bool
@@ -93,19 +96,19 @@ type post struct {
 	lines   map[line]grown
 }
 
-// line is entrants who can share a strand, which grows: it has one language and one duty.
+// line is entrants who can share a strand, which grows: it has one snapshot, one language and one duty.
 type line struct {
 	channel  warning.Channel
 	account  string // "": those who cannot be told
+	snapshot string
 	language uint8
 	duty     warning.Duty
 }
 
 // grown is the strand of a line. It grows up to one chunk of the ledger.
 type grown struct {
-	id       StrandID
-	people   uint32
-	snapshot string
+	id     StrandID
+	people uint32
 }
 
 // crowd is people of one snapshot.
@@ -141,23 +144,40 @@ func in(list *[]crowd, snap Snapshot) *crowd {
 	return &(*list)[len(*list)-1]
 }
 
-// knows tells whether a person is in a list, under whatever snapshot. A find in an older one is noted in this.
-func knows(list *[]crowd, snap Snapshot, number uint64, block, slot int) bool {
-	now := in(list, snap)
-	if now.has(block, slot) {
-		return true
-	}
-	for i := range *list {
-		t := &(*list)[i]
-		if t == now {
-			continue
+// knows tells whether a person is in a list, under whatever snapshot.
+func knows(list []crowd, snap Snapshot, number uint64, block, slot int) bool {
+	for i := range list {
+		t := &list[i]
+		b, at, ok := block, slot, true
+		if t.snap.ID() != snap.ID() {
+			b, at, ok = t.snap.Find(number)
 		}
-		if b, s, ok := t.snap.Find(number); ok && t.has(b, s) {
-			maskAt(now.masks, uint32(block)).Set(slot)
+		if ok && t.has(b, at) {
 			return true
 		}
 	}
 	return false
+}
+
+// place is where a person stands in the snapshot that the plan names, where that knows them as they are now: plans that name
+// one snapshot for each change of the directory would keep all of these, here and in the store.
+func (s *post) place(snap Snapshot, number uint64, block, slot int) (Snapshot, int, int) {
+	if snap.ID() == s.base.ID() {
+		return snap, block, slot
+	}
+	now := snap.Block(block)
+	if block < s.base.Blocks() && now.Identity != nil && s.base.Block(block).Identity == now.Identity {
+		return s.base, block, slot
+	}
+	b, at, ok := s.base.Find(number)
+	if !ok {
+		return snap, block, slot
+	}
+	was := s.base.Block(b)
+	if was.Language[at] != now.Language[slot] || was.Duty[at] != now.Duty[slot] || was.Flags[at] != now.Flags[slot] {
+		return snap, block, slot
+	}
+	return s.base, b, at
 }
 
 func newPatrol(e *Engine, f Fences) *patrol {
@@ -260,7 +280,11 @@ func (p *patrol) chunk(m *mover, c Positions) error {
 func (s *post) enter(m *mover, now time.Time, snap Snapshot, number uint64, block, slot int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || !now.Before(s.w.Spec.Expires) || knows(&s.told, snap, number, block, slot) {
+	if s.ended || !now.Before(s.w.Spec.Expires) {
+		return
+	}
+	snap, block, slot = s.place(snap, number, block, slot)
+	if knows(s.told, snap, number, block, slot) || knows(s.awaited, snap, number, block, slot) {
 		return
 	}
 	maskAt(in(&s.told, snap).masks, uint32(block)).Set(slot)
@@ -283,6 +307,12 @@ func (s *post) enter(m *mover, now time.Time, snap Snapshot, number uint64, bloc
 		}
 	}
 	m.mine = append(m.mine, share{s.open, 1})
+}
+
+func (s *post) awaits() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.awaited != nil
 }
 
 func (p *patrol) enqueue(s *post) {
@@ -373,7 +403,7 @@ func (p *patrol) run(ctx context.Context) {
 	var all time.Time // when completed warnings were looked for
 	for ctx.Err() == nil {
 		states := []warning.State{warning.Released}
-		full := time.Since(all) >= allEvery
+		full := p.closed || time.Since(all) >= allEvery
 		if full {
 			states = append(states, warning.Completed)
 		}
@@ -416,6 +446,9 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 		old := p.posts[st.ID]
 		p.mu.RUnlock()
 		if old != nil {
+			if old.awaits() { // perhaps another process has made the part
+				p.reread(old)
+			}
 			continue
 		}
 		s, err := p.open(ctx, st.ID)
@@ -429,11 +462,17 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 	if err := p.recall(ctx, fresh); err != nil {
 		return err
 	}
-	for _, s := range fresh {
-		if err := p.fences.Add(s.w.ID, s.w.Spec.Areas); err != nil { // it was planned: the plan holds, and nobody is added
-			p.e.log.Error("the area of a live warning cannot be watched", zap.String("warning", s.w.ID), zap.Error(err))
+	p.closed = false
+	fresh = slices.DeleteFunc(fresh, func(s *post) bool {
+		err := p.fences.Add(s.w.ID, s.w.Spec.Areas)
+		if err == nil {
+			return false
 		}
-	}
+		p.e.log.Error("the area of a live warning cannot be watched", zap.String("warning", s.w.ID), zap.Error(err))
+		again := warning.ReasonOf(err) != warning.ReasonInvalid // else it was planned: the plan holds, and nobody is added
+		p.closed = p.closed || again
+		return again
+	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range fresh {

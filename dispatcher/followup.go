@@ -173,7 +173,11 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Plan{}, err
 	}
-	f := followUp{w: w, late: map[uint32]*warning.Mask{}, newer: map[place]*warning.Mask{}, plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1}}
+	f := followUp{
+		w: w, late: map[uint32]*warning.Mask{}, strays: map[uint32]*warning.Mask{}, reached: map[uint32]*warning.Mask{},
+		newer: map[place]*warning.Mask{}, counted: map[place]*warning.Mask{},
+		plan: Plan{Warning: w.ID, Version: w.Version, Parts: before.Parts + 1},
+	}
 	f.plan.InArea, f.plan.Entered = before.InArea, before.Entered
 	f.plan.LeftOut = before.LeftOut
 	if w.Spec.Type == warning.Update {
@@ -200,13 +204,17 @@ func (e *Engine) planFollowUp(ctx context.Context, w *warning.Warning) (Plan, er
 		if f.covered, err = e.covered(ctx, &before); err != nil {
 			return Plan{}, err
 		}
+		for at, m := range f.covered {
+			maskAt(f.counted, place{snapshot: at.snapshot, block: at.block}).Add(m)
+		}
 		if err := f.place(ctx, e.dir); err != nil {
 			return Plan{}, err
 		}
 		if f.plan.Snapshot == "" {
 			f.plan.Snapshot = oplan.Snapshot
 		}
-		slices.Reverse(oplan.Strands) // newest first, as placer goes
+		slices.Reverse(oplan.Strands) // newest first, as placer goes; who came back is known before who had left
+		slices.SortStableFunc(oplan.Strands, func(a, b Strand) int { return cmp.Compare(leaves(a.Words), leaves(b.Words)) })
 		if err := e.ledgers(ctx, &o, &oplan, f.strand); err != nil {
 			return Plan{}, err
 		}
@@ -333,7 +341,10 @@ type followUp struct {
 	reached map[uint32]*warning.Mask // of an update, in the newest snapshot: who need not be told anew
 	there   []*crowd                 // who has a place in the parts before
 	newer   map[place]*warning.Mask  // who hears it for a newer strand, by snapshot
+	walked  []crowd                  // who hears it for a strand of those who walked in
+	counted map[place]*warning.Mask  // who is in InArea, whatever the channel, by snapshot
 	late    map[uint32]*warning.Mask // of an update, in the newest snapshot: who has none, and was not reached after all
+	strays  map[uint32]*warning.Mask // the same of those who walked in, also in the first part
 }
 
 // strand takes one strand of the original, newest first: everybody who was or may have been reached gets the follow-up by the
@@ -353,16 +364,25 @@ func (f *followUp) strand(s *strand) error {
 			if state == warning.Moved && newer.Has(slot) {
 				continue
 			}
+			if s.Words == warning.Left && knows(f.walked, s.snap, blk.Number[slot], int(b.Block), slot) {
+				continue // they came back, and what they were told then counts
+			}
 			if !state.Reached() && !s.led.mayHaveIt(pos-1) && !f.heardBefore(s.Words, state) {
-				if pos <= s.led.granted {
-					f.missed(blk.Number[slot])
+				if pos <= s.led.granted || s.Entered {
+					f.missed(blk.Number[slot], s.Entered)
 				}
 				continue
 			}
 			newer.Set(slot)
-			kind := f.kindFor(blk.Number[slot])
+			if s.Entered {
+				maskAt(in(&f.walked, s.snap).masks, b.Block).Set(slot)
+			}
+			kind := f.kindFor(blk.Number[slot], s.Entered)
 			if covered != nil && covered.Has(slot) {
 				continue
+			}
+			if kind == warning.Left && s.Words == warning.Left && (state == warning.HandedOver || state == warning.Delivered) {
+				continue // they have heard that
 			}
 			if state == warning.Sending {
 				f.plan.Pending = true
@@ -370,7 +390,9 @@ func (f *followUp) strand(s *strand) error {
 			}
 			st := out[kind]
 			if st == nil {
-				st = &Strand{Warning: f.w.ID, Version: f.w.Version, Channel: s.Channel, Words: kind, Account: s.Account, Snapshot: s.Snapshot}
+				st = &Strand{
+					Warning: f.w.ID, Version: f.w.Version, Channel: s.Channel, Words: kind, Account: s.Account, Snapshot: s.Snapshot, Entered: s.Entered,
+				}
 				out[kind] = st
 			}
 			if open[kind] == 0 {
@@ -379,7 +401,10 @@ func (f *followUp) strand(s *strand) error {
 			}
 			st.Batches[open[kind]-1].Mask.Set(slot)
 			st.People++
-			f.plan.InArea++
+			if in := maskAt(f.counted, place{snapshot: s.Snapshot, block: b.Block}); !in.Has(slot) {
+				in.Set(slot)
+				f.plan.InArea++
+			}
 		}
 	}
 	for _, kind := range []warning.Type{warning.Cancel, warning.Update, warning.Left, warning.AllClear} {
@@ -390,19 +415,26 @@ func (f *followUp) strand(s *strand) error {
 	return nil
 }
 
-// kindFor is which words somebody who was reached hears.
-func (f *followUp) kindFor(number uint64) warning.Type {
+func leaves(w warning.Type) int {
+	if w == warning.Left {
+		return 1
+	}
+	return 0
+}
+
+// kindFor is which words somebody who was reached hears. Of who walked in the directory does not know the place: that it does
+// not hold for them any more is not told while they may be inside.
+func (f *followUp) kindFor(number uint64, entered bool) warning.Type {
 	if f.inside == nil {
 		return f.w.Spec.Type
 	}
-	block, slot, ok := f.find(number)
-	if !ok {
+	block, slot, inside := f.find(number)
+	if !inside && !entered {
 		return warning.Left
 	}
-	if f.reached == nil {
-		f.reached = map[uint32]*warning.Mask{}
+	if slot >= 0 {
+		maskAt(f.reached, block).Set(slot)
 	}
-	maskAt(f.reached, block).Set(slot)
 	return warning.Update
 }
 
@@ -426,11 +458,11 @@ func (f *followUp) place(ctx context.Context, dir Directory) error {
 	return nil
 }
 
-// find is where somebody stands who is in the area of an update.
-func (f *followUp) find(number uint64) (block uint32, slot int, ok bool) {
+// find is where somebody stands in the newest directory, and whether that is in the area of an update.
+func (f *followUp) find(number uint64) (block uint32, slot int, inside bool) {
 	b, slot, ok := f.inside.snap.Find(number)
 	if !ok {
-		return 0, 0, false
+		return 0, -1, false // not in it any more
 	}
 	at, ok := slices.BinarySearch(f.sel.Blocks, uint32(b))
 	return uint32(b), slot, ok && f.sel.Masks[at].Has(slot)
@@ -443,9 +475,9 @@ func (f *followUp) heardBefore(words warning.Type, state warning.PersonState) bo
 }
 
 // missed notes somebody who was not reached after all and has no place in the parts before: their original was in an open
-// window when these were made.
-func (f *followUp) missed(number uint64) {
-	if len(f.there) == 0 || f.inside == nil {
+// window when these were made; or they walked in, so that the directory has them elsewhere.
+func (f *followUp) missed(number uint64, entered bool) {
+	if f.inside == nil || len(f.there) == 0 && !entered {
 		return
 	}
 	for i := range f.there {
@@ -453,33 +485,56 @@ func (f *followUp) missed(number uint64) {
 			return
 		}
 	}
-	if block, slot, ok := f.find(number); ok {
+	switch block, slot, inside := f.find(number); {
+	case inside: // of the first part they are without this
 		maskAt(f.late, block).Set(slot)
+	case entered && slot >= 0:
+		maskAt(f.strays, block).Set(slot)
 	}
 }
 
 // newcomers adds who is in the area of an update and was not reached: they get the warning itself. Behind the first part they
 // are those who were missed; who of them cannot be told was counted with it.
 func (f *followUp) newcomers(g *routing, first bool) {
-	sel := f.sel
-	if !first {
-		sel = warning.Selection{Snapshot: f.inside.snap.ID()}
-		for _, b := range slices.Sorted(maps.Keys(f.late)) {
-			sel.Blocks, sel.Masks = append(sel.Blocks, b), append(sel.Masks, *f.late[b])
-		}
-	}
-	sel.Masks = slices.Clone(sel.Masks)
-	for i, b := range sel.Blocks {
-		if m := f.reached[b]; m != nil {
-			sel.Masks[i].Remove(m)
-		}
-	}
-	p := makePlan(f.w, f.inside.tells, f.inside.snap, &sel, g)
-	f.plan.InArea += p.InArea
 	if first {
-		f.plan.LeftOut = p.LeftOut
+		f.plan.LeftOut = f.warn(f.sel, g).LeftOut
 	} else {
-		f.plan.InArea -= p.NoAddress + p.OptedOut + p.NoRoute + p.Untold
+		f.warnSome(f.late, g)
 	}
+	last := len(f.plan.Strands)
+	f.warnSome(f.strays, g)
+	for i := range f.plan.Strands[last:] {
+		f.plan.Strands[last+i].Entered = true
+	}
+}
+
+// warnSome warns those of some people who can be told.
+func (f *followUp) warnSome(who map[uint32]*warning.Mask, g *routing) {
+	sel := warning.Selection{Snapshot: f.inside.snap.ID()}
+	for _, b := range slices.Sorted(maps.Keys(who)) {
+		sel.Blocks, sel.Masks = append(sel.Blocks, b), append(sel.Masks, *who[b])
+	}
+	p := f.warn(sel, g)
+	f.plan.InArea -= p.NoAddress + p.OptedOut + p.NoRoute + p.Untold
+}
+
+// warn adds those of people who were not reached, those in the greatest danger first.
+func (f *followUp) warn(sel warning.Selection, g *routing) Plan {
+	left := warning.Selection{Snapshot: sel.Snapshot}
+	for i, b := range sel.Blocks {
+		mask := sel.Masks[i]
+		if m := f.reached[b]; m != nil {
+			mask.Remove(m)
+		}
+		if mask != (warning.Mask{}) {
+			left.Blocks, left.Masks = append(left.Blocks, b), append(left.Masks, mask)
+		}
+	}
+	if focus := f.w.Spec.Focus; focus != nil {
+		left = ordered(left, f.inside.snap.Order(&left, *focus))
+	}
+	p := makePlan(f.w, f.inside.tells, f.inside.snap, &left, g)
+	f.plan.InArea += p.InArea
 	f.plan.Strands = append(f.plan.Strands, p.Strands...)
+	return p
 }

@@ -21,10 +21,13 @@ const learnsEvery = 100 * time.Millisecond
 // Learn finds out all that previews and plans ask of the blocks of the newest directory, on all cores: who looks at a warning
 // after it waits for none of it.
 func (e *Engine) Learn() {
-	snap, ok := e.dir.Current()
-	if !ok {
-		return
+	if snap, ok := e.dir.Current(); ok {
+		e.LearnOf(snap)
 	}
+}
+
+// LearnOf does the same of a directory that is to be the newest.
+func (e *Engine) LearnOf(snap Snapshot) {
 	routers := e.routing.Load().keeping()
 	sideBySide(snap.Blocks(), func(_, from, to int) {
 		for i := from; i < to; i++ {

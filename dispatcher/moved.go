@@ -87,7 +87,9 @@ func (m *placer) strand(s *strand) error {
 			}
 			st := to[next]
 			if st == nil {
-				st = &Strand{Warning: m.w.ID, Version: m.w.Version, Channel: next.channel, Words: s.Words, Account: next.account, Snapshot: s.Snapshot}
+				st = &Strand{
+					Warning: m.w.ID, Version: m.w.Version, Channel: next.channel, Words: s.Words, Account: next.account, Snapshot: s.Snapshot, Entered: s.Entered,
+				}
 				if next.channel == s.Channel {
 					st.From = s.Account
 				}

@@ -297,6 +297,9 @@ type Strand struct {
 	People   uint32          `json:"people"` // with those who were added
 	// From is the account at which these people waited before they were moved within the channel; empty: they did not.
 	From string `json:"from,omitempty"`
+	// Entered says that these people came into the area after a release: the directory has them elsewhere, and whether they are
+	// still there nobody knows.
+	Entered bool `json:"entered,omitempty"`
 	// Batches in the order of sending; the position of a person in the strand counts through their masks.
 	Batches []Batch `json:"-"`
 	// Ref is where PutBatches has stored them; empty: nowhere, or they are too few for it.

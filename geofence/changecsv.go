@@ -29,7 +29,7 @@ func ReadChanges(r io.Reader) (changes []warning.Change, bad []BadRow, err error
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
-	if string(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) != ChangeHeader {
+	if string(unmarked(head)) != ChangeHeader {
 		return nil, nil, warning.Invalid(warning.Violation{Field: "line 1", Rule: "directory.header", Detail: "the header is not the one of changes", Remedy: "begin with " + ChangeHeader})
 	}
 	for row, last := 0, false; !last; row++ {

@@ -97,7 +97,7 @@ func readCSV(r io.Reader, size int, yield func(Columns) error) (bad []BadRow, er
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if string(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) != CSVHeader {
+	if string(unmarked(head)) != CSVHeader {
 		return nil, warning.Invalid(warning.Violation{Field: "line 1", Rule: "directory.header", Detail: "the header is not the one of a directory", Remedy: "begin with " + CSVHeader})
 	}
 	cut := cutter{in: in, size: size}
@@ -192,6 +192,9 @@ func (p *csvPart) read() {
 		p.rows++
 	}
 }
+
+// unmarked is the beginning of a file without the mark that some programs put there (U+FEFF).
+func unmarked(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")) }
 
 // readLine reads one line without its end. whole is false when it is longer than any row can be.
 func readLine(in *bufio.Reader) (line []byte, whole bool, err error) {

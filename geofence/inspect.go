@@ -78,7 +78,7 @@ func plural(n int, what string) string {
 
 // ReadArea reads GeoJSON, which begins with {, or well-known text, whose numbers are in the coordinate system crs.
 func ReadArea(b []byte, crs string) (warning.Area, error) {
-	b = bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")))
+	b = bytes.TrimSpace(unmarked(b))
 	a := warning.Area{CRS: crs}
 	var err error
 	if bytes.HasPrefix(b, []byte("{")) {

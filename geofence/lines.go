@@ -13,6 +13,9 @@ import (
 	"tocsin/warning"
 )
 
+// Day is a day as it is written, 2025-11-05, by the clock by which units begin and end.
+func Day(text string) (time.Time, error) { return time.ParseInLocation(time.DateOnly, text, civilTime) }
+
 // UnitOn is the code of the unit around a position in units of 10^-7 degree that existed on the day of asOf, of which a
 // zero time is no day. It is "" outside all of them, and where the unit of that day has no surveyed outline.
 func UnitOn(x, y int32, asOf time.Time) string {
@@ -78,6 +81,9 @@ func eachPosition(r io.Reader, w io.Writer, bad func(line int, why string), answ
 		}
 		if errors.Is(err, io.EOF) && len(line) == 0 {
 			return out.Flush()
+		}
+		if n == 1 {
+			line = unmarked(line)
 		}
 		p, why := positionIn(string(line))
 		if !whole {

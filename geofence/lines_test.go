@@ -40,7 +40,7 @@ func TestLocateLines(t *testing.T) {
 		}
 		var out strings.Builder
 		var told []int
-		in := "108.3756706,30.8100816\n108.405,30.81\n 108.415 , 30.81\r\nx,y\n\n91,200\n104,30.7\n0,0\n106.5329,29.5754"
+		in := "\uFEFF108.3756706,30.8100816\n108.405,30.81\n 108.415 , 30.81\r\nx,y\n\n91,200\n104,30.7\n0,0\n106.5329,29.5754"
 		err = geofence.LocateLines(strings.NewReader(in), &out, time.Time{}, layer, func(line int, why string) {
 			if why == "" {
 				t.Error("no reason")

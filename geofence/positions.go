@@ -28,8 +28,10 @@ func ReadPositions(r io.Reader, yield func(number []uint64, lon, lat []int32) er
 		if err != nil && !last {
 			return bad, err
 		}
-		if row == 0 && string(line) == PositionsHeader {
-			line = nil
+		if row == 0 {
+			if line = unmarked(line); string(line) == PositionsHeader {
+				line = nil
+			}
 		}
 		switch b, is := parsePosition(line, whole, &c, n); {
 		case is:

@@ -8,7 +8,7 @@ import (
 )
 
 func TestReadPositions(t *testing.T) {
-	text := PositionsHeader + "\n9991000000001,106.5,29.5\n9991000000002,200,1\nx,1,2\n1,2\n\n9991000000003,-1.0000001,-90\n0,1,1\n9,1,1,1\n7,1,90.1\n8,1,2"
+	text := "\uFEFF" + PositionsHeader + "\n9991000000001,106.5,29.5\n9991000000002,200,1\nx,1,2\n1,2\n\n9991000000003,-1.0000001,-90\n0,1,1\n9,1,1,1\n7,1,90.1\n8,1,2"
 	var got []string
 	bad, err := ReadPositions(strings.NewReader(text), func(number []uint64, lon, lat []int32) error {
 		for i := range number {

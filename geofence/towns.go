@@ -95,8 +95,15 @@ type Named struct {
 	Code   string `json:"code"`              // of six or nine digits
 	Name   string `json:"name"`              // with its district, e.g. 开州区/铁桥镇
 	ByHome bool   `json:"by_home,omitempty"` // a town: by outline only where an imported edition has one
-	Note   string `json:"note,omitempty"`
+	// Unsurveyed: a district of which no outline is shipped.
+	Unsurveyed bool `json:"unsurveyed,omitempty"`
+	// AsOf is the last day of a district that has ended by the day that is asked for, and of its towns.
+	AsOf string `json:"as_of,omitempty"`
+	Note string `json:"note,omitempty"`
 }
+
+// Sure tells whether the code may be taken without asking.
+func (n *Named) Sure() bool { return n.Note == "" && n.AsOf == "" }
 
 // spelling is a way to say the name of a unit.
 type spelling struct {
@@ -108,12 +115,13 @@ type spelling struct {
 func spellings(day time.Time) (all []spelling) {
 	e := EditionAt(day)
 	for _, u := range e.Units {
-		if u.outline == nil || !u.To.IsZero() && !day.IsZero() && !day.Before(u.To) {
+		if !day.IsZero() && day.Before(u.From) {
 			continue
 		}
-		n := Named{Code: fmt.Sprint(u.Code), Name: u.Name}
-		for _, text := range []string{u.Name, u.Short, strings.ToLower(u.Pinyin)} {
-			all = append(all, spelling{text, n})
+		n := Named{Code: fmt.Sprint(u.Code), Name: u.Name, Unsurveyed: u.outline == nil, AsOf: u.lastDay(day)}
+		all = append(all, spelling{u.Name, n}, spelling{strings.ToLower(u.Pinyin), n})
+		if !n.Unsurveyed {
+			all = append(all, spelling{u.Short, n})
 		}
 	}
 	for _, t := range towns() {
@@ -121,7 +129,7 @@ func spellings(day time.Time) (all []spelling) {
 		if !ok {
 			continue
 		}
-		n := Named{Code: fmt.Sprint(t.Code), Name: u.Name + "/" + t.Name, ByHome: true}
+		n := Named{Code: fmt.Sprint(t.Code), Name: u.Name + "/" + t.Name, ByHome: true, AsOf: u.lastDay(day)}
 		short := t.Name
 		for _, kind := range []string{"街道", "镇", "乡"} {
 			short = strings.TrimSuffix(short, kind)
@@ -144,13 +152,40 @@ func spellings(day time.Time) (all []spelling) {
 	return slices.DeleteFunc(all, func(s spelling) bool { return s.text == "" })
 }
 
+// lastDay is the last day of a unit that has ended by a day, or "".
+func (u *Unit) lastDay(day time.Time) string {
+	if u.To.IsZero() || day.IsZero() || day.Before(u.To) {
+		return ""
+	}
+	return u.To.In(civilTime).AddDate(0, 0, -1).Format(time.DateOnly)
+}
+
 // UnitsNamed is the units that a name means on a day. More than one: the name is ambiguous. One with a note: it is spoken
-// so, and has no code of its own. Neither may be taken without asking.
+// so, and has no code of its own. One with a last day: it is the past that is named. None of these may be taken without asking.
 func UnitsNamed(name string, day time.Time) (found []Named) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	for _, s := range spellings(day) {
 		if s.text == name && !slices.Contains(found, s.Named) {
 			found = append(found, s.Named)
+		}
+	}
+	return found
+}
+
+// NamedAmong is UnitsNamed of units of an imported edition.
+func NamedAmong(name string, units []OutlinedUnit) (found []Named) {
+	name = strings.TrimSpace(name)
+	e := EditionAt(latest)
+	for _, u := range units {
+		n, said := Named{Code: u.Code, Name: u.Name}, u.Name == name
+		if len(u.Code) == 9 {
+			if d, ok := e.byCode[numberOf(u.Code[:6])]; ok {
+				n.Name = d.Name + "/" + u.Name
+				said = said || n.Name == name || d.Short+"/"+u.Name == name
+			}
+		}
+		if said {
+			found = append(found, n)
 		}
 	}
 	return found

@@ -37,6 +37,34 @@ func TestUnitsByName(t *testing.T) {
 	}
 }
 
+// TestUnitsThatHaveEnded are named with their last day, and their towns too; what came after them is found by its name, although
+// no outline of it is shipped.
+func TestUnitsThatHaveEnded(t *testing.T) {
+	for _, c := range []struct {
+		name, day string
+		code      string
+		asOf      string
+		sure      bool
+	}{
+		{"渝北", "2025-11-06", "500112", "2025-11-05", false}, {"渝北", "2025-11-05", "500112", "", true},
+		{"渝北区/回兴街道", "2026-11-30", "500112004", "2025-11-05", false}, {"渝北区/回兴街道", "2025-11-05", "500112004", "", true},
+		{"两江新区", "2025-11-06", "500157", "", true}, {"两江新区", "2025-11-05", "", "", false},
+		{"两江", "2026-11-30", "", "", false}, {"万州", "2026-11-30", "500101", "", true},
+	} {
+		day, err := geofence.Day(c.day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := geofence.UnitsNamed(c.name, day)
+		if c.code == "" && len(found) == 0 {
+			continue
+		}
+		if len(found) != 1 || found[0].Code != c.code || found[0].AsOf != c.asOf || found[0].Sure() != c.sure || found[0].Unsurveyed != (c.code == "500157") {
+			t.Errorf("%s on %s: %+v", c.name, c.day, found)
+		}
+	}
+}
+
 // TestShortNamesAreProposed reads the text of a warning: what it names is proposed, and what has no code of its own is
 // marked.
 func TestShortNamesAreProposed(t *testing.T) {
@@ -159,4 +187,16 @@ func FuzzUnitNames(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNamesOfImportedUnits are those of the file, with or without the district.
+func TestNamesOfImportedUnits(t *testing.T) {
+	units := []geofence.OutlinedUnit{{Code: "500157", Name: "两江新区"}, {Code: "500154900", Name: "新镇"}, {Code: "500101900", Name: "新镇"}, {Code: "500101901", Name: "独镇"}}
+	for name, want := range map[string][]string{
+		"两江新区": {"500157"}, "新镇": {"500154900", "500101900"}, "开州/新镇": {"500154900"}, "万州区/新镇": {"500101900"}, " 独镇": {"500101901"}, "镇": nil, "": nil,
+	} {
+		if got := codes(geofence.NamedAmong(name, units)); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
 }

@@ -171,6 +171,9 @@ func (i *importing) stream(ctx context.Context, offset int64) (*pb.ImportRespons
 		}
 		return stream.Send(next)
 	})
+	if err == nil && first && offset > 0 { // the stream broke when all was sent: the engine is to go on all the same
+		err = stream.Send(&pb.ImportRequest{Key: i.key, Total: total, Offset: offset})
+	}
 	if err != nil && !errors.Is(err, io.EOF) { // io.EOF: the engine has ended the stream; its answer says why
 		return nil, nil, err
 	}

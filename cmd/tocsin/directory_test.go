@@ -62,6 +62,9 @@ func (s *brokenStream) Send(m *pb.ImportRequest) error {
 }
 
 func (s *brokenStream) CloseAndRecv() (*pb.ImportResponse, error) {
+	if s.sent == 0 {
+		return nil, status.Error(codes.InvalidArgument, "the stream brought nothing")
+	}
 	if s.b.breaks > 0 {
 		s.b.breaks--
 		return nil, status.Error(codes.Unavailable, "the engine went away")
@@ -108,6 +111,10 @@ func TestAnImportGoesOnWhereItBroke(t *testing.T) {
 		}
 		if want := fmt.Sprintf("going on after %d rows", b.asked[1]); b.asked[1] == 0 || !strings.Contains(said.String(), want) {
 			t.Errorf("it said %q, not %q", said.String(), want)
+		}
+		b = &breaking{rows: people.Number} // it broke behind the last row
+		if r, _, err := (&importing{api: b, key: "k", file: f, form: csvForm, say: &said}).run(t.Context()); err != nil || r.GetPeople() != 40_000 {
+			t.Errorf("all rows are kept, and the import does not end: %v", err)
 		}
 		b = &breaking{breaks: importTries}
 		if _, _, err := (&importing{api: b, key: "k", file: f, form: csvForm, say: &said}).run(t.Context()); status.Code(err) != codes.Unavailable {

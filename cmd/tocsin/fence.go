@@ -123,7 +123,7 @@ func (d dayFlag) day() (time.Time, error) {
 	if *d.text == "" {
 		return time.Time{}, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, *d.text, time.Local)
+	t, err := geofence.Day(*d.text)
 	if err != nil {
 		return t, usage(fmt.Errorf("--as-of %q is no day: say it as 2025-11-05", *d.text))
 	}
@@ -174,7 +174,7 @@ func newFenceShow() *cobra.Command {
 			return err
 		}
 		title := filepath.Base(args[0])
-		code, _, unknown := unit(args[0], day)
+		code, _, unknown := unit(args[0], day, nil)
 		area := geofence.UnitArea(code, day)
 		if unknown != nil {
 			b, err := textIn(c, args[0])

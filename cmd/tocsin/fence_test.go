@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // feed runs one command line with a standard input.
@@ -38,6 +39,7 @@ func TestFenceVerbs(t *testing.T) {
 		{"fence check - --crs mars", sound, exitUsage, "", "mars"},
 		{"fence locate", "106.5591746,29.5596058\n0,0\n", 0, "500103,\n,\n", ""},
 		{"fence locate", "here\n", exitFailed, ",\n", "line 1"},
+		{"fence locate", "\uFEFF106.5591746,29.5596058\r\n", 0, "500103,\n", ""},
 		{"fence locate --as-of today", "", exitUsage, "", "2025-11-05"},
 		{"fence locate --areas nowhere.json", "", exitFailed, "", "nowhere.json"},
 		{"fence convert --from gcj02 --to wgs84", "106.555318,29.560151\n", 0, "106.5516003", ""},
@@ -49,6 +51,13 @@ func TestFenceVerbs(t *testing.T) {
 		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(complaint, c.says) {
 			t.Errorf("%s: exit %d, %q, %q", c.line, code, out, complaint)
 		}
+	}
+	code, out, _ := feed(t, "", "area", "find", "渝北")
+	if code != 0 || !strings.Contains(out, "--as-of 2025-11-05") || strings.Contains(out, "--area") {
+		t.Errorf("a district that has ended: exit %d, %q", code, out)
+	}
+	if _, _, err := unit("渝北", time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), nil); err == nil || !strings.Contains(err.Error(), "--as-of 2025-11-05") {
+		t.Errorf("a district that has ended: %v", err)
 	}
 	dir := t.TempDir()
 	people, picture := filepath.Join(dir, "people.csv"), filepath.Join(dir, "out.png")

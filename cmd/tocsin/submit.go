@@ -37,6 +37,8 @@ type specFlags struct {
 	lasts                          time.Duration
 	again, clip                    bool
 	given                          func(flag string) bool // nil: none was
+
+	imported func() ([]geofence.OutlinedUnit, error) // the units that the engine has outlines of beside the shipped ones; nil: nobody can be asked
 }
 
 func describes(c *cobra.Command) *specFlags {
@@ -165,8 +167,13 @@ func drawnName(geojson []byte) string {
 	return f.Properties.Name
 }
 
-// asked is the spec, with what only the engine knows for a CAP message: its table, and the warnings that it follows.
-func (s *specFlags) asked(ctx context.Context, api pb.WarningServiceClient, now time.Time) (w *pb.WarningSpec, err error) {
+// asked is the spec, with what only the engine knows: the names of imported units, and for a CAP message its table and the
+// warnings that it follows.
+func (s *specFlags) asked(ctx context.Context, conn grpc.ClientConnInterface, now time.Time) (w *pb.WarningSpec, err error) {
+	api := pb.NewWarningServiceClient(conn)
+	s.imported = func() ([]geofence.OutlinedUnit, error) {
+		return wiring.ImportedUnits(ctx, pb.NewDirectoryServiceClient(conn))
+	}
 	if s.isCAP() && s.capTable == "" {
 		if s.house, err = wiring.HouseTable(ctx, api); err != nil {
 			return nil, err
@@ -201,13 +208,13 @@ func (s *specFlags) units(w *pb.WarningSpec) error {
 	day, asOf := time.Now(), (*timestamppb.Timestamp)(nil)
 	if s.asOf != "" {
 		var err error
-		if day, err = time.ParseInLocation(time.DateOnly, s.asOf, time.Local); err != nil {
+		if day, err = geofence.Day(s.asOf); err != nil {
 			return usage(fmt.Errorf("--as-of %q is no day: say it as 2025-11-05", s.asOf))
 		}
 		asOf = timestamppb.New(day)
 	}
 	for _, a := range s.areas {
-		code, name, err := unit(a, day)
+		code, name, err := unit(a, day, s.imported)
 		if err != nil {
 			return err
 		}
@@ -268,15 +275,25 @@ func asWritten(n *yaml.Node) {
 	}
 }
 
-// unit is the code and name of a district or town given by code or name. An unknown code is left to the engine, which says
-// what is wrong with it; a name that means several is refused with all of them.
-func unit(s string, day time.Time) (code, name string, err error) {
+// unit is the code and name of a district or town given by code or name; imported (nil: none) is those that are in no list. An
+// unknown code is left to the engine, which says what is wrong with it; a name that means several is refused with all of them.
+func unit(s string, day time.Time, imported func() ([]geofence.OutlinedUnit, error)) (code, name string, err error) {
 	if strings.Trim(s, "0123456789") == "" && s != "" {
 		return s, "", nil
 	}
-	switch found := geofence.UnitsNamed(s, day); {
-	case len(found) == 1 && found[0].Note == "":
+	found := geofence.UnitsNamed(s, day)
+	if len(found) == 0 && imported != nil {
+		units, err := imported()
+		if err != nil {
+			return "", "", err
+		}
+		found = geofence.NamedAmong(s, units)
+	}
+	switch {
+	case len(found) == 1 && found[0].Sure():
 		return found[0].Code, strings.ReplaceAll(found[0].Name, "/", ""), nil
+	case len(found) == 1 && found[0].AsOf != "":
+		return "", "", usage(fmt.Errorf("--area %q: %s ended after %s: say --as-of %s for those who lived in it then, or draw the area", s, found[0].Name, found[0].AsOf, found[0].AsOf))
 	case len(found) == 1:
 		return "", "", usage(fmt.Errorf("--area %q: %s; say %s if all of that is meant, or draw the area", s, found[0].Note, found[0].Name))
 	case len(found) == 0:
@@ -325,7 +342,7 @@ func newSubmit() *cobra.Command {
 			}
 			api := pb.NewWarningServiceClient(conn)
 			s.lang = k.lang
-			spec, err := s.asked(c.Context(), api, now)
+			spec, err := s.asked(c.Context(), conn, now)
 			if err != nil {
 				return err
 			}
@@ -374,7 +391,7 @@ func newPreview() *cobra.Command {
 				req.What = &pb.PreviewRequest_Id{Id: args[0]}
 			} else {
 				s.lang = k.lang
-				spec, err := s.asked(c.Context(), api, time.Now())
+				spec, err := s.asked(c.Context(), conn, time.Now())
 				if err != nil {
 					return err
 				}

@@ -30,11 +30,13 @@ func newVerify() *cobra.Command {
 	var broadcasts, pushes []string
 	var again map[string]int
 	edition, drawn := "", ""
+	var imported []string
 	c.Flags().StringVar(&in.Directory, "directory", "", "CSV file of the people, as it was imported")
 	c.Flags().StringVar(&in.Warnings, "warning", "", "JSON file of the warnings, as get or list answers them")
 	c.Flags().StringArrayVar(&logs, "log", nil, "ACCOUNT=FILE or ACCOUNT=FILE@CONTRACT in messages/s; may be repeated")
 	c.Flags().Int64Var(&in.AllowedRepeats, "allowed-repeats", 0, "messages beyond what was wanted that are no fault, after a crash; -1: any number")
 	c.Flags().StringVar(&edition, "edition", geofence.EditionAt(time.Time{}).ID, "edition of the districts")
+	c.Flags().StringArrayVar(&imported, "outlines", nil, "PERIOD=FILE@SYSTEM as it was imported with `tocsin area import`, of outlines that warnings name; may be repeated")
 	c.Flags().StringVar(&in.Positions, "positions", "", "CSV file of where people were seen: at,number,lon,lat, at as 2026-06-13T18:00:00+08:00")
 	within := c.Flags().Duration("within", 6*time.Hour, "for how long a place where somebody was seen counts: policy.presence")
 	both := c.Flags().StringSlice("both", []string{"red"}, "tiers that take home and place")
@@ -49,6 +51,9 @@ func newVerify() *cobra.Command {
 		}
 		if in.Outlines = geofence.RawOutlines(edition); in.Outlines == nil {
 			return usage(fmt.Errorf("--edition %q: there is no such edition", edition))
+		}
+		if in.Editions, err = editionsIn(imported); err != nil {
+			return err
 		}
 		in.Presence = &verify.Presence{Within: *within}
 		for _, name := range *both {
@@ -87,6 +92,28 @@ func newVerify() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// editionsIn reads PERIOD=FILE@SYSTEM. The id of an edition names its content, so that no other file passes for it.
+func editionsIn(list []string) (map[string]verify.Edition, error) {
+	out := map[string]verify.Edition{}
+	for _, s := range list {
+		period, file, ok := strings.Cut(s, "=")
+		at := strings.LastIndexByte(file, '@')
+		if !ok || at < 0 || !geofence.IsCRS(file[at+1:]) {
+			return nil, usage(fmt.Errorf("--outlines %q: say PERIOD=FILE@SYSTEM, the system wgs84, gcj02, bd09 or cgcs2000", s))
+		}
+		b, err := os.ReadFile(file[:at])
+		if err != nil {
+			return nil, usage(err)
+		}
+		o, _, err := geofence.Survey(period, b, file[at+1:], nil)
+		if err != nil {
+			return nil, fmt.Errorf("--outlines %q: %w", s, err)
+		}
+		out[o.ID] = verify.Edition{GeoJSON: b, CRS: file[at+1:]}
+	}
+	return out, nil
 }
 
 // areaLogs reads PLATFORM=FILE of both kinds.

@@ -35,15 +35,17 @@ func (s *directory) Import(stream grpc.ClientStreamingServer[pb.ImportRequest, p
 	if first.GetKey() == "" {
 		return statusOf(s.Log, warning.Invalid(warning.Violation{Field: "key", Rule: "key.missing", Detail: "the first chunk has no key", Remedy: "give a key of your choice in the first chunk"}))
 	}
-	chunk, number := first, 0
+	chunk, number := first, 0 // kept no longer than it is needed
 	head := ImportHead{Key: first.GetKey(), Total: first.GetTotal(), Offset: first.GetOffset()}
 	done, err := s.Directory.Import(stream.Context(), c, head, func() (Rows, error) {
-		if chunk == nil {
-			if chunk, err = stream.Recv(); err != nil {
+		next := chunk
+		if number > 0 {
+			var err error // this may be left waiting by whoever calls it
+			if next, err = stream.Recv(); err != nil {
 				return Rows{}, err // io.EOF ends it
 			}
 		}
-		rows, err := rowsFrom(number, chunk)
+		rows, err := rowsFrom(number, next)
 		chunk, number = nil, number+1
 		return rows, err
 	})

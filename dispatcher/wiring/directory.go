@@ -30,11 +30,14 @@ type directory struct {
 	store  *redisstore.Store
 	limits geofence.Limits
 	log    *zap.Logger
+	learn  func(dispatcher.Snapshot) // finds out what previews ask of a directory, before it is the newest here; nil: nobody asks
 
 	archived map[string]bool // warnings whose snapshots are not needed; of whoever sweeps
 
-	heavy sync.Mutex // held by an import and by a load: each holds all people in memory. It is taken before mu.
-	queue queue
+	// An import and a load each hold all people in memory: there is one of each at a time. A load waits for no import, which
+	// takes as long as its sender does, while a correction may need the people of an old plan. Both are taken before mu.
+	importing, loading sync.Mutex
+	queue              queue
 
 	mu            sync.Mutex // guards what follows
 	kept          *session   // of a broken import
@@ -114,8 +117,8 @@ func (d *directory) get(ctx context.Context, id string) (*geofence.Revision, err
 	if s := d.have(id); s != nil {
 		return s, nil
 	}
-	d.heavy.Lock()
-	defer d.heavy.Unlock()
+	d.loading.Lock()
+	defer d.loading.Unlock()
 	if s := d.have(id); s != nil {
 		return s, nil
 	}
@@ -156,9 +159,19 @@ func (d *directory) refresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if s != before {
+			d.learnt(s)
+		}
 		if d.takeAfter(before, s) { // else an import took its own meanwhile, and what was read is perhaps what was before it
 			return nil
 		}
+	}
+}
+
+// learnt returns when all is known of s that previews ask.
+func (d *directory) learnt(s *geofence.Revision) {
+	if d.learn != nil {
+		d.learn(s)
 	}
 }
 

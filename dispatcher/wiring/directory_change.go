@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,13 +55,17 @@ func (q *queue) add(r *request) {
 	}
 }
 
-// take is the oldest requests that fit into one snapshot; those whose caller has gone are left out.
+// take is the oldest requests that fit into one snapshot; those whose caller has gone are left out. Of one key there is one: who
+// asks for it again hears what became of that.
 func (q *queue) take() (out []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := 0
 	for len(q.waiting) > 0 && (n == 0 || n+len(q.waiting[0].changes) <= changeMost) {
 		r := q.waiting[0]
+		if slices.ContainsFunc(out, func(o *request) bool { return o.key == r.key && o.caller.User == r.caller.User }) {
+			break
+		}
 		q.waiting = q.waiting[1:]
 		if r.ctx.Err() == nil {
 			out, n = append(out, r), n+len(r.changes)

@@ -27,6 +27,12 @@ const badShown = 100
 // sessionLife is how long the rows of a broken import are kept.
 const sessionLife = 10 * time.Minute
 
+// importPatience is how long an import may bring nothing: nobody else may write the directory meanwhile, not even to erase
+// somebody.
+const importPatience = 30 * time.Second
+
+var errStalled = warning.Refuse(warning.ReasonUnavailable, "the import brought nothing for %d s and was broken off; its rows are kept for a while: repeat with the same key to go on", int(importPatience.Seconds()))
+
 // session is an import and what it has brought so far. One broken session is kept, until another import begins.
 type session struct {
 	user, key string
@@ -37,10 +43,10 @@ type session struct {
 
 // Import makes one snapshot of the rows: blocks first, then the manifest together with the act.
 func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake.ImportHead, next func() (intake.Rows, error)) (out intake.Imported, err error) {
-	if !d.heavy.TryLock() {
+	if !d.importing.TryLock() {
 		return out, intake.ErrBusy
 	}
-	defer d.heavy.Unlock()
+	defer d.importing.Unlock()
 	debug.SetGCPercent(garbage(d.people() + int(head.Total)))
 	defer func() {
 		debug.SetGCPercent(garbage(d.people()))
@@ -52,7 +58,7 @@ func (d *directory) Import(ctx context.Context, c dispatcher.Caller, head intake
 			return err
 		}
 		if err := s.gather(next); err != nil {
-			if warning.ReasonOf(err) == 0 {
+			if warning.ReasonOf(err) == 0 || errors.Is(err, errStalled) {
 				s.broken = time.Now()
 				d.keep(s)
 			}
@@ -114,10 +120,10 @@ func (d *directory) keptFor(c dispatcher.Caller, key string) *session {
 
 // ImportState is how many rows of a broken import are kept.
 func (d *directory) ImportState(_ context.Context, c dispatcher.Caller, key string) (int64, error) {
-	if !d.heavy.TryLock() {
+	if !d.importing.TryLock() {
 		return 0, intake.ErrBusy
 	}
-	defer d.heavy.Unlock()
+	defer d.importing.Unlock()
 	if s := d.keptFor(c, key); s != nil {
 		return int64(s.rows.Len()), nil
 	}
@@ -139,7 +145,7 @@ func tooMany() error {
 
 func (s *session) gather(next func() (intake.Rows, error)) error {
 	for {
-		r, err := next()
+		r, err := inTime(next)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -152,6 +158,25 @@ func (s *session) gather(next func() (intake.Rows, error)) error {
 		s.rows.Append(geofence.Columns{
 			Number: r.Number, Lon: r.Lon, Lat: r.Lat, Home: r.Home, Seen: r.Seen, Language: r.Language, Duty: r.Role, Flags: r.Flags,
 		})
+	}
+}
+
+// inTime is the next rows; errStalled where they do not come. Then next is left waiting, until the call that it reads ends.
+func inTime(next func() (intake.Rows, error)) (r intake.Rows, err error) {
+	done := make(chan struct{})
+	var rows intake.Rows
+	var failed error
+	go func() {
+		defer close(done)
+		rows, failed = next()
+	}()
+	patience := time.NewTimer(importPatience)
+	defer patience.Stop()
+	select {
+	case <-done:
+		return rows, failed
+	case <-patience.C:
+		return r, errStalled
 	}
 }
 
@@ -200,6 +225,7 @@ func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c 
 	if err != nil {
 		return out, dispatcher.Refusal(err)
 	}
+	d.learnt(r)
 	d.take(r)
 	return out, nil
 }

@@ -247,6 +247,31 @@ func CheckEdition(edition, crs, source string, geoJSON []byte, language string) 
 	return intake.EditionImported(k.shown(), remarks, language), nil
 }
 
+// ImportedUnits asks an engine for the units of the editions that were imported into it, each once, by the newest.
+func ImportedUnits(ctx context.Context, api pb.DirectoryServiceClient) (units []geofence.OutlinedUnit, err error) {
+	list, err := api.ListEditions(ctx, &pb.ListEditionsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, e := range list.GetEditions() {
+		if e.GetImportedAt() == nil { // shipped
+			continue
+		}
+		one, err := api.ListEditions(ctx, &pb.ListEditionsRequest{Edition: e.GetId()})
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range one.GetEditions()[0].GetUnits() {
+			if !known[u.GetCode()] {
+				known[u.GetCode()] = true
+				units = append(units, geofence.OutlinedUnit{Code: u.GetCode(), Name: u.GetName()})
+			}
+		}
+	}
+	return units, nil
+}
+
 // noted is what is known of the outlines of a file.
 func noted(o *geofence.Outlines, f intake.EditionFile) kept {
 	k := kept{ID: o.ID, Edition: o.Edition, Source: f.Source, CRS: f.CRS}

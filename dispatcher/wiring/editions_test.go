@@ -14,6 +14,7 @@ import (
 	"tocsin/dispatcher"
 	"tocsin/dispatcher/intake"
 	"tocsin/geofence"
+	pb "tocsin/proto/tocsin/v1"
 	"tocsin/warning"
 )
 
@@ -109,5 +110,32 @@ func TestOutlinesAreInForceEverywhereAndKept(t *testing.T) {
 	limits.Atlas = deaf
 	if _, err := geofence.NewRevision(people.WithLimits(limits)).Resolve([]warning.Area{was}, warning.Presence{}); warning.ReasonOf(err) != warning.ReasonUnavailable {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestImportedUnitsAreAskedOfTheEngine: by the newest edition that has them, and none that is shipped.
+func TestImportedUnitsAreAskedOfTheEngine(t *testing.T) {
+	dir, token := house(t, "127.0.0.1:1")
+	address, _ := serving(t, dir)
+	api := pb.NewDirectoryServiceClient(as(t, dir, address, token))
+	if units, err := ImportedUnits(t.Context(), api); err != nil || len(units) != 0 {
+		t.Errorf("before any import: %v, %v", units, err)
+	}
+	for i, name := range []string{"旧名", "新名"} {
+		stream, err := api.ImportEdition(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := strings.ReplaceAll(string(townFile(108.13)), "铁桥镇", name)
+		m := &pb.ImportEditionRequest{Key: name, Edition: fmt.Sprint(2024 + i), Crs: "wgs84", Chunk: []byte(file)}
+		if err := stream.Send(m); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.CloseAndRecv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if units, err := ImportedUnits(t.Context(), api); err != nil || len(units) != 1 || units[0].Code != "500154119" || units[0].Name != "新名" {
+		t.Errorf("%v, %v", units, err)
 	}
 }

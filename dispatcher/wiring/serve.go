@@ -150,6 +150,7 @@ func newProcess(ctx context.Context, h *House) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.dir.learn = p.engine.LearnOf
 	return p, p.openIntake()
 }
 

@@ -323,7 +323,11 @@ func partOf(a *tocsinv1.Area, units map[string]area) (area, error) {
 	switch w := a.GetWhere().(type) {
 	case *tocsinv1.Area_Unit:
 		if e := a.GetEdition(); e != "" {
-			return nil, fmt.Errorf(".edition: the outline of %s is that of the imported edition %s, over which there is no verdict", w.Unit, e)
+			s, ok := units[imported(short(w.Unit), e)]
+			if !ok {
+				return nil, fmt.Errorf(".edition: the outline of %s is that of the imported edition %s: give the file that was imported", w.Unit, e)
+			}
+			return s, nil
 		}
 		s, ok := units[w.Unit]
 		if !ok {

@@ -138,7 +138,8 @@ func (j *judge) want(person int32, as []arrival, ins []inside) {
 		if at >= 0 {
 			in = &ins[at]
 		}
-		j.follow(n, person, as, in)
+		walked, unsure := j.walked(n, ins)
+		j.follow(n, person, as, in, walked, unsure)
 	}
 	j.wantCalls(as)
 	// A flash message that a carrier refuses falls back to SMS; who has that anyway is not rung twice.
@@ -201,10 +202,25 @@ func (j *judge) sms(t int32) int32 {
 	return n
 }
 
-// follow finds what somebody is to get of a warning that follows another, by the channels that reached them.
-func (j *judge) follow(n *notice, person int32, as []arrival, in *inside) {
+// walked tells whether somebody came into the area of a warning that n follows, after its release. The directory has them
+// elsewhere, so that nobody can say to them that it no longer holds.
+func (j *judge) walked(n *notice, ins []inside) (is, unsure bool) {
+	for k := n.follows; k >= 0; k = j.x.notices[k].follows {
+		for i := range ins {
+			if int(ins[i].notice) == k && ins[i].entered {
+				return true, ins[i].edge
+			}
+		}
+	}
+	return false, false
+}
+
+// follow finds what somebody is to get of a warning that follows another, by the channels that reached them. Whoever comes into
+// the area of an update gets the warning, also when they were told before that it no longer holds for them.
+func (j *judge) follow(n *notice, person int32, as []arrival, in *inside, walked, unsure bool) {
 	o := j.x.notices[n.follows]
 	update := n.GetSpec().GetType() == tocsinv1.Type_TYPE_UPDATE
+	lives := in != nil && !in.entered
 	reached := false
 	for l := range lanes {
 		sure, perhaps := j.reached(o, l, person, as)
@@ -215,8 +231,15 @@ func (j *judge) follow(n *notice, person int32, as []arrival, in *inside) {
 		kind, other := n.kind(), int32(-1)
 		free := !sure
 		if update {
+			left := j.onlyLeft(o, l, person)
 			switch {
-			case in == nil:
+			case walked && !left:
+				if !sure {
+					other, free = j.text(n, tocsinv1.Type_TYPE_ALERT, l, person), false
+				}
+			case !lives && left:
+				continue // they have heard that
+			case !lives:
 				kind = tocsinv1.Type_TYPE_LEFT
 			case in.edge:
 				other, free = j.text(n, tocsinv1.Type_TYPE_LEFT, l, person), true
@@ -226,9 +249,25 @@ func (j *judge) follow(n *notice, person int32, as []arrival, in *inside) {
 		}
 		j.add(want{n: n, lane: l, text: j.text(n, kind, l, person), other: other, free: free})
 	}
-	if update && !reached && in != nil {
+	switch {
+	case !update:
+	case in != nil && (!reached || in.entered && !walked):
 		j.alert(n, tocsinv1.Type_TYPE_ALERT, person, in.edge)
+	case walked && !reached:
+		j.alert(n, tocsinv1.Type_TYPE_ALERT, person, unsure)
 	}
+}
+
+// onlyLeft tells whether all that somebody has of an update by a lane is that it no longer holds for them.
+func (j *judge) onlyLeft(o *notice, l lane, person int32) (only bool) {
+	for kind := range o.texts {
+		if t := j.text(o, kind, l, person); t >= 0 && j.had(t) > 0 {
+			if only = kind == tocsinv1.Type_TYPE_LEFT; !only {
+				return false
+			}
+		}
+	}
+	return only
 }
 
 // reached tells whether somebody has a warning by a lane, or may have it.

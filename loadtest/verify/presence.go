@@ -21,12 +21,12 @@ func (p *Presence) counts(w *tocsinv1.Warning, a area, units map[string]area, r 
 	if p == nil || r.seen == 0 {
 		return there
 	}
-	home, known := units[r.home]
+	home, known := homeIn(w.GetSpec().GetAreas(), units, r.home)
 	if !known || home.where(r.at) != out { // the place stands for the home
 		return there
 	}
 	named := out
-	if slices.ContainsFunc(w.GetSpec().GetAreas(), func(a *tocsinv1.Area) bool { return a.GetUnit() == r.home }) {
+	if names(w.GetSpec().GetAreas(), r.home) {
 		named = in
 	}
 	if slices.Contains(p.Both, w.GetSpec().GetTier()) {

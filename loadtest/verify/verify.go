@@ -26,6 +26,8 @@ type Input struct {
 	Warnings string
 	// Outlines is the surfaces of units: a GeoJSON FeatureCollection with properties.adcode.
 	Outlines []byte
+	// Editions is the outlines that were imported and that warnings name, by their ids.
+	Editions map[string]Edition
 	Accounts []Account
 	Areas    []AreaLog
 	// Again is how many times a commander asked to play a warning again before it ended, by its id and the channel, such as
@@ -198,6 +200,9 @@ func Run(in Input) (Verdict, error) {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
 	units, err := outlines(in.Outlines)
+	if err == nil {
+		err = addEditions(units, in.Editions)
+	}
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
