@@ -86,6 +86,7 @@ func TestMistakesInTheCommandLineSayWhatToDo(t *testing.T) {
 		{"verify --directory p --warning w --both rde", "say red, orange", exitUsage},
 		{"verify --directory p --warning w --again 01J=-1", "say how many times", exitUsage},
 		{"verify --directory p --warning w --log x=a@1 --log x=b@2", "one contract", exitUsage},
+		{"verify --directory p --warning w --test-number +999", "without plus", exitUsage},
 		{"bench --runs 0", "one or more", exitUsage},
 		{"demo --recipients 0", "one or more", exitUsage},
 		{"list --state none", "or replaced", exitUsage},

@@ -42,6 +42,8 @@ func newVerify() *cobra.Command {
 	both := c.Flags().StringSlice("both", []string{"red"}, "tiers that take home and place")
 	c.Flags().StringArrayVar(&broadcasts, "broadcast-log", nil, "PLATFORM=FILE of an emergency broadcast platform; may be repeated")
 	c.Flags().StringArrayVar(&pushes, "push-log", nil, "PLATFORM=FILE of a broker of an app; may be repeated")
+	var tests []string
+	c.Flags().StringArrayVar(&tests, "test-number", nil, "number that link tests go to: accounts.test.number; may be repeated")
 	c.Flags().StringToIntVar(&again, "again", nil, "ID/CHANNEL=TIMES that a commander asked to play a warning again before it ended, e.g. 01J…/broadcast=2")
 	c.Flags().StringVar(&drawn, "picture", "", "PNG file for a picture of who was reached where and when")
 	out := outputFlag(c)
@@ -75,6 +77,13 @@ func newVerify() *cobra.Command {
 			}
 		}
 		in.Again = again
+		for _, s := range tests {
+			n, err := strconv.ParseUint(s, 10, 64)
+			if err != nil {
+				return usage(fmt.Errorf("--test-number %q: say the digits with the country code, without plus", s))
+			}
+			in.TestNumbers = append(in.TestNumbers, n)
+		}
 		v, err := picture.Of(in, drawn)
 		if err != nil {
 			return err

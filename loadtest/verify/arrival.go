@@ -31,6 +31,7 @@ type arrival struct {
 	account    uint16 // a phone joins segments of one sender only
 	total, seq uint8
 	fate       fate
+	ours       bool // to a number that link tests go to
 }
 
 // Command statuses of SMPP 3.4 5.1.3 that are not for good.
@@ -43,6 +44,7 @@ const (
 // journal is what the logs of one account tell.
 type journal struct {
 	account      uint16
+	tests        []uint64 // numbers that link tests go to
 	arrivals     []arrival
 	foreign      []uint64 // numbers of arrivals whose person is below 0: -1-i is foreign[i]
 	times        []int64
@@ -109,8 +111,8 @@ type tally struct {
 }
 
 // readLogs reads the logs of one account.
-func readLogs(account uint16, paths []string, p *people, b *bodies) (*journal, error) {
-	j := &journal{account: account, violations: map[string]int64{}, receipts: map[string]int64{}}
+func readLogs(account uint16, paths []string, p *people, b *bodies, tests []uint64) (*journal, error) {
+	j := &journal{account: account, tests: tests, violations: map[string]int64{}, receipts: map[string]int64{}}
 	for _, path := range paths {
 		if err := j.read(path, p, b); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -199,6 +201,7 @@ func (j *journal) read(path string, p *people, b *bodies) error {
 func (j *journal) submit(l *carrierlog.Line, body int32, p *people) {
 	j.times = append(j.times, l.Time)
 	a := arrival{at: l.Time, body: body, ref: uint16(l.Ref), total: uint8(l.Total), seq: uint8(l.Seq), person: p.find(l.To), account: j.account}
+	a.ours = slices.Contains(j.tests, l.To)
 	if a.person < 0 {
 		j.foreign = append(j.foreign, l.To)
 		a.person = int32(-len(j.foreign))

@@ -85,6 +85,10 @@ func (j *judge) person(person int32, as []arrival, ins []inside) {
 	j.said = j.said[:0]
 	j.open = j.open[:0]
 	for i := range as {
+		if as[i].ours && j.lib.piece(&as[i]) == 0 {
+			j.v.LinkTests++
+			continue
+		}
 		if as[i].fate == accepted {
 			j.place(as, int32(i))
 		} else if could := j.of(as, i); could != 0 {

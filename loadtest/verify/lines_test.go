@@ -76,6 +76,37 @@ func TestARepeatOfNoWarning(t *testing.T) {
 	}
 }
 
+// TestLinkTestsAreNoWarnings: to the numbers that are said, and nothing else; a warning there is judged like any.
+func TestLinkTestsAreNoWarnings(t *testing.T) {
+	const test, own = 900, 1
+	words := "【测试】线路 mobile 测试,12:00:00,请勿理会。"
+	for name, c := range map[string]struct {
+		happens func(w *world)
+		tests   []uint64
+		fault   string
+		counted int64
+	}{
+		"not said":                    {func(w *world) { w.hand("mobile", test, words, release) }, nil, "1 people got what are not the words", 0},
+		"said":                        {func(w *world) { w.hand("mobile", test, words, release) }, []uint64{99900000000 + test}, "", 1},
+		"to somebody who is told too": {func(w *world) { w.hand("mobile", own, words, release) }, []uint64{99900000000 + own}, "", 1},
+		"a warning there": {func(w *world) { w.hand("mobile", test, chinese, release.Add(time.Second)) }, []uint64{99900000000 + test},
+			"1 people got what was not for them", 0},
+	} {
+		w := city(t)
+		c.happens(w)
+		in := w.input()
+		in.TestNumbers = c.tests
+		v, err := Run(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted(t, name, v, c.fault)
+		if v.LinkTests != c.counted || v.Got != 42 {
+			t.Errorf("%s: %d link tests, %d people got it", name, v.LinkTests, v.Got)
+		}
+	}
+}
+
 // TestAPlatformThatNeverPlayed has no time of a first message.
 func TestAPlatformThatNeverPlayed(t *testing.T) {
 	r := &ring{world: newWorld(t)}

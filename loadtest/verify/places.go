@@ -371,6 +371,9 @@ func (v *Verdict) Lines() []string {
 		}
 		fmt.Fprintf(&b, "account %s: %d messages, at most %d in any second, %s\n", a.Name, a.Messages, a.MaxInAnySecond, contract)
 	}
+	if v.LinkTests > 0 {
+		fmt.Fprintf(&b, "link tests %d\n", v.LinkTests)
+	}
 	for _, n := range v.NotJudged {
 		fmt.Fprintf(&b, "not judged: %s\n", n)
 	}

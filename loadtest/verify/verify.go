@@ -40,6 +40,8 @@ type Input struct {
 	Positions string
 	// Each, where it is set, is called once for everybody who got the whole text of a warning, by each channel.
 	Each func(Reach)
+	// TestNumbers is the numbers that link tests go to: what comes there and is no part of a warning is not judged.
+	TestNumbers []uint64
 	// AllowedRepeats is how many messages beyond what was wanted are no fault; below 0: any number (promise 3 lets what
 	// is unknown after a crash be sent again).
 	AllowedRepeats int64
@@ -71,8 +73,10 @@ type Verdict struct {
 	Areas    []AreaVerdict    `json:"areas,omitempty"`
 	// NotJudged is what was released by channels of which no log is given: the verdict says nothing of it.
 	NotJudged []string `json:"not_judged,omitempty"`
-	Rows      int64    `json:"directory_rows"`
-	TookS     float64  `json:"took_s"`
+	// LinkTests is the messages to test numbers that are no part of a warning.
+	LinkTests int64   `json:"link_tests,omitempty"`
+	Rows      int64   `json:"directory_rows"`
+	TookS     float64 `json:"took_s"`
 }
 
 // LaneSums is the counts of people in one channel. Expected = Got + Moved + Refused + Stopped + Lost.
@@ -211,7 +215,7 @@ func Run(in Input) (Verdict, error) {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
 	lib := newLibrary()
-	journals, err := readAccounts(in.Accounts, p, lib)
+	journals, err := readAccounts(in.Accounts, p, lib, in.TestNumbers)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
@@ -272,12 +276,12 @@ func Run(in Input) (Verdict, error) {
 }
 
 // readAccounts reads the logs of all accounts side by side.
-func readAccounts(as []Account, p *people, lib *library) ([]*journal, error) {
+func readAccounts(as []Account, p *people, lib *library, tests []uint64) ([]*journal, error) {
 	b := &bodies{of: map[string]int32{}, starts: map[string]string{}}
 	out, errs := make([]*journal, len(as)), make([]error, len(as))
 	var reading sync.WaitGroup
 	for i, a := range as {
-		reading.Go(func() { out[i], errs[i] = readLogs(uint16(i), a.Logs, p, b) })
+		reading.Go(func() { out[i], errs[i] = readLogs(uint16(i), a.Logs, p, b, tests) })
 	}
 	reading.Wait()
 	lib.bodies = b.segments
@@ -407,7 +411,7 @@ func (v *Verdict) faults(allowed int64) []string {
 	}
 	say(v.Lost, "people lost")
 	say(v.WrongPerson, "people got what was not for them")
-	say(v.WrongText, "people got what are not the words of a warning")
+	say(v.WrongText, "people got what are not the words of a warning that is given")
 	say(v.BeforeApproval, "messages before the release")
 	say(v.AfterExpiry, "messages after the expiry")
 	say(v.AfterStop, "messages after the stop")
