@@ -220,12 +220,13 @@ func (e *Engine) Reject(ctx context.Context, c Caller, key, id, why string) (war
 // Hold stops a warning. It answers when nothing more of it can leave but what is in open windows (promise 5).
 func (e *Engine) Hold(ctx context.Context, c Caller, key, id, why string) (warning.Warning, error) {
 	return e.change(ctx, c, key, requestDigest("warning.hold", []string{id, why}), "warning.hold", id,
-		func(w *warning.Warning, _ time.Time) (decision, error) {
+		func(w *warning.Warning, now time.Time) (decision, error) {
 			if w.State != warning.Held { // to hold what is held is to be sure of it
 				if err := may(w, warning.Held); err != nil {
 					return decision{}, err
 				}
 				w.Before, w.State = w.State, warning.Held
+				w.Holds = append(slices.Clone(w.Holds), warning.Span{From: now})
 			}
 			w.Why = why
 			return decision{detail: why, stop: w.Before == warning.Released}, nil
@@ -243,6 +244,10 @@ func (e *Engine) Release(ctx context.Context, c Caller, key, id string) (warning
 				return decision{}, warning.Refuse(warning.ReasonConflict, "the warning ended at %s", w.Spec.Expires.Format(time.RFC3339))
 			}
 			w.State, w.Before, w.Why = w.Before, 0, ""
+			if n := len(w.Holds); n > 0 { // an older release kept none
+				w.Holds = slices.Clone(w.Holds)
+				w.Holds[n-1].To = now
+			}
 			return decision{release: w.State == warning.Released}, nil
 		})
 }

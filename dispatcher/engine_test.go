@@ -101,8 +101,11 @@ func TestHoldStopsAndReleaseGoesOn(t *testing.T) {
 		if c := h.lane(w.ID).Counts; c[warning.Waiting] != int64(6000-n) || c[warning.Delivered] != int64(n) {
 			t.Errorf("held: %v, sent %d", c, n)
 		}
-		if _, err := h.e.Release(ctx, approver, "release", w.ID); err != nil {
-			t.Fatal(err)
+		if w, err := h.e.Get(ctx, w.ID); err != nil || len(w.Holds) != 1 || w.Holds[0].From.Before(asked.Add(-time.Millisecond)) || w.Holds[0].From.After(answered) || !w.Holds[0].To.IsZero() {
+			t.Errorf("held between %v and %v, and the record says %v, %v", asked, answered, w.Holds, err)
+		}
+		if w, err := h.e.Release(ctx, approver, "release", w.ID); err != nil || len(w.Holds) != 1 || w.Holds[0].To.Sub(w.Holds[0].From) < 5*time.Second {
+			t.Fatalf("released: the record says %v, %v", w.Holds, err)
 		}
 		pass(6 * time.Second)
 		for who, k := range complete(h.c.log(), "held text") {

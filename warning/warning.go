@@ -34,6 +34,7 @@ type Warning struct {
 	ReleasedAt   time.Time `json:"released_at,omitzero"`
 	EndedAt      time.Time `json:"ended_at,omitzero"`     // completed, cancelled, expired or rejected
 	CompletedAt  time.Time `json:"completed_at,omitzero"` // also of one that was cancelled or replaced later
+	Holds        []Span    `json:"holds,omitempty"`       // in the order of time
 	Why          string    `json:"why,omitempty"`         // of the rejection, hold or cancel
 
 	// ApprovedPeople is the head count that was seen last, at submission or by an approver (promise 6).
@@ -44,6 +45,12 @@ type Warning struct {
 	Summons *Summons `json:"summons,omitempty"`
 	// Review is of a release that somebody made on their own; nil: nobody did.
 	Review *Review `json:"review,omitempty"`
+}
+
+// Span is a time in which a warning was held. The last one has no end until somebody lets the warning go on.
+type Span struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to,omitzero"`
 }
 
 // Spec is what a forecaster says. It is frozen at submission.

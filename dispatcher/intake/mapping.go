@@ -37,8 +37,15 @@ func (s *Server) warningTo(w warning.Warning, c dispatcher.Caller) *pb.Warning {
 		Snapshot: w.Snapshot, RecordVersion: int32(w.Record), NationalId: w.NationalID, SourceSystem: w.SourceSystem,
 		ApprovalsMissing: int32(s.Acts.MissingApprovals(w)), WaitsS: int64(dispatcher.Waits(&w, s.Now()).Seconds()),
 		Review: reviewTo(w.Review, s.Now()), Told: toldTo(w.Spec.ToldBy(w.ReleaseAt(s.Now()))), Rung: w.Summons.Rung(),
-		CompletedAt: timeTo(w.CompletedAt),
+		CompletedAt: timeTo(w.CompletedAt), Holds: holdsTo(w.Holds),
 	}
+}
+
+func holdsTo(list []warning.Span) (out []*pb.Span) {
+	for _, s := range list {
+		out = append(out, &pb.Span{From: timeTo(s.From), To: timeTo(s.To)})
+	}
+	return out
 }
 
 // WarningFrom is what an engine answered, for those who ask it. Areas are recorded as shapes: an answer has no GeoJSON.

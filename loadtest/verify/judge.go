@@ -515,7 +515,7 @@ func (j *judge) clock(a *arrival, could int32) {
 		g := j.x.groupOf[t]
 		early = early && a.at < g.from
 		late = late && a.at > g.until
-		stopped = stopped && g.stop != 0 && a.at > g.stop
+		stopped = stopped && (g.stop != 0 && a.at > g.stop || g.held(a.at))
 		open = open && (until == 0 || until > (g.until+int64(time.Second)-1)/int64(time.Second))
 	}
 	g := j.x.groupOf[texts[0]]

@@ -109,6 +109,12 @@ func TestPlantedFaults(t *testing.T) {
 			w.warnings[0].EndedAt = timestamppb.New(release.Add(3 * time.Second))
 			w.lines["mobile"] = w.lines["mobile"][:len(w.lines["mobile"])-2]
 		}, func(s *Sums) { s.Got--; s.Stopped++; s.Messages -= 2; s.AfterStop = 18 }, "18 messages after the stop"},
+		{"while it is held", func(w *world) { // ten people a second, two messages each
+			w.warnings[0].Holds = []*tocsinv1.Span{
+				{From: timestamppb.New(release.Add(-time.Second)), To: timestamppb.New(release)},
+				{From: timestamppb.New(release.Add(1030*time.Millisecond - stopGrace)), To: timestamppb.New(release.Add(2030 * time.Millisecond))},
+			}
+		}, func(s *Sums) { s.AfterStop = 19 }, "19 messages after the stop"},
 		{"a refusal for good", func(w *world) {
 			l := &w.lines["unicom"][submits(w, "unicom")[5]]
 			l.ID, l.Status = nil, 0x0B

@@ -358,6 +358,14 @@ func order(a, b bool) int {
 	return 1
 }
 
+// held tells whether the warning was held at a time, and had been for long enough. Of several with the same words nobody knows
+// whose a message is.
+func (g *group) held(at int64) bool {
+	return len(g.notices) == 1 && slices.ContainsFunc(g.notices[0].GetHolds(), func(h *tocsinv1.Span) bool {
+		return at > h.GetFrom().AsTime().UnixNano()+int64(stopGrace) && (h.GetTo() == nil || at < h.GetTo().AsTime().UnixNano())
+	})
+}
+
 // neverReleased is later than anything.
 const neverReleased = int64(1<<63 - 1)
 

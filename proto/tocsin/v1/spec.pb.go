@@ -1337,7 +1337,9 @@ type Warning struct {
 	// Of a call that the engine made for itself: the users who are rung.
 	Rung []string `protobuf:"bytes,38,rep,name=rung,proto3" json:"rung,omitempty"`
 	// When nobody waited any more; also of one that was cancelled or replaced later.
-	CompletedAt   *timestamppb.Timestamp `protobuf:"bytes,39,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
+	CompletedAt *timestamppb.Timestamp `protobuf:"bytes,39,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
+	// When it was held.
+	Holds         []*Span `protobuf:"bytes,40,rep,name=holds,proto3" json:"holds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1540,6 +1542,67 @@ func (x *Warning) GetCompletedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Warning) GetHolds() []*Span {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+// Span is a time in which a warning was held.
+type Span struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	From  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Absent where nobody has let it go on.
+	To            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_tocsin_v1_spec_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_tocsin_v1_spec_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_tocsin_v1_spec_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Span) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Span) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
 type Told_Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Seconds after the release; 0: at once. A later step is for those who have no receipt by then.
@@ -1551,7 +1614,7 @@ type Told_Step struct {
 
 func (x *Told_Step) Reset() {
 	*x = Told_Step{}
-	mi := &file_tocsin_v1_spec_proto_msgTypes[12]
+	mi := &file_tocsin_v1_spec_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1626,7 @@ func (x *Told_Step) String() string {
 func (*Told_Step) ProtoMessage() {}
 
 func (x *Told_Step) ProtoReflect() protoreflect.Message {
-	mi := &file_tocsin_v1_spec_proto_msgTypes[12]
+	mi := &file_tocsin_v1_spec_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1748,7 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x05steps\x18\x02 \x03(\v2\x14.tocsin.v1.Told.StepR\x05steps\x1aO\n" +
 	"\x04Step\x12\x17\n" +
 	"\aafter_s\x18\x01 \x01(\x03R\x06afterS\x12.\n" +
-	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\xe9\x06\n" +
+	"\bchannels\x18\x02 \x03(\x0e2\x12.tocsin.v1.ChannelR\bchannels\"\x90\a\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12*\n" +
@@ -1714,7 +1777,11 @@ const file_tocsin_v1_spec_proto_rawDesc = "" +
 	"\x03few\x18\x1f \x01(\bR\x03few\x12\x17\n" +
 	"\awaits_s\x18# \x01(\x03R\x06waitsS\x12\x12\n" +
 	"\x04rung\x18& \x03(\tR\x04rung\x12=\n" +
-	"\fcompleted_at\x18' \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedAt*l\n" +
+	"\fcompleted_at\x18' \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedAt\x12%\n" +
+	"\x05holds\x18( \x03(\v2\x0f.tocsin.v1.SpanR\x05holds\"b\n" +
+	"\x04Span\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to*l\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTIER_RED\x10\x01\x12\x0f\n" +
@@ -1772,7 +1839,7 @@ func file_tocsin_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_tocsin_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tocsin_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tocsin_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tocsin_v1_spec_proto_goTypes = []any{
 	(Tier)(0),                     // 0: tocsin.v1.Tier
 	(Status)(0),                   // 1: tocsin.v1.Status
@@ -1791,8 +1858,9 @@ var file_tocsin_v1_spec_proto_goTypes = []any{
 	(*Review)(nil),                // 14: tocsin.v1.Review
 	(*Told)(nil),                  // 15: tocsin.v1.Told
 	(*Warning)(nil),               // 16: tocsin.v1.Warning
-	(*Told_Step)(nil),             // 17: tocsin.v1.Told.Step
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Span)(nil),                  // 17: tocsin.v1.Span
+	(*Told_Step)(nil),             // 18: tocsin.v1.Told.Step
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: tocsin.v1.Ring.points:type_name -> tocsin.v1.Point
@@ -1801,37 +1869,40 @@ var file_tocsin_v1_spec_proto_depIdxs = []int32{
 	5,  // 3: tocsin.v1.Circle.centre:type_name -> tocsin.v1.Point
 	8,  // 4: tocsin.v1.Area.polygons:type_name -> tocsin.v1.Polygons
 	9,  // 5: tocsin.v1.Area.circle:type_name -> tocsin.v1.Circle
-	18, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
+	19, // 6: tocsin.v1.Area.as_of:type_name -> google.protobuf.Timestamp
 	5,  // 7: tocsin.v1.Focus.points:type_name -> tocsin.v1.Point
 	3,  // 8: tocsin.v1.Words.channel:type_name -> tocsin.v1.Channel
 	2,  // 9: tocsin.v1.Words.kind:type_name -> tocsin.v1.Type
 	0,  // 10: tocsin.v1.WarningSpec.tier:type_name -> tocsin.v1.Tier
 	1,  // 11: tocsin.v1.WarningSpec.status:type_name -> tocsin.v1.Status
 	2,  // 12: tocsin.v1.WarningSpec.type:type_name -> tocsin.v1.Type
-	18, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
-	18, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
+	19, // 13: tocsin.v1.WarningSpec.onset:type_name -> google.protobuf.Timestamp
+	19, // 14: tocsin.v1.WarningSpec.expires:type_name -> google.protobuf.Timestamp
 	10, // 15: tocsin.v1.WarningSpec.areas:type_name -> tocsin.v1.Area
 	12, // 16: tocsin.v1.WarningSpec.words:type_name -> tocsin.v1.Words
 	3,  // 17: tocsin.v1.WarningSpec.channels:type_name -> tocsin.v1.Channel
 	11, // 18: tocsin.v1.WarningSpec.focus:type_name -> tocsin.v1.Focus
-	18, // 19: tocsin.v1.Review.opened_at:type_name -> google.protobuf.Timestamp
-	18, // 20: tocsin.v1.Review.due:type_name -> google.protobuf.Timestamp
-	18, // 21: tocsin.v1.Review.closed_at:type_name -> google.protobuf.Timestamp
-	17, // 22: tocsin.v1.Told.steps:type_name -> tocsin.v1.Told.Step
+	19, // 19: tocsin.v1.Review.opened_at:type_name -> google.protobuf.Timestamp
+	19, // 20: tocsin.v1.Review.due:type_name -> google.protobuf.Timestamp
+	19, // 21: tocsin.v1.Review.closed_at:type_name -> google.protobuf.Timestamp
+	18, // 22: tocsin.v1.Told.steps:type_name -> tocsin.v1.Told.Step
 	13, // 23: tocsin.v1.Warning.spec:type_name -> tocsin.v1.WarningSpec
 	4,  // 24: tocsin.v1.Warning.state:type_name -> tocsin.v1.State
-	18, // 25: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
-	18, // 26: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
-	18, // 27: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
+	19, // 25: tocsin.v1.Warning.submitted_at:type_name -> google.protobuf.Timestamp
+	19, // 26: tocsin.v1.Warning.released_at:type_name -> google.protobuf.Timestamp
+	19, // 27: tocsin.v1.Warning.ended_at:type_name -> google.protobuf.Timestamp
 	15, // 28: tocsin.v1.Warning.told:type_name -> tocsin.v1.Told
 	14, // 29: tocsin.v1.Warning.review:type_name -> tocsin.v1.Review
-	18, // 30: tocsin.v1.Warning.completed_at:type_name -> google.protobuf.Timestamp
-	3,  // 31: tocsin.v1.Told.Step.channels:type_name -> tocsin.v1.Channel
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	19, // 30: tocsin.v1.Warning.completed_at:type_name -> google.protobuf.Timestamp
+	17, // 31: tocsin.v1.Warning.holds:type_name -> tocsin.v1.Span
+	19, // 32: tocsin.v1.Span.from:type_name -> google.protobuf.Timestamp
+	19, // 33: tocsin.v1.Span.to:type_name -> google.protobuf.Timestamp
+	3,  // 34: tocsin.v1.Told.Step.channels:type_name -> tocsin.v1.Channel
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tocsin_v1_spec_proto_init() }
@@ -1851,7 +1922,7 @@ func file_tocsin_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tocsin_v1_spec_proto_rawDesc), len(file_tocsin_v1_spec_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
