@@ -278,3 +278,27 @@ func TestAnOwnerWhoseHeartbeatHangsGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAccountGoesOnWhenTheStoreHasLostCommits: a fail-over of Redis lost what it had answered a moment ago. The owner begins
+// anew with what is there, in seconds, and nobody is lost.
+func TestAnAccountGoesOnWhenTheStoreHasLostCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 1000, 200)
+		defer h.close()
+		w := h.warn(spec(warning.Orange, "flood", ""))
+		pass(2 * time.Second)
+		h.cut.mu.Lock()
+		h.cut.lose = 3
+		h.cut.mu.Unlock()
+		pass(10 * time.Second)
+		if n := len(complete(h.c.log(), "flood")); n != 1000 {
+			t.Errorf("%d of 1000 people got it", n)
+		}
+		if n := highest(h.c.log()); n > 200 {
+			t.Errorf("%d messages in a second of 200", n)
+		}
+		if l := h.lane(w.ID); l.Counts[warning.Waiting]+l.Counts[warning.Sending] != 0 {
+			t.Errorf("%v", l.Counts)
+		}
+	})
+}
