@@ -302,3 +302,27 @@ func TestAnAccountGoesOnWhenTheStoreHasLostCommits(t *testing.T) {
 		}
 	})
 }
+
+// TestALinkTestDoesNotKeepAnAccountFromGoingOn: an ownership ends while the receipt of a link test is waited for.
+func TestALinkTestDoesNotKeepAnAccountFromGoingOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 2000, 200)
+		h.test, h.every = 9999_000000001, 2*time.Second
+		h.c.tells = func(arrival, uint16) []told { return nil }
+		h.start()
+		defer h.close()
+		h.warn(spec(warning.Orange, "flood", ""))
+		pass(2 * time.Second)
+		h.cut.mu.Lock()
+		h.cut.lose = 1
+		h.cut.mu.Unlock()
+		pass(6 * time.Second)
+		longest, log := time.Duration(0), h.c.log()
+		for i := 1; i < len(log); i++ {
+			longest = max(longest, log[i].at.Sub(log[i-1].at))
+		}
+		if longest = max(longest, time.Since(log[len(log)-1].at)); longest > 3*time.Second {
+			t.Errorf("nothing was sent for %v", longest)
+		}
+	})
+}
