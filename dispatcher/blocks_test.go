@@ -278,3 +278,51 @@ func TestAnOwnerWhoseHeartbeatHangsGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAccountGoesOnWhenTheStoreHasLostCommits: a fail-over of Redis lost what it had answered a moment ago. The owner begins
+// anew with what is there, in seconds, and nobody is lost.
+func TestAnAccountGoesOnWhenTheStoreHasLostCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 1000, 200)
+		defer h.close()
+		w := h.warn(spec(warning.Orange, "flood", ""))
+		pass(2 * time.Second)
+		h.cut.mu.Lock()
+		h.cut.lose = 3
+		h.cut.mu.Unlock()
+		pass(10 * time.Second)
+		if n := len(complete(h.c.log(), "flood")); n != 1000 {
+			t.Errorf("%d of 1000 people got it", n)
+		}
+		if n := highest(h.c.log()); n > 200 {
+			t.Errorf("%d messages in a second of 200", n)
+		}
+		if l := h.lane(w.ID); l.Counts[warning.Waiting]+l.Counts[warning.Sending] != 0 {
+			t.Errorf("%v", l.Counts)
+		}
+	})
+}
+
+// TestALinkTestDoesNotKeepAnAccountFromGoingOn: an ownership ends while the receipt of a link test is waited for.
+func TestALinkTestDoesNotKeepAnAccountFromGoingOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := houseOf(t, 2000, 200)
+		h.test, h.every = 9999_000000001, 2*time.Second
+		h.c.tells = func(arrival, uint16) []told { return nil }
+		h.start()
+		defer h.close()
+		h.warn(spec(warning.Orange, "flood", ""))
+		pass(2 * time.Second)
+		h.cut.mu.Lock()
+		h.cut.lose = 1
+		h.cut.mu.Unlock()
+		pass(6 * time.Second)
+		longest, log := time.Duration(0), h.c.log()
+		for i := 1; i < len(log); i++ {
+			longest = max(longest, log[i].at.Sub(log[i-1].at))
+		}
+		if longest = max(longest, time.Since(log[len(log)-1].at)); longest > 3*time.Second {
+			t.Errorf("nothing was sent for %v", longest)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 
 	"tocsin/dispatcher"
 	"tocsin/dispatcher/memstore"
+	"tocsin/warning"
 )
 
 // cut is a store that a killed process cannot reach any more.
@@ -15,6 +16,7 @@ type cut struct {
 	*memstore.Store
 	mu   sync.Mutex
 	dead bool
+	lose int           // so many commits are answered, and lost
 	slow time.Duration // of a commit, unless its caller gives up before
 	read func()        // runs after strands were read; nil: nothing
 	load chan struct{} // strands are not loaded before it is closed; nil: at once
@@ -37,6 +39,10 @@ func (c *cut) Commit(ctx context.Context, f dispatcher.Fence, seq uint64, m disp
 	defer c.mu.Unlock()
 	if c.dead {
 		return dispatcher.Committed{}, errCut
+	}
+	if c.lose > 0 {
+		c.lose--
+		return dispatcher.Committed{Refused: make([]warning.State, len(m.Grants))}, nil
 	}
 	return c.Store.Commit(ctx, f, seq, m)
 }

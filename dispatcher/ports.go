@@ -81,7 +81,7 @@ type Roster interface {
 // The errors of a store on which a caller decides. All others mean that nothing is known: repeat with the same sequence
 // or key.
 var (
-	ErrFenced   = errors.New("another process owns the account")                  // stop sending at once
+	ErrFenced   = errors.New("another process owns the account")                  // stop sending at once; also where the store lacks commits
 	ErrChanged  = errors.New("the record has changed since it was read")          // read again and decide again
 	ErrOtherUse = errors.New("the key was used with other content")               // never
 	ErrSame     = errors.New("the same warning is recorded already and is valid") // never, but with Again
@@ -354,7 +354,8 @@ type Queue interface {
 	Release(ctx context.Context, f Fence) error
 
 	// Commit appends to the journal, asks for grants and closes strands: one script, one fsync. The fence's sequence
-	// counts commits from 1; a repeated sequence gets the stored answer and changes nothing. It moves the heartbeat, because
+	// counts commits from 1; a repeated sequence gets the stored answer and changes nothing, and one that leaves some out, which a
+	// store has lost since, gets ErrFenced: what is there must be taken over anew. It moves the heartbeat, because
 	// its owner sends for a lease from it on.
 	Commit(ctx context.Context, f Fence, seq uint64, c Commit) (Committed, error)
 	// Fold stores ledger chunks whose journal entries, up to and including entry, are dropped.

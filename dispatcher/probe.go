@@ -175,6 +175,7 @@ func (a *account) testLinks(ctx context.Context) (LinkTest, error) {
 		refused = warning.Refuse(warning.ReasonConflict, "account %s is being tested; ask again in %s", a.name, testReceipt)
 	}
 	t := &linkTest{LinkTest: LinkTest{At: began.UTC()}, number: a.opt.TestNumber, done: make(chan struct{})}
+	owning := a.owning
 	if refused == nil {
 		a.test = t
 	}
@@ -182,6 +183,9 @@ func (a *account) testLinks(ctx context.Context) (LinkTest, error) {
 	if refused != nil {
 		return LinkTest{}, refused
 	}
+	ctx, stop := context.WithCancel(ctx) // the end of an ownership waits for its tests
+	defer stop()
+	defer context.AfterFunc(owning, stop)()
 	p, err := carrier.Prepare(channels.Content{
 		Text:   warning.Say(language, warning.TextLinkTest, a.name, began.In(warning.China).Format("15:04:05")),
 		Status: warning.Test, Expires: began.Add(testReceipt), WithReceipt: true,

@@ -98,7 +98,7 @@ func (s *Store) Commit(_ context.Context, f dispatcher.Fence, seq uint64, c disp
 		return cloneCommitted(a.answer), nil
 	}
 	if seq != a.seq+1 {
-		return none, fmt.Errorf("memstore: commit: last was %d, this is %d", a.seq, seq)
+		return none, fmt.Errorf("%w: the last commit to account %s was %d, this is %d", dispatcher.ErrFenced, f.Account, a.seq, seq)
 	}
 	signal, err := s.signal(f.Account)
 	if err != nil {

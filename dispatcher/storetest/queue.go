@@ -114,7 +114,7 @@ func sequence(t *testing.T, s Store) {
 	f := own(t, s, "a", "one")
 	for _, seq := range []uint64{0, 2} {
 		_, err := s.Commit(t.Context(), f, seq, dispatcher.Commit{Now: start})
-		must(t, err, nil)
+		must(t, err, dispatcher.ErrFenced)
 	}
 	first := commit(t, s, f, 1, dispatcher.Commit{
 		Journal: []byte("j1"), Obeyed: 1,

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
+
+	"go.uber.org/zap"
 
 	"tocsin/dispatcher"
 )
@@ -40,5 +43,26 @@ func TestADirectoryIsLearntBeforeItCounts(t *testing.T) {
 	}
 	if len(learnt) != 2 {
 		t.Errorf("%d processes have learnt", len(learnt))
+	}
+}
+
+// TestAProcessLearnsItsDirectory: the engine is what a new directory is shown to.
+func TestAProcessLearnsItsDirectory(t *testing.T) {
+	dir, _ := house(t, "127.0.0.1:1")
+	cfg, err := LoadConfig(filepath.Join(dir, ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := Open(t.Context(), cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	p, err := newProcess(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.dir.learn == nil {
+		t.Error("nobody learns a new directory before it counts")
 	}
 }

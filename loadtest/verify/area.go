@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	tocsinv1 "tocsin/proto/tocsin/v1"
 )
@@ -313,7 +314,7 @@ func areaOf(spec *tocsinv1.WarningSpec, units map[string]area) (out area, err er
 		}
 		out = append(out, s...)
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && !slices.ContainsFunc(spec.GetAreas(), byHome) {
 		return nil, fmt.Errorf("areas: none")
 	}
 	return out, nil
@@ -328,6 +329,9 @@ func partOf(a *tocsinv1.Area, units map[string]area) (area, error) {
 				return nil, fmt.Errorf(".edition: the outline of %s is that of the imported edition %s: give the file that was imported", w.Unit, e)
 			}
 			return s, nil
+		}
+		if byHome(a) {
+			return nil, nil
 		}
 		s, ok := units[w.Unit]
 		if !ok {

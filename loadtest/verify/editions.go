@@ -104,3 +104,19 @@ func names(areas []*tocsinv1.Area, home string) bool {
 		return unit != "" && (unit == home || unit == district(home))
 	})
 }
+
+// byHome tells whether an area names a town without an outline.
+func byHome(a *tocsinv1.Area) bool { return a.GetEdition() == "" && len(short(a.GetUnit())) == 9 }
+
+// townNamed tells whether areas name the town of a home without an outline.
+func townNamed(areas []*tocsinv1.Area, home string) bool {
+	return slices.ContainsFunc(areas, func(a *tocsinv1.Area) bool { return byHome(a) && short(a.GetUnit()) == home })
+}
+
+// twelve is a code as platforms have it.
+func twelve(code string) string {
+	if len(code) == 0 || len(code) > 12 {
+		return code
+	}
+	return code + "000000"[:12-max(6, len(code))]
+}

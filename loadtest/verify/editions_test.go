@@ -90,3 +90,50 @@ func TestPresenceByTowns(t *testing.T) {
 		}
 	}
 }
+
+// TestATownWithoutAnOutline is whose home it is, as far as they are not seen beyond its district.
+func TestATownWithoutAnOutline(t *testing.T) {
+	units, err := outlines([]byte(squares))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, beyond := degrees(106.7, 29.5), degrees(107.1, 29.1)
+	now := uint32(release.Unix() / 60)
+	rule := &Presence{Within: time.Hour, Both: []tocsinv1.Tier{tocsinv1.Tier_TIER_RED}}
+	for _, c := range []struct {
+		name        string
+		who         row
+		orange, red bool
+	}{
+		{"never seen", row{at: beyond, home: "500103001"}, true, true},
+		{"in the district just now", row{at: here, home: "500103001", seen: now}, true, true},
+		{"beyond it just now", row{at: beyond, home: "500103001", seen: now}, false, true},
+		{"beyond it long ago", row{at: beyond, home: "500103001", seen: now - 100}, true, true},
+		{"of another town", row{at: here, home: "500103002", seen: now}, false, false},
+		{"of the district", row{at: here, home: "500103"}, false, false},
+	} {
+		for tier, want := range map[tocsinv1.Tier]bool{tocsinv1.Tier_TIER_ORANGE: c.orange, tocsinv1.Tier_TIER_RED: c.red} {
+			w := newWorld(t).warn("w", "500103001000")
+			w.Spec.Tier = tier
+			a, err := areaOf(w.GetSpec(), units)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := rule.counts(w, a, units, &c.who) == in; got != want {
+				t.Errorf("%s, %s: counts %t", c.name, tier, got)
+			}
+		}
+	}
+	w := newWorld(t)
+	w.warn("W1", "500103001")
+	w.person(1, 106.2, 29.5, "zh-CN", "public", "")
+	w.person(2, 106.2, 29.5, "zh-CN", "public", "")
+	w.people[1] = strings.Replace(w.people[1], "500103", "500103001", 1)
+	w.hand("mobile", 2, chinese, release.Add(time.Second))
+	wanted(t, "by home", w.run(), "")
+	for code, want := range map[string]string{"500103": "500103000000", "500103001": "500103001000", "500103001002": "500103001002", "": ""} {
+		if got := twelve(code); got != want {
+			t.Errorf("%q is %q for a platform", code, got)
+		}
+	}
+}

@@ -324,7 +324,7 @@ func unitsOf(n *notice, p *people, units map[string]area, who *Presence) (out []
 	var drawn area
 	for i, a := range n.GetSpec().GetAreas() {
 		if a.GetUnit() != "" {
-			out = append(out, a.GetUnit()+"000000")
+			out = append(out, twelve(short(a.GetUnit())))
 			continue
 		}
 		part, err := partOf(a, units)
@@ -336,8 +336,8 @@ func unitsOf(n *notice, p *people, units map[string]area, who *Presence) (out []
 	if len(drawn) > 0 {
 		for i := range p.rows {
 			r := &p.rows[i]
-			if !slices.Contains(out, r.home+"000000") && who.counts(n.Warning, drawn, units, r) == in {
-				out = append(out, r.home+"000000")
+			if home := twelve(district(r.home)); home != "" && !slices.Contains(out, home) && who.counts(n.Warning, drawn, units, r) == in {
+				out = append(out, home)
 			}
 		}
 	}

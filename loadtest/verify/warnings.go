@@ -300,7 +300,7 @@ func (x *expected) look(p *people, units map[string]area, who *Presence, moved *
 		}
 		from := len(x.inside)
 		rows := p.rows
-		if who == nil {
+		if who == nil && !slices.ContainsFunc(n.GetSpec().GetAreas(), byHome) {
 			rows = p.between(n.area.latitudes())
 		}
 		for k := range rows {

@@ -10,7 +10,7 @@
 --       11 journal: version byte and records  12 figures of the account: version byte and bytes, '' leaves them
 -- returns generation u64, number of the last journal entry u64, count u32, a refusal u8 for each grant, then the
 --         control as it is stored; all little endian
--- errors FENCED SEQUENCE STRAND NOTFOUND
+-- errors FENCED STRAND NOTFOUND
 local prefix, name, seq, now = ARGV[1], ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[6])
 local a = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'seq', 'answer', 'entry')
 if a[1] ~= ARGV[3] or a[2] ~= ARGV[4] then return redis.error_reply('FENCED account ' .. name) end
@@ -19,7 +19,7 @@ if tonumber(a[3]) == seq and seq > 0 then
   return a[4]
 end
 if tonumber(a[3]) + 1 ~= seq then
-  return redis.error_reply('SEQUENCE last was ' .. a[3] .. ', this is ' .. seq)
+  return redis.error_reply('FENCED the last commit to account ' .. name .. ' was ' .. a[3] .. ', this is ' .. seq)
 end
 
 local control = redis.call('HGET', KEYS[3], name) or ''
