@@ -84,7 +84,9 @@ func (p *patrol) recall(ctx context.Context, posts []*post) error {
 		return nil
 	})
 	for _, s := range posts {
-		s.plan.Strands = nil
+		if err == nil {
+			s.plan.Strands = nil
+		}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -435,6 +436,7 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 	clear(p.parts)
 	p.mu.Unlock()
 	now := time.Now()
+	var failed error
 	live, released := map[string]bool{}, map[string]bool{}
 	var fresh []*post
 	for _, st := range standing {
@@ -452,17 +454,23 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 			continue
 		}
 		s, err := p.open(ctx, st.ID)
-		if err != nil {
-			return err
-		}
-		if s != nil {
+		if failed = cmp.Or(failed, err); s != nil && err == nil {
 			fresh = append(fresh, s)
 		}
 	}
-	if err := p.recall(ctx, fresh); err != nil {
-		return err
+	if err := p.recall(ctx, fresh); err != nil { // of one of them, perhaps
+		fresh = slices.DeleteFunc(fresh, func(s *post) bool {
+			err := p.recall(ctx, []*post{s})
+			failed = cmp.Or(failed, err)
+			return err != nil
+		})
 	}
-	p.closed = false
+	if failed != nil && len(fresh) > 0 {
+		p.e.log.Error("a live warning cannot be read; who enters its area waits", zap.Error(failed))
+	}
+	if p.closed = failed != nil; len(fresh) > 0 {
+		failed = nil // one that cannot be read keeps nobody from entering the others
+	}
 	fresh = slices.DeleteFunc(fresh, func(s *post) bool {
 		err := p.fences.Add(s.w.ID, s.w.Spec.Areas)
 		if err == nil {
@@ -487,7 +495,7 @@ func (p *patrol) keep(ctx context.Context, standing []Standing, full bool) error
 			p.drop(id)
 		}
 	}
-	return nil
+	return failed
 }
 
 // drop closes a post. The patrol's mu is held.

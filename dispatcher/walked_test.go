@@ -274,3 +274,22 @@ func TestAFenceThatCannotBeReadIsTriedAgain(t *testing.T) {
 		h.told("one", [2]int{0, 10}, [2]int{100, 110})
 	})
 }
+
+// TestAWarningThatCannotBeReadClosesNoOtherFence: the snapshot that its plan names cannot be had.
+func TestAWarningThatCannotBeReadClosesNoOtherFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 300, 1500)
+		defer func() { h.close() }()
+		h.warn(spec(warning.Orange, "gone", "first 10"))
+		pass(2 * time.Second)
+		h.town.now.Store(1)
+		h.warn(spec(warning.Orange, "there", "first 20"))
+		pass(2 * time.Second)
+		h.kill()
+		h.town.lost.Store(true) // the directory of the first
+		h.start()
+		if m := h.move(100, 110, inTown); m.Entered != 10 {
+			t.Errorf("into one of two fences enter %d", m.Entered)
+		}
+	})
+}
