@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,9 @@ func TestWordsThatLinksCannotCarryBlockNoOther(t *testing.T) {
 		asked := time.Now()
 		if _, err := h.e.Hold(ctx, approver, "hold", long.ID, "wait"); err != nil || time.Since(asked) > time.Second {
 			t.Errorf("hold: %v after %v", err, time.Since(asked))
+		}
+		if all, err := h.e.Accounts(ctx); err != nil || !strings.Contains(all[0].LastError, long.ID) {
+			t.Errorf("whoever looks at the account reads %q, %v", all[0].LastError, err)
 		}
 		h.close()
 		h.start()

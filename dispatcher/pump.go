@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,6 +64,7 @@ func (a *account) turn(buf *[]channels.Message, busy *bool) bool {
 	if s.by != a.carrier { // others have taken its place
 		if err := s.prepareFor(a.carrier); err != nil {
 			a.log.Error("a part of a warning cannot be sent by the links as they are configured now; its people wait", zap.String("warning", s.Warning), zap.Error(err))
+			a.lastError = fmt.Sprintf("the words of %s cannot be sent by the links: %v", s.Warning, err)
 			s.state = warning.Held // until something new is read from the store
 			s.ready(&a.sched)
 			a.mu.Unlock()
