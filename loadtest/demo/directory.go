@@ -23,7 +23,8 @@ type Directory struct {
 	Machine     Machine   `json:"machine"`
 	LoadAverage [2]string `json:"load_average"` // before and after: 1, 5 and 15 minutes
 
-	ImportS      float64 `json:"import_s"` // from CSV to the durable snapshot, over gRPC with TLS
+	MemoryS      float64 `json:"first_touch_s_a_gb"` // of memory, before the import
+	ImportS      float64 `json:"import_s"`           // from CSV to the durable snapshot, over gRPC with TLS
 	ImportRows   float64 `json:"import_rows_per_s"`
 	RedisBytes   float64 `json:"redis_resident_bytes_a_person"`
 	EngineBytes  float64 `json:"engine_resident_bytes_a_person"` // after a start
@@ -71,6 +72,7 @@ func ShowDirectory(ctx context.Context, o Options) (*Directory, error) {
 	if err := r.Start(ctx); err != nil {
 		return nil, err
 	}
+	d.MemoryS = firstTouch()
 	began := time.Now()
 	if err := r.Import(ctx); err != nil {
 		return nil, err

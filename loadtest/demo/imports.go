@@ -30,6 +30,7 @@ type Import struct {
 	RowsPerS float64  `json:"rows_per_s"`
 	Used     rig.Used `json:"processor_s"`
 	EngineMB float64  `json:"engine_peak_resident_mb"`
+	MemoryS  float64  `json:"first_touch_s_a_gb"` // of memory, just before
 }
 
 // ShowImports runs them.
@@ -69,6 +70,7 @@ func imported(ctx context.Context, o Options, name string, columns bool) (out Im
 	if err := r.Start(ctx); err != nil {
 		return out, err
 	}
+	out.MemoryS = firstTouch()
 	began := time.Now()
 	if out.Used, err = r.MeasuredImport(ctx); err != nil {
 		return out, err
@@ -76,7 +78,7 @@ func imported(ctx context.Context, o Options, name string, columns bool) (out Im
 	out.S = time.Since(began).Seconds()
 	out.RowsPerS = float64(o.Rig.People) / out.S
 	out.EngineMB, _, err = r.PeakResident()
-	o.Say("brought in from %s at %.0f rows/s; processor time: client %.1f s, engine %.1f s, Redis %.1f s; engine %.0f MB at most; load %s",
-		name, out.RowsPerS, out.Used.Client, out.Used.Engine, out.Used.Redis, out.EngineMB, loadAverage())
+	o.Say("brought in from %s at %.0f rows/s; processor time: client %.1f s, engine %.1f s, Redis %.1f s; engine %.0f MB at most; load %s; a GB of new memory took %.1f s",
+		name, out.RowsPerS, out.Used.Client, out.Used.Engine, out.Used.Redis, out.EngineMB, loadAverage(), out.MemoryS)
 	return out, err
 }
