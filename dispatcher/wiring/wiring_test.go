@@ -312,7 +312,11 @@ func TestAHouseIsMadeOnceAndServedOnce(t *testing.T) {
 	if err := StopRedis(t.Context(), cfg, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "engine still works") {
 		t.Errorf("stop under an engine: %v", err)
 	}
-	conn := as(t, dir, address, "toc_nobody")
+	other, err := Init(t.Context(), NewHouse{Dir: t.TempDir(), Realm: "other", Hosts: []string{"127.0.0.1"}, User: "eng", Role: "engineer"}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := as(t, dir, address, other.Token)
 	if _, err := pb.NewWarningServiceClient(conn).List(t.Context(), &pb.ListRequest{}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a wrong token: %v", err)
 	}
