@@ -312,11 +312,8 @@ func TestAHouseIsMadeOnceAndServedOnce(t *testing.T) {
 	if err := StopRedis(t.Context(), cfg, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "engine still works") {
 		t.Errorf("stop under an engine: %v", err)
 	}
-	other, err := Init(t.Context(), NewHouse{Dir: t.TempDir(), Realm: "other", Hosts: []string{"127.0.0.1"}, User: "eng", Role: "engineer"}, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := as(t, dir, address, other.Token)
+	_, foreign := house(t, "127.0.0.1:1")
+	conn := as(t, dir, address, foreign)
 	if _, err := pb.NewWarningServiceClient(conn).List(t.Context(), &pb.ListRequest{}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a wrong token: %v", err)
 	}
