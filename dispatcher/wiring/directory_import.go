@@ -186,7 +186,7 @@ func (d *directory) finish(ctx context.Context, w dispatcher.DirectoryWriter, c 
 	if err != nil {
 		return out, err
 	}
-	built, bad, err := geofence.BuildInto(s.rows, without, d.storeBeside(ctx, s.base))
+	built, bad, err := geofence.BuildInto(s.rows, without, d.storeFor(ctx, c, s))
 	s.rows = geofence.Columns{} // they are the snapshot's now
 	if err != nil {
 		return out, dispatcher.Refusal(err)
@@ -249,16 +249,22 @@ func (d *directory) erased(ctx context.Context) (is func(number uint64) bool, n 
 	}, n, nil
 }
 
-// storeBeside stores the blocks that the snapshot base does not have.
-func (d *directory) storeBeside(ctx context.Context, base string) geofence.Store {
+// storeFor stores the blocks that the snapshot before an import does not have. Where the import is a repeat it stores none: the
+// directory may have changed since, and no snapshot would name what was replaced.
+func (d *directory) storeFor(ctx context.Context, c dispatcher.Caller, s *session) geofence.Store {
 	had := map[[32]byte]bool{}
-	for h := range d.have(base).Hashes() {
+	for h := range d.have(s.base).Hashes() {
 		had[h] = true
 	}
 	return func(n int, encode func([]byte, int) ([32]byte, []byte)) error {
+		_, _, err := d.store.Answered(ctx, c.User, s.key, "") // no answer has this digest
+		again := errors.Is(err, dispatcher.ErrOtherUse)
+		if err != nil && !again {
+			return err
+		}
 		return d.store.PutBlobs(ctx, n, func(b []byte, i int) ([32]byte, []byte) {
 			hash, data := encode(b, i)
-			if had[hash] {
+			if again || had[hash] {
 				data = nil
 			}
 			return hash, data
